@@ -1,0 +1,27 @@
+"""What a task promises, in the standard library alone: columns, rows, answers and the task itself."""
+
+from lingqu.contract.answers import Answer, LabelScores, NumberValue
+from lingqu.contract.columns import KINDS, Category, Column, Features, Id, Image, Label, Number, Text, Time
+from lingqu.contract.rows import Rows
+from lingqu.contract.task import Front, Memory, Step, Task
+
+__all__ = [
+    "KINDS",
+    "Answer",
+    "Category",
+    "Column",
+    "Features",
+    "Front",
+    "Id",
+    "Image",
+    "Label",
+    "LabelScores",
+    "Memory",
+    "Number",
+    "NumberValue",
+    "Rows",
+    "Step",
+    "Task",
+    "Text",
+    "Time",
+]

@@ -1,0 +1,59 @@
+"""What a task may answer.
+
+>>> LabelScores.of({"spam": 0.9, "ham": 0.1}).cells()
+{'prediction': 'spam', 'confidence': 0.9}
+>>> NumberValue(3.0, 2.5, 3.5).cells()
+{'prediction': 3.0, 'low': 2.5, 'high': 3.5}
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+class Answer(ABC):
+    """One answer for one row."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def cells(self, *, scores: bool = False) -> dict[str, Any]:
+        """The answer as named cells of a table; with `scores`, every detail that has a column of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores(Answer):
+    """A label, how sure the model is of it, and the probability of each label."""
+
+    label: str
+    confidence: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    kind: ClassVar[str] = "label-scores"
+
+    @classmethod
+    def of(cls, scores: Mapping[str, float]) -> LabelScores:
+        """The answer that a probability per label implies; of equal ones the first wins."""
+        label = max(scores, key=lambda name: scores[name])
+        return cls(label, scores[label], dict(scores))
+
+    def cells(self, *, scores: bool = False) -> dict[str, Any]:
+        cells: dict[str, Any] = {"prediction": self.label, "confidence": self.confidence}
+        if scores:
+            cells.update({f"score.{label}": score for label, score in self.scores.items()})
+        return cells
+
+
+@dataclass(frozen=True, slots=True)
+class NumberValue(Answer):
+    """A number and the range that holds the truth nine times in ten."""
+
+    value: float
+    low: float
+    high: float
+    kind: ClassVar[str] = "number-value"
+
+    def cells(self, *, scores: bool = False) -> dict[str, Any]:
+        return {"prediction": self.value, "low": self.low, "high": self.high}

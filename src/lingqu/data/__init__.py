@@ -1,0 +1,1 @@
+"""Rows: readers, checks, splits, versions, and the fronts that turn each modality into arrays."""

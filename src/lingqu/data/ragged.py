@@ -1,0 +1,64 @@
+"""Rows of different length, held end to end.
+
+Training data stays in memory as one flat array with offsets, and only a batch of similar rows is padded.
+
+>>> packed = pack([{"ids": np.array([[3, 4, 0], [5, 0, 0]], np.int32)}], ("ids",))
+>>> packed["ids"].lengths.tolist(), packed["ids"].padded(np.array([1])).tolist()
+([2, 1], [[5]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array, Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """`values` (all entries,) and `offsets` (rows + 1,): row i is values[offsets[i]:offsets[i + 1]]."""
+
+    values: Array
+    offsets: Array
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Array:
+        """How many entries each row has, shape (rows,)."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows: Array) -> Array:
+        """These rows as one array (len(rows), longest of them), 0 where it is padding."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        out = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1)), self.values.dtype)
+        mask = np.arange(out.shape[1]) < lengths[:, None]
+        flat = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        out[mask] = self.values[flat]
+        return out
+
+
+def pack(parts: Iterable[Arrays], ragged: tuple[str, ...]) -> dict[str, Array | Ragged]:
+    """Encoded parts joined: arrays named in `ragged` as Ragged, by the zeros of the first of them; others end to end."""
+    chunks = list(parts)
+    joined: dict[str, Array | Ragged] = {}
+    for name in chunks[0]:
+        if name not in ragged:
+            joined[name] = np.concatenate([chunk[name] for chunk in chunks])
+            continue
+        masks = [chunk[ragged[0]] != 0 for chunk in chunks]
+        lengths = np.concatenate([mask.sum(1) for mask in masks])
+        values = np.concatenate([chunk[name][mask] for chunk, mask in zip(chunks, masks, strict=True)])
+        joined[name] = Ragged(values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return joined
+
+
+def take(arrays: Mapping[str, Array | Ragged], rows: Array) -> Arrays:
+    """A batch: these rows of every array, ragged ones padded to the longest of them."""
+    return {name: held.padded(rows) if isinstance(held, Ragged) else held[rows] for name, held in arrays.items()}

@@ -1,0 +1,58 @@
+"""Columns of a table as arrays: standardised numbers and category codes.
+
+>>> rows = Rows({"age": [20.0, None, 40.0], "job": ["chef", "nurse", None]})
+>>> memory = learn_table(rows, {"kinds": {"age": "number", "job": "category"}})
+>>> arrays = encode_table(rows, memory)
+>>> arrays["numbers"].tolist(), arrays["codes"].tolist()
+([[-1.0], [nan], [1.0]], [[1], [2], [0]])
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lingqu.contract import Memory, Rows
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Arrays
+
+
+def learn_table(rows: Rows, settings: dict[str, Any]) -> Memory:
+    """Mean and deviation of each number, names of each category from the most frequent down.
+
+    `kinds` says which column is a number and which a category (others are left out); a category keeps at most `most`
+    names, those beyond are unknown.
+    """
+    kinds: dict[str, str] = settings["kinds"]
+    most = settings.get("most", 255)
+    numbers, categories = [], []
+    for name, kind in kinds.items():
+        present = [value for value in rows[name] if value is not None]
+        if kind == "number":
+            values = np.array(present or [0.0], np.float64)
+            deviation = float(values.std())
+            numbers.append({"name": name, "mean": float(values.mean()), "std": deviation if deviation > 1e-12 else 1.0})
+        elif kind == "category":
+            ranked = sorted(Counter(map(str, present)).items(), key=lambda item: (-item[1], item[0]))
+            categories.append({"name": name, "values": [value for value, _ in ranked[:most]]})
+    return {
+        "numbers": numbers,
+        "categories": categories,
+        "cardinalities": [len(category["values"]) + 1 for category in categories],
+    }
+
+
+def encode_table(rows: Rows, memory: Memory) -> Arrays:
+    """`numbers` float32 (rows, N), NaN where missing, and `codes` int64 (rows, M), 0 where missing or unknown."""
+    numbers = np.full((len(rows), len(memory["numbers"])), np.nan, np.float32)
+    for place, number in enumerate(memory["numbers"]):
+        values = np.array([np.nan if v is None else v for v in rows[number["name"]]], np.float64)
+        numbers[:, place] = (values - number["mean"]) / number["std"]
+    codes = np.zeros((len(rows), len(memory["categories"])), np.int64)
+    for place, category in enumerate(memory["categories"]):
+        index = {value: code for code, value in enumerate(category["values"], 1)}
+        codes[:, place] = [0 if v is None else index.get(str(v), 0) for v in rows[category["name"]]]
+    return {"numbers": numbers, "codes": codes}

@@ -1,0 +1,207 @@
+"""Text as arrays: hashed n-grams for linear models, tokens for networks.
+
+Both read any language without a segmenter: a word is a run of letters and digits, and each Chinese, Japanese or Thai
+character is a word of its own, so that word n-grams of Chinese are its character n-grams.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from lingqu.contract import Memory, Rows
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array, Arrays
+
+COLUMN = "text"
+
+# Scripts that are written without spaces: CJK ideographs, kana, Hangul is spaced and stays a word; Thai, Lao, Khmer.
+UNSPACED = (
+    "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+)
+WORD = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+|[!?]+")
+
+
+def normalise(text: str) -> str:
+    """One spelling for one text: compatibility forms joined (ＡＢＣ is abc), lower case.
+
+    >>> normalise("ＬｉｎｇＱｕ　灵渠")
+    'lingqu 灵渠'
+    """
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def words(text: str) -> list[str]:
+    """The words of a normalised text; runs of ! and ? count, for they carry feeling.
+
+    >>> words("it's 很好吃!!")
+    ['it', 's', '很', '好', '吃', '!!']
+    """
+    return WORD.findall(text)
+
+
+# --- hashed n-grams -------------------------------------------------------------------------------------------------
+# The hashing trick (Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning"): an n-gram's column is
+# its hash, so there is no vocabulary to keep and no word is unknown. The hash is a polynomial over 64-bit code points,
+# taken for a whole batch at once from prefix sums: with S[i] = Σ_{j<i} c_j P^j, the hash of [i, i+n) is
+# (S[i+n] − S[i]) P^{−i}; all arithmetic is modulo 2^64, where the odd P has an inverse.
+
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+_SEPARATOR = "\x1f"
+
+
+def learn_ngrams(rows: Rows, settings: dict[str, Any]) -> Memory:
+    """Nothing is learned from the rows: the memory is the settings, with their defaults.
+
+    `buckets` is the number of hash values, 0 being kept for padding; `words` and `chars` are the lengths of n-grams;
+    character n-grams are taken inside words of spaced scripts only; of a text the first `max_chars` characters count.
+    """
+    return {"buckets": 1 << 18, "words": [1, 2], "chars": [3, 4, 5], "max_chars": 20_000, **settings}
+
+
+def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
+    """Hashed n-grams of the text column: `ids` int32 and `counts` float32, both (rows, most n-grams in a row).
+
+    Ids rise within a row and 0 is padding. A row of no n-grams is all padding.
+
+    >>> arrays = encode_ngrams(Rows({"text": ["a a b", ""]}), learn_ngrams(Rows({}), {"words": [1], "chars": []}))
+    >>> arrays["counts"].tolist() in ([[2.0, 1.0], [0.0, 0.0]], [[1.0, 2.0], [0.0, 0.0]])
+    True
+    """
+    texts = [normalise(str(text)[: memory["max_chars"]]) for text in rows[COLUMN]]
+    keys = np.concatenate([np.empty(0, np.uint64), *_ngram_keys(texts, memory)])
+    keys, counts = np.unique(keys, return_counts=True)
+    row = (keys >> np.uint64(32)).astype(np.int64)
+    ids = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
+    lengths = np.bincount(row, minlength=len(texts))
+    place = np.arange(len(keys)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shape = (len(texts), max(int(lengths.max(initial=0)), 1))
+    arrays = {"ids": np.zeros(shape, np.int32), "counts": np.zeros(shape, np.float32)}
+    arrays["ids"][row, place] = ids
+    arrays["counts"][row, place] = counts
+    return arrays
+
+
+def _ngram_keys(texts: list[str], memory: Memory) -> Iterator[Array]:
+    """One key per n-gram occurrence: the row in the high half, the bucket in the low half."""
+    tokens = [words(text) for text in texts]
+    per_row = np.array([len(found) for found in tokens], np.int64)
+    row_of = np.repeat(np.arange(len(texts)), per_row)
+    lengths = np.fromiter((len(w) for w in chain.from_iterable(tokens)), np.int64, int(per_row.sum()))
+    # One separator before the first word and after each: a character n-gram may hold the edge of a word, as in
+    # scikit-learn's char_wb, and a word n-gram of length n is one span from word i to the end of word i + n - 1.
+    joined = _SEPARATOR + "".join(f"{word}{_SEPARATOR}" for word in chain.from_iterable(tokens))
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    span = _SpanHash(codes)
+    start = np.cumsum(lengths + 1) - lengths
+    end = start + lengths
+    for n in memory["words"]:
+        first = np.arange(max(len(start) - n + 1, 0))
+        last = first + n - 1
+        same_row = row_of[first] == row_of[last]
+        first, last = first[same_row], last[same_row]
+        yield _key(row_of[first], span(start[first], end[last]), memory["buckets"], salt=0)
+    spaced = lengths > 1
+    word_start, word_end, word_row = start[spaced] - 1, end[spaced] + 1, row_of[spaced]
+    for n in memory["chars"]:
+        room = np.maximum(word_end - word_start - n + 1, 0)
+        begin = np.repeat(word_start, room) + np.arange(room.sum()) - np.repeat(np.cumsum(room) - room, room)
+        yield _key(np.repeat(word_row, room), span(begin, begin + n), memory["buckets"], salt=1)
+
+
+class _SpanHash:
+    """Polynomial hashes of any spans of one code-point array."""
+
+    def __init__(self, codes: Array) -> None:
+        powers = np.full(len(codes) + 1, _BASE, np.uint64)
+        powers[0] = 1
+        self._inverse = np.full(len(codes) + 1, _INVERSE, np.uint64)
+        self._inverse[0] = 1
+        np.multiply.accumulate(powers, out=powers)
+        np.multiply.accumulate(self._inverse, out=self._inverse)
+        self._prefix = np.zeros(len(codes) + 1, np.uint64)
+        np.cumsum((codes + np.uint64(1)) * powers[:-1], out=self._prefix[1:])
+
+    def __call__(self, begin: Array, end: Array) -> Array:
+        return (self._prefix[end] - self._prefix[begin]) * self._inverse[begin]
+
+
+def _key(row: Array, hashes: Array, buckets: int, *, salt: int) -> Array:
+    """Row and bucket in one number; the hash is finished by splitmix64 so that its low bits are as good as its high."""
+    mixed = hashes + np.uint64(salt * 0x632BE59BD9B4E019)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    bucket = mixed % np.uint64(buckets - 1) + np.uint64(1)
+    return (row.astype(np.uint64) << np.uint64(32)) | bucket
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def learn_tokens(rows: Rows, settings: dict[str, Any]) -> Memory:
+    """A byte-pair vocabulary (Sennrich et al. 2016) of the training text.
+
+    `vocabulary` is how many tokens at most, with 0 for padding and 1 for unknown; of a text the first `max_tokens`
+    count. The memory holds the tokenizer in the format of the `tokenizers` library.
+    """
+    size, max_tokens = settings.get("vocabulary", 8000), settings.get("max_tokens", 256)
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(f"[{UNSPACED}]"), "isolated"),
+            pre_tokenizers.Whitespace(),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=["[PAD]", "[UNK]"],
+        show_progress=False,
+        limit_alphabet=size // 2,
+    )
+    tokenizer.train_from_iterator((_readable(text) for text in rows[COLUMN]), trainer)
+    spelled = json.loads(tokenizer.to_str())
+    return {
+        "tokenizer": json.dumps(spelled, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
+        "vocabulary": tokenizer.get_vocab_size(),
+        "max_tokens": max_tokens,
+    }
+
+
+def encode_tokens(rows: Rows, memory: Memory) -> Arrays:
+    """Tokens of the text column: `tokens` int64 (rows, longest row), 0 where it is padding, and `lengths` int64 (rows,).
+
+    A text without a single token is one unknown token, for a network needs something to read.
+    """
+    tokenizer = _tokenizer(memory["tokenizer"])
+    most = memory["max_tokens"]
+    # A token is at most as long as its text: what lies far beyond the last token that counts need not be read.
+    encoded = tokenizer.encode_batch([_readable(text)[: most * 32] for text in rows[COLUMN]])
+    ids = [found.ids[:most] or [1] for found in encoded]
+    lengths = np.array([len(row) for row in ids], np.int64)
+    tokens = np.zeros((len(ids), int(lengths.max(initial=1))), np.int64)
+    for place, row in enumerate(ids):
+        tokens[place, : len(row)] = row
+    return {"tokens": tokens, "lengths": lengths}
+
+
+def _readable(text: object) -> str:
+    """The text without lone surrogates, which no encoder can spell."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(spelled: str) -> Tokenizer:
+    return Tokenizer.from_str(spelled)
