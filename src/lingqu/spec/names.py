@@ -1,0 +1,158 @@
+"""Names and paths in a spec that must mean something: tasks, roles of columns, metrics, model families, files.
+
+The tables of names belong to layers above, so they are handed in; a name without a table is left to who uses it.
+
+>>> known = Known.of(tasks=["text-classification"])
+>>> [str(problem) for _, problem in check_names({"task": "text-clasification"}, known)]
+["Expected a task that lingqu knows, found 'text-clasification'. Did you mean 'text-classification'?"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lingqu.errors import Problem, near
+from lingqu.spec.synonyms import Place
+
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
+"""What may follow `sklearn:`."""
+
+_GATES = ("latency_p95", "size", "slices", "margin", "alpha")
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names that exist; an empty table means that its names are not checked here.
+
+    >>> Known.of(tasks={"mine": ["text", "label"]}).roles
+    {'mine': ('text', 'label')}
+    """
+
+    tasks: tuple[str, ...] = ()
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        tasks: Iterable[str] | Mapping[str, Iterable[str]] | None = None,
+        metrics: Iterable[str] | None = None,
+        models: Iterable[str] | None = None,
+    ) -> Known:
+        """Tables from whatever the layers above have; `tasks` may map each name to the roles of its columns."""
+        roles = {name: tuple(columns) for name, columns in tasks.items()} if isinstance(tasks, Mapping) else {}
+        return cls(tuple(tasks or ()), roles, tuple(metrics or ()), tuple(models or ()))
+
+
+def check_names(tree: Mapping[str, Any], known: Known) -> list[tuple[Place, Problem]]:
+    """A problem for each name that nothing answers to; values of a wrong type are left to the schema."""
+    return [
+        *_tasks(tree, known),
+        *_models(tree, known),
+        *_columns(tree, known),
+        *_metrics(tree, known),
+    ]
+
+
+def check_paths(tree: Mapping[str, Any], folder: Path) -> list[tuple[Place, Problem]]:
+    """A problem for each source that is not there."""
+    data = tree.get("data")
+    if not isinstance(data, Mapping):
+        return []
+    source, root = data.get("source"), data.get("root")
+    given = source.items() if isinstance(source, Mapping) else [(None, source)]
+    found = [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
+    if isinstance(root, str) and _readable(root) and not (folder / Path(root).expanduser()).is_dir():
+        problem = Problem("a folder for data.root", _missing(root), f"It is looked for in {folder}.")
+        found.append((("data", "root"), problem))
+    return [one for one in found if one is not None]
+
+
+def _tasks(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
+    task = tree.get("task")
+    if isinstance(task, str) and task and known.tasks and task not in known.tasks:
+        yield ("task",), Problem("a task that lingqu knows", repr(task), near(task, known.tasks))
+
+
+def _models(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
+    model = tree.get("model")
+    asked = [(("model", i), name) for i, name in enumerate(model)] if isinstance(model, list) else [(("model",), model)]
+    for place, name in asked:
+        if isinstance(name, str) and name and known.models and name not in ("auto", *known.models):
+            yield place, Problem("a model family that lingqu knows", repr(name), near(name, ["auto", *known.models]))
+
+
+def _columns(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
+    task, data = tree.get("task"), tree.get("data")
+    columns = data.get("columns") if isinstance(data, Mapping) else None
+    if not isinstance(columns, Mapping) or not isinstance(task, str) or task not in known.roles:
+        return
+    for role in columns:
+        if role not in known.roles[task]:
+            problem = Problem(f"a column that {task} has", repr(role), near(role, known.roles[task]))
+            yield ("data", "columns", role), problem
+
+
+def _metrics(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
+    gates = tree.get("gates")
+    if not isinstance(gates, Mapping) or not known.metrics:
+        return
+    slices = gates.get("slices")
+    sliced = slices.items() if isinstance(slices, Mapping) else ()
+    for name in gates:
+        if name not in known.metrics and name not in _GATES:
+            advice = near(name, [*known.metrics, *_GATES])
+            yield ("gates", name), Problem("a metric or a setting of gates", repr(name), advice)
+    for column, limits in sliced:
+        for name in limits if isinstance(limits, Mapping) else ():
+            if name not in known.metrics:
+                place = ("gates", "slices", column, name)
+                yield place, Problem("a metric that lingqu knows", repr(name), near(name, known.metrics))
+
+
+def _source(place: Place, text: Any, folder: Path) -> tuple[Place, Problem] | None:
+    if not _readable(text):
+        return None
+    setting = ".".join(str(part) for part in place)
+    if text.startswith("sklearn:"):
+        name = text.removeprefix("sklearn:")
+        if name in BUNDLED:
+            return None
+        return place, Problem(f"a bundled set for {setting}", repr(text), near(name, BUNDLED))
+    if "://" in text or text.startswith("jdbc:"):
+        advice = "Save the rows to a file first: csv, tsv, jsonl, parquet or npz."
+        return place, Problem(f"a file, a folder or sklearn:NAME for {setting}", f"the address {text[:60]!r}", advice)
+    if _exists(folder / Path(text).expanduser()):
+        return None
+    return place, Problem(f"a file or folder for {setting}", _missing(text), _where_to_look(text, folder))
+
+
+def _readable(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip()) and "\0" not in text
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # A name too long for the file system is a file that is not there.
+        return False
+
+
+def _missing(text: str) -> str:
+    return f"nothing at {text[:200]!r}"
+
+
+def _where_to_look(text: str, folder: Path) -> str:
+    if "${" in text or "$(" in text or "{{" in text:
+        return "Nothing is replaced in a spec: write the path itself."
+    looked = (folder / text).parent
+    try:
+        beside = [entry.name for entry in looked.iterdir()] if looked.is_dir() else []
+    except OSError:
+        beside = []
+    return near(Path(text).name, beside, say="") or f"It is looked for in {folder}."

@@ -1,0 +1,177 @@
+"""Everything that is wrong with a spec, each with its line: expected, found, what to do next.
+
+>>> reading = Reading(file="spec.yaml", lines={("train", "epochs"): 7})
+>>> reading.where(("train", "epochs"))
+'spec.yaml:7'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from lingqu.errors import Problem, SpecError, near
+from lingqu.spec.names import Known, check_names, check_paths
+from lingqu.spec.synonyms import ACCEPTED, TOLD, Place, Renamed
+from lingqu.spec.words import Node, descend, options, words
+
+# The branches of data.source appear in pydantic's places and are no part of the spec.
+_TAGS = ("one source", "given splits")
+
+
+def refuse(expected: str, found: str, advice: str = "") -> PydanticCustomError:
+    """An error for a validator to raise whose words are given, instead of read off the schema.
+
+    >>> refuse("shares below 1", "0.9 + 0.2").context
+    {'expected': 'shares below 1', 'found': '0.9 + 0.2', 'next': ''}
+    """
+    return PydanticCustomError("told", "told", {"expected": expected, "found": found, "next": advice})
+
+
+@dataclass
+class Reading:
+    """One reading of a spec: what is known about names and lines, and every problem so far."""
+
+    known: Known = field(default_factory=Known)
+    file: str = ""
+    lines: Mapping[Place, int] = field(default_factory=dict)
+    refused: Iterable[Place] = ()
+    folder: Path | None = None
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
+    _renamed: Renamed | None = None
+
+    def prepare(self, given: Any) -> Any:
+        """The settings in lingqu's words; unknown names and missing files are noted."""
+        if not isinstance(given, Mapping):
+            return given
+        renamed = self._renamed = Renamed(given, self.known.roles)
+        found = renamed.problems + check_names(renamed.tree, self.known)
+        if self.folder is not None:
+            found += check_paths(renamed.tree, self.folder)
+        for place, problem in found:
+            self.note(place, problem)
+        return renamed.tree
+
+    def add(self, error: ValidationError, schema: Node) -> None:
+        """Note each of pydantic's complaints in our own words."""
+        for details in error.errors(include_url=False):
+            place = tuple(part for part in details["loc"] if part not in _TAGS)
+            self.note(place, told(details, place, schema))
+
+    def note(self, place: Place, problem: Problem) -> None:
+        """Keep one problem, at the line of its place as the user wrote it."""
+        place = self._renamed.origin(place) if self._renamed else place
+        if any(place[: len(refused)] == refused for refused in self.refused):
+            return
+        located = Problem(problem.expected, problem.found, problem.next, self.where(place))
+        self.problems.append((self.line(place), located))
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest group of settings around it."""
+        for length in range(len(place), -1, -1):
+            if place[:length] in self.lines:
+                return self.lines[place[:length]]
+        return 1
+
+    def where(self, place: Place) -> str:
+        """File and line of a place; nothing for settings that came from Python."""
+        return f"{self.file}:{self.line(place)}" if self.file else ""
+
+    def finish(self) -> None:
+        """Raise one SpecError when anything was noted."""
+        if self.problems:
+            raise self.error()
+
+    def error(self) -> SpecError:
+        """All problems in the order of their lines."""
+        ordered = [problem for _, problem in sorted(self.problems, key=lambda pair: pair[0])]
+        return SpecError(dict.fromkeys(ordered))
+
+
+def told(details: ErrorDetails, place: Place, schema: Node) -> Problem:
+    """One of pydantic's complaints as a problem."""
+    setting, kind = dotted(place), details["type"]
+    if kind == "told":
+        context = details.get("ctx", {})
+        return Problem(f"{context['expected']} for {setting}", context["found"], context["next"])
+    if kind == "extra_forbidden":
+        return _unknown(place, schema)
+    if kind == "missing":
+        node = descend(schema, place)
+        advice = node.get("description", "")
+        return Problem(f"the setting {setting}", "no such line", f"Add it: {_decapitalised(advice)}")
+    node = descend(schema, place)
+    expected = (
+        f"{words(node, schema) if node else 'settings'} for {setting}" if place else "a spec: names with settings"
+    )
+    return Problem(expected, shown(details["input"]), _advice(details["input"], options(node, schema)))
+
+
+def dotted(place: Place) -> str:
+    """A place as people write it.
+
+    >>> dotted(("data", "columns", "label"))
+    'data.columns.label'
+    """
+    return ".".join(str(part) for part in place)
+
+
+def shown(value: Any) -> str:
+    """A value as it should stand in a sentence: short, and as YAML would write it.
+
+    >>> shown(None), shown(True), shown("a" * 80), shown({"a": 1})
+    ('nothing', 'true', "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…'", 'a group of settings')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:60] + "…")
+    if isinstance(value, Mapping):
+        return "a group of settings"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return str(value)[:60]
+
+
+def _advice(value: Any, choices: list[str]) -> str:
+    if not isinstance(value, str):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "Put it in quotes if it is a name." if number and not choices else ""
+    if value in TOLD:
+        return TOLD[value]
+    return near(value, choices, say="") if choices else ""
+
+
+def _unknown(place: Place, schema: Node) -> Problem:
+    *parent, word = place
+    word = str(word)
+    known = list(descend(schema, parent).get("properties", {}))
+    expected = f"a setting of {dotted(tuple(parent))}" if parent else "a setting of the spec"
+    return Problem(expected, repr(word), _right_word(word, tuple(parent), known, schema))
+
+
+def _right_word(word: str, parent: Place, known: list[str], schema: Node) -> str:
+    """The nearest setting here, or what lingqu calls it, or where it belongs."""
+    advice = near(word, known, say="")
+    if advice:
+        return advice
+    if word in TOLD:
+        return TOLD[word]
+    for section in ("", "data", "train", "compress", "serve", "improve", "data.split"):
+        inner = tuple(section.split(".")) if section else ()
+        right = ACCEPTED.get(section, {}).get(word, word)
+        if inner != parent and right in descend(schema, inner).get("properties", {}):
+            return f"lingqu calls it {dotted((*inner, right))}."
+    return near(word, known)
+
+
+def _decapitalised(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

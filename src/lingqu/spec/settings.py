@@ -1,0 +1,363 @@
+"""Every setting: its type, its default, and one sentence that is also the help, the YAML comment and the reference page.
+
+>>> Spec(name="router", task="text-classification", data={"source": "tickets.csv"}, size="tiny").train.clip
+1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from lingqu.spec import amounts
+from lingqu.spec.amounts import Limit
+from lingqu.spec.problems import Reading, refuse
+from lingqu.spec.words import PlainTitles
+
+
+def _written(words: str, check: Callable[[str], Any], **more: str) -> tuple[Any, Any]:
+    """A kind of text: how errors and editors call it, and the function that refuses what is none."""
+
+    def accept(text: str) -> str:
+        checked = check(text)
+        return checked.text if isinstance(checked, Limit) else text
+
+    return AfterValidator(accept), WithJsonSchema({"type": "string", "title": words, **more})
+
+
+def _yes_no(value: Any) -> Any:
+    words = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _name(text: str) -> None:
+    allowed = text.replace("-", "").replace("_", "").replace(".", "")
+    if not (text.isascii() and text[:1].isalnum() and allowed.isalnum() and len(text) <= 255):
+        raise ValueError(text)
+
+
+def _some(text: str) -> None:
+    if not text.strip() or "\0" in text:
+        raise ValueError(text)
+
+
+def _one_character(text: str) -> None:
+    if text != "auto" and (len(text) != 1 or text in "\r\n\"'" or text.isalnum()):
+        raise ValueError(text)
+
+
+def _share(text: str) -> Limit:
+    return Limit.parse("", text)
+
+
+def _below(units: Mapping[str, float]) -> Callable[[str], Limit]:
+    def check(text: str) -> Limit:
+        limit = Limit.parse("", text, units)
+        if limit.sense != "<=":
+            raise ValueError(text)
+        return limit
+
+    return check
+
+
+_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
+
+Name = Annotated[str, *_written("a name of letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
+TaskName = Annotated[str, *_written("the name of a task", _some)]
+ColumnName = Annotated[str, *_written("the name of a column", _some)]
+Place = Annotated[str, *_written("a file, a folder or sklearn:NAME", _some)]
+Folder = Annotated[str, *_written("a folder", _some)]
+Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
+Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
+Share = Annotated[str, *_written("a limit such as '>= 0.85'", _share)]
+MetricLimit = Annotated[
+    str, *_written("a limit such as '>= 0.85'", _share, description="A limit for the metric of this name.")
+]
+Latency = Annotated[str, *_written("a limit such as '<= 20 ms'", _below(amounts.MILLISECONDS))]
+Size = Annotated[str, *_written("a limit such as '<= 50 MB'", _below(amounts.BYTES))]
+LabelCount = Annotated[str, *_written("a count such as '200 new labels'", amounts.labels)]
+Rate = Annotated[str, *_written("a rate such as '1 per day'", amounts.pause)]
+Family = Annotated[str, *_written("the name of a model family", _some)]
+Kind = Literal["number", "category", "text", "image", "time", "id", "ignore"]
+Encoding = Literal[
+    "auto", "utf-8", "utf-8-sig", "gb18030", "big5", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"
+]
+
+# Strict, because Python would take true for 1 and "3" for 3, and a spec that means something else should say so.
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Switch = Annotated[bool, BeforeValidator(_yes_no), Field(strict=True)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class GivenSplits(_Settings):
+    """Rows that come already divided; what is not given is taken from the training rows."""
+
+    train: Place = Field(description="Rows to learn from.")
+    validation: Place | None = Field(default=None, description="Rows to choose by; taken from train when absent.")
+    test: Place | None = Field(default=None, description="Rows to report on; taken from train when absent.")
+
+
+class SplitSettings(_Settings):
+    """The shares of the rows that do not train."""
+
+    validation: Real = Field(default=0.1, gt=0, lt=1, description="Share of the rows that choose between models.")
+    test: Real = Field(default=0.2, gt=0, lt=1, description="Share of the rows that the report and the gate use.")
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> SplitSettings:
+        if self.validation + self.test > 0.9:
+            raise refuse("shares that leave at least a tenth to train on", f"{self.validation} + {self.test}")
+        return self
+
+
+def _source_tag(value: Any) -> str:
+    return "one source" if isinstance(value, str) else "given splits"
+
+
+Source = Annotated[
+    Annotated[Place, Tag("one source")] | Annotated[GivenSplits, Tag("given splits")], Discriminator(_source_tag)
+]
+
+
+class DataSettings(_Settings):
+    """Where the rows are and how to read them."""
+
+    source: Source = Field(
+        description="A file (csv, tsv, jsonl, parquet, npz), a folder of images, sklearn:NAME, or one per split."
+    )
+    columns: dict[str, ColumnName] = Field(
+        default={}, description="The task's word for a column -> its name in the data."
+    )
+    types: dict[str, Kind] = Field(
+        default={}, description="Column -> its kind, where the one that was inferred is wrong."
+    )
+    encoding: Encoding = Field(default="auto", description="The encoding of text files; auto finds it.")
+    delimiter: Character = Field(default="auto", description="What separates the cells of a text table; auto finds it.")
+    group: ColumnName | None = Field(default=None, description="Rows with the same value here stay in one split.")
+    time: ColumnName | None = Field(
+        default=None, description="Split by this column: the latest rows become the test split."
+    )
+    split: SplitSettings = Field(default=SplitSettings(), description="The shares of the rows that do not train.")
+    max_bad: Real = Field(default=0.01, ge=0, le=1, description="Stop when more than this share of the rows is broken.")
+    near_duplicates: Switch = Field(default=True, description="Keep rows that are nearly the same in one split.")
+    seed: Seed = Field(default=0, description="The key of the hash that puts rows into splits.")
+    root: Folder | None = Field(default=None, description="The folder of the images that a table names.")
+
+    def at(self, folder: Path) -> DataSettings:
+        """The same settings with every path made absolute, taken from this folder.
+
+        >>> DataSettings(source="a.csv").at(Path("/data")).source
+        '/data/a.csv'
+        """
+
+        def absolute(text: str) -> str:
+            return text if text.startswith("sklearn:") else str((folder / Path(text).expanduser()).absolute())
+
+        if isinstance(self.source, str):
+            source: str | GivenSplits = absolute(self.source)
+        else:
+            given = self.source.model_dump(exclude_none=True)
+            source = GivenSplits(**{split: absolute(text) for split, text in given.items()})
+        root = absolute(self.root) if self.root is not None else None
+        return self.model_copy(update={"source": source, "root": root})
+
+
+class TrainSettings(_Settings):
+    """How a model is trained; what is absent follows from `size`."""
+
+    method: Literal["auto", "scratch"] = Field(default="auto", description="How to start; auto trains from scratch.")
+    epochs: Whole | None = Field(default=None, ge=1, le=10_000, description="Passes over the training rows, at most.")
+    batch_size: Whole | None = Field(default=None, ge=1, le=65_536, description="Rows for one step.")
+    learning_rate: Real | None = Field(default=None, gt=0, le=10, description="The largest step size of the schedule.")
+    weight_decay: Real | None = Field(
+        default=None, ge=0, le=10, description="How strongly weights are pulled towards zero."
+    )
+    patience: Whole | None = Field(
+        default=None, ge=1, le=10_000, description="Epochs without improvement before stopping."
+    )
+    clip: Real = Field(
+        default=1.0, gt=0, description="The largest norm of a gradient; longer ones are shortened to it."
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="Whether rare classes count for more."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="The numbers used in training."
+    )
+    seed: Seed = Field(default=0, description="The start of every random choice in training.")
+    threads: Whole | None = Field(
+        default=None, ge=1, le=1024, description="Threads of computation; results depend on it."
+    )
+
+
+class CompressSettings(_Settings):
+    """How a trained model is made smaller, when a test sees no loss."""
+
+    quantise: Literal["int8", "none"] = Field(
+        default="int8", description="Store weights in 8 bits if a test sees no loss."
+    )
+
+
+class GateSettings(_Settings):
+    """What a version must show before it may become champion; any metric's name may stand here with a limit.
+
+    >>> [limit.text for limit in GateSettings(f1=">=0.85", latency_p95="<= 20 ms").limits()]
+    ['>= 0.85', '<= 20 ms']
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    # pydantic documents this narrowing of its own attribute as the way to type unknown names.
+    __pydantic_extra__: dict[str, MetricLimit] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    latency_p95: Latency | None = Field(
+        default=None, description="The slowest twentieth of single answers starts here."
+    )
+    size: Size | None = Field(default=None, description="How large the bundle may be.")
+    slices: dict[str, dict[str, Share]] = Field(
+        default={}, description="Column -> metric -> a limit that every part of the rows must keep."
+    )
+    margin: Real = Field(
+        default=0.01, ge=0, lt=1, description="How much worse a challenger may be where it need not win."
+    )
+    alpha: Real = Field(
+        default=0.05, gt=0, lt=0.5, description="The risk of a wrong promotion, over all rounds together."
+    )
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Metric -> its limit as written."""
+        return dict(self.__pydantic_extra__ or {})
+
+    def limits(self) -> tuple[Limit, ...]:
+        """Every limit on the whole test split: metrics, then latency (milliseconds) and size (bytes)."""
+        found = [Limit.parse(name, text) for name, text in self.metrics.items()]
+        if self.latency_p95 is not None:
+            found.append(Limit.parse("latency_p95", self.latency_p95, amounts.MILLISECONDS))
+        if self.size is not None:
+            found.append(Limit.parse("size", self.size, amounts.BYTES))
+        return tuple(found)
+
+    def slice_limits(self) -> dict[str, tuple[Limit, ...]]:
+        """Column -> the limits that each of its slices must keep."""
+        return {
+            column: tuple(Limit.parse(name, text) for name, text in limits.items())
+            for column, limits in self.slices.items()
+        }
+
+
+class ServeSettings(_Settings):
+    """How the service listens."""
+
+    port: Whole = Field(default=8000, ge=0, le=65_535, description="The port on 127.0.0.1; 0 takes any free one.")
+
+
+class ImproveSettings(_Settings):
+    """When to go round the loop again."""
+
+    after: LabelCount = Field(default="200 new labels", description="Train again when this many new labels have come.")
+    at_most: Rate = Field(default="1 per day", description="But not more often than this.")
+    promote: Literal["ask", "auto"] = Field(
+        default="ask", description="Who promotes a challenger that passed the gate."
+    )
+
+    @property
+    def new_labels(self) -> int:
+        """How many new labels start the next round."""
+        return amounts.labels(self.after)
+
+    @property
+    def pause_seconds(self) -> float:
+        """The shortest time between two rounds."""
+        return amounts.pause(self.at_most)
+
+
+class Spec(_Settings):
+    """What is wanted: a task, data, and whatever is not left to lingqu.
+
+    Wrong settings raise one SpecError that holds every problem.
+
+    >>> spec = Spec(name="router", task="text-classification", data={"source": "tickets.csv"}, budget="90 s")
+    >>> spec.budget_seconds, spec.families
+    (90.0, None)
+    """
+
+    name: Name = Field(description="The model's name; versions are counted under it.")
+    task: TaskName = Field(description="What to learn; `lingqu tasks` lists them.")
+    data: DataSettings = Field(description="Where the rows are and how to read them.")
+    size: Literal["tiny", "small", "medium", "large"] = Field(
+        "small", description="The one dial: how large models are."
+    )
+    budget: Duration = Field(default="10 min", description="Stop climbing the ladder of models after this time.")
+    model: Family | list[Family] = Field(
+        default="auto", description="auto, a model family, or a list of them to try in order."
+    )
+    train: TrainSettings = Field(default=TrainSettings(), description="How a model is trained.")
+    compress: CompressSettings = Field(default=CompressSettings(), description="How a trained model is made smaller.")
+    gates: GateSettings = Field(
+        default=GateSettings(), description="What a version must show before it becomes champion."
+    )
+    serve: ServeSettings = Field(default=ServeSettings(), description="How the service listens.")
+    improve: ImproveSettings = Field(default=ImproveSettings(), description="When to go round the loop again.")
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from: the spec file's own, or the current one."""
+        return self._folder
+
+    @property
+    def budget_seconds(self) -> float:
+        """The budget in seconds."""
+        return amounts.seconds(self.budget)
+
+    @property
+    def families(self) -> list[str] | None:
+        """The model families that were asked for, in order; None when lingqu chooses."""
+        if self.model == "auto":
+            return None
+        return [self.model] if isinstance(self.model, str) else list(self.model)
+
+    def located_data(self) -> DataSettings:
+        """The data settings with absolute paths."""
+        return self.data.at(self.folder)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_everything(cls, given: Any, handler: ModelWrapValidatorHandler[Spec], info: ValidationInfo) -> Spec:
+        """Other tools' words, unknown names and pydantic's own complaints, as one SpecError."""
+        if isinstance(given, Spec):
+            return given
+        reading = info.context if isinstance(info.context, Reading) else Reading()
+        tree = reading.prepare(given)
+        try:
+            spec = handler(tree)
+        except ValidationError as error:
+            reading.add(error, cls.model_json_schema(schema_generator=PlainTitles))
+            raise reading.error() from None
+        reading.finish()
+        if reading.folder is not None:
+            spec._folder = reading.folder
+        return spec

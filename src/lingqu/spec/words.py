@@ -1,0 +1,132 @@
+"""What a setting takes, said in words that are read off its JSON Schema.
+
+The same words stand in error messages, in the reference page and in `lingqu check --show`.
+
+>>> words({"type": "integer", "minimum": 1, "maximum": 9})
+'a whole number from 1 to 9'
+>>> words({"anyOf": [{"enum": ["a", "b", "c"]}, {"type": "null"}]})
+'a, b, c or nothing'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+Node = Mapping[str, Any]
+
+
+class PlainTitles(GenerateJsonSchema):
+    """JSON Schema whose only titles are those written by hand: the words for a kind of text.
+
+    >>> PlainTitles().field_title_should_be_set({"type": "int"})
+    False
+    """
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def words(node: Node, root: Node | None = None) -> str:
+    """What this piece of a JSON Schema allows, as a phrase that can follow "Expected".
+
+    >>> words({"type": "number", "exclusiveMinimum": 0})
+    'a number above 0'
+    """
+    return either(_choices(node, root or {}))
+
+
+def either(choices: Sequence[str]) -> str:
+    """Phrases joined as alternatives.
+
+    >>> either(["a", "b", "c"])
+    'a, b or c'
+    """
+    head, last = choices[:-1], choices[-1]
+    return f"{', '.join(head)} or {last}" if head else last
+
+
+def options(node: Node, root: Node) -> list[str]:
+    """The closed list of names that this piece allows, empty when it is open.
+
+    >>> options({"anyOf": [{"const": "auto"}, {"type": "null"}]}, {})
+    ['auto']
+    """
+    node = resolve(node, root)
+    found = [str(value) for value in node.get("enum", ()) if isinstance(value, str)]
+    if isinstance(node.get("const"), str):
+        found.append(node["const"])
+    return found + [name for branch in node.get("anyOf", ()) for name in options(branch, root)]
+
+
+def resolve(node: Node, root: Node) -> Node:
+    """The definition that a `$ref` points to, or the node itself.
+
+    >>> resolve({"$ref": "#/$defs/A"}, {"$defs": {"A": {"type": "null"}}})
+    {'type': 'null'}
+    """
+    if "$ref" in node:
+        return root["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def descend(root: Node, place: Sequence[str | int]) -> Node:
+    """The piece of the schema that governs a place in the spec, {} where there is none.
+
+    >>> descend({"properties": {"a": {"additionalProperties": {"type": "null"}}}}, ["a", "any"])
+    {'type': 'null'}
+    """
+    node = resolve(root, root)
+    for part in place:
+        node = next((found for branch in _branches(node, root) if (found := _step(branch, part)) is not None), {})
+        node = resolve(node, root)
+    return node
+
+
+def _branches(node: Node, root: Node) -> list[Node]:
+    return [resolve(branch, root) for branch in node.get("anyOf", ())] or [node]
+
+
+def _step(node: Node, part: str | int) -> Node | None:
+    if isinstance(part, int):
+        return node.get("items")
+    inner = node.get("properties", {}).get(part) or node.get("additionalProperties")
+    return inner if isinstance(inner, Mapping) else None
+
+
+def _choices(node: Node, root: Node) -> list[str]:
+    if "anyOf" in node:
+        return [choice for branch in node["anyOf"] for choice in _choices(branch, root)]
+    node = resolve(node, root)
+    if "title" in node:
+        return [node["title"]]
+    if "enum" in node or "const" in node:
+        return options(node, root)
+    kind = node.get("type", "anything")
+    if kind in ("integer", "number"):
+        return [("a whole number" if kind == "integer" else "a number") + _range(node)]
+    if kind == "array":
+        return [f"a list, each {words(node.get('items', {}), root)}"]
+    if kind == "object" and isinstance(inner := node.get("additionalProperties"), Mapping) and "properties" not in node:
+        return [f"names, each with {words(inner, root)}"]
+    return [_KINDS.get(kind, kind)]
+
+
+_KINDS = {
+    "null": "nothing",
+    "boolean": "true or false",
+    "string": "text",
+    "object": "a group of settings",
+}
+
+
+def _range(node: Node) -> str:
+    low, high = node.get("minimum"), node.get("maximum")
+    above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {low:,} to {high:,}"
+    bounds = (("at least", low), ("above", above), ("at most", high), ("below", below))
+    parts = [f"{word} {bound:,}" for word, bound in bounds if bound is not None]
+    return f" {' and '.join(parts)}" if parts else ""
