@@ -1,0 +1,34 @@
+"""Intervals and tests in pure NumPy, each with a simulation in tests/statistics that shows its error rate."""
+
+from lingqu.statistics.holm import holm
+from lingqu.statistics.intervals import Interval, bca, clopper_pearson, percentile, wilson
+from lingqu.statistics.mcnemar import McNemar, mcnemar
+from lingqu.statistics.means import MeanTest, mean_below
+from lingqu.statistics.paired import Paired, paired_bootstrap
+from lingqu.statistics.power import power, rows_needed, smallest_effect, spread
+from lingqu.statistics.resample import Score, counts, replicates
+from lingqu.statistics.spending import alpha_at, exhausted
+
+__all__ = [
+    "Interval",
+    "McNemar",
+    "MeanTest",
+    "Paired",
+    "Score",
+    "alpha_at",
+    "bca",
+    "clopper_pearson",
+    "counts",
+    "exhausted",
+    "holm",
+    "mcnemar",
+    "mean_below",
+    "paired_bootstrap",
+    "percentile",
+    "power",
+    "replicates",
+    "rows_needed",
+    "smallest_effect",
+    "spread",
+    "wilson",
+]

@@ -1,0 +1,64 @@
+"""The bootstrap by counts: a resample is how often each row was drawn, so rows are never copied.
+
+A score that takes a matrix of counts, shape (repeats, rows), gives all its replicates in a few array operations,
+and two scores that are given the same counts are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Score = Callable[[Floats], Floats]
+"""Counts (repeats, rows) in, one value per repeat out."""
+
+# 2 million doubles are 16 MB: large enough for speed, small enough for the processor's cache and a small machine.
+_CELLS = 2_000_000
+
+
+def counts(rows: int, repeats: int, *, seed: int = 0, groups: NDArray[np.int64] | None = None) -> Iterator[Floats]:
+    """How often each row is drawn in each repeat, in parts of shape (some, rows).
+
+    With `groups` (an index per row) whole groups are drawn, as rows of one user or document must be.
+    Source: Efron 1979; Davison and Hinkley 1997, section 2.4 and, for groups, section 3.8.
+
+    >>> [part.shape for part in counts(4, 3)], next(counts(4, 3)).sum(axis=1).tolist()
+    ([(3, 4)], [4.0, 4.0, 4.0])
+    >>> bool(np.all(next(counts(4, 9, groups=np.array([0, 0, 1, 1])))[:, 0::2] == next(
+    ...     counts(4, 9, groups=np.array([0, 0, 1, 1])))[:, 1::2]))
+    True
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rows if groups is None else int(groups.max()) + 1
+    step = max(1, _CELLS // max(1, rows))
+    for start in range(0, repeats, step):
+        draws = rng.integers(0, drawn, (min(step, repeats - start), drawn), dtype=np.int32)
+        part = np.empty(draws.shape)
+        for i, draw in enumerate(draws):
+            part[i] = np.bincount(draw, minlength=drawn)
+        yield part if groups is None else part[:, groups]
+
+
+def replicates(
+    scores: Mapping[str, Score],
+    rows: int,
+    repeats: int,
+    *,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> dict[str, Floats]:
+    """The bootstrap replicates of several scores on the same resamples.
+
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> mean = lambda c: c @ x / c.sum(axis=1)
+    >>> replicates({"mean": mean}, 3, 500)["mean"].shape
+    (500,)
+    """
+    parts: dict[str, list[Floats]] = {name: [] for name in scores}
+    for part in counts(rows, repeats, seed=seed, groups=groups):
+        for name, score in scores.items():
+            parts[name].append(score(part))
+    return {name: np.concatenate(values) for name, values in parts.items()}
