@@ -1,6 +1,6 @@
 """What a task promises, in the standard library alone: columns, rows, answers and the task itself."""
 
-from lingqu.contract.answers import Answer, LabelScores, NumberValue
+from lingqu.contract.answers import Answer, LabelScores, NumberValue, Refusal
 from lingqu.contract.columns import KINDS, Category, Column, Features, Id, Image, Label, Number, Text, Time
 from lingqu.contract.rows import Rows
 from lingqu.contract.task import Front, Memory, Step, Task
@@ -19,6 +19,7 @@ __all__ = [
     "Memory",
     "Number",
     "NumberValue",
+    "Refusal",
     "Rows",
     "Step",
     "Task",

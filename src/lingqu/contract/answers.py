@@ -57,3 +57,18 @@ class NumberValue(Answer):
 
     def cells(self, *, scores: bool = False) -> dict[str, Any]:
         return {"prediction": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Answer):
+    """No answer: the row breaks what the model learned to expect, and `error` says how.
+
+    >>> Refusal("Expected a number in 'age', found 'old'.").cells()
+    {'error': "Expected a number in 'age', found 'old'."}
+    """
+
+    error: str
+    kind: ClassVar[str] = "refusal"
+
+    def cells(self, *, scores: bool = False) -> dict[str, Any]:
+        return {"error": self.error}

@@ -62,6 +62,8 @@ class Task(ABC):
     target: ClassVar[Column]
     """What training rows hold besides."""
     answer: ClassVar[type[Answer]]
+    fronts: ClassVar[tuple[str, ...]]
+    """The fronts that can read the columns; a model family names those that can feed it."""
     ladder: ClassVar[tuple[str, ...]]
     """Model families from the cheapest to the dearest; the first is also the linear baseline of the report."""
     metrics: ClassVar[tuple[str, ...]]

@@ -29,6 +29,7 @@ class ImageClassification(LabelTask):
     name = "image-classification"
     about = "One label for one picture: digits, products, defects, X-rays."
     columns = (Image("image", "The picture to classify."),)
+    fronts = ("pixels",)
     ladder = ("logistic", "cnn")
 
     def toy(self, rows: int = 48, seed: int = 0) -> Rows:

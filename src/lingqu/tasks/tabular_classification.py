@@ -26,6 +26,7 @@ class TabularClassification(LabelTask):
     name = "tabular-classification"
     about = "One label for one row of a table: credit scoring, fraud, churn."
     columns = (Features("features", "Every column that is not the label, each a number or a category."),)
+    fronts = ("table",)
     ladder = ("logistic", "boosting", "mlp")
     decide_by = "roc_auc"
 

@@ -40,6 +40,7 @@ class TabularRegression(Task):
     columns = (Features("features", "Every column that is not the target, each a number or a category."),)
     target = Number("target", "The number to predict.")
     answer = NumberValue
+    fronts = ("table",)
     ladder = ("linear", "boosting", "mlp")
     metrics = ("rmse", "mae", "r2")
     decide_by = "rmse"

@@ -1,0 +1,48 @@
+# `make demo` shows lingqu at work, `make test` runs the fast tests, `make check` is what a contributor runs.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help demo test check format proofs quality lock clean
+help:
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/' | sed 's/^/make /'
+
+.venv/ready: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lingqu needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 demo"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
+	@# Where pip found no CPU build of torch, the default one is there and still needs its CUDA libraries.
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -o '^torch==[0-9.]*' constraints.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/ready ## the whole journey on real pictures, in about a minute
+	$(BIN)/lingqu demo
+
+test: .venv/ready ## the fast tests, under a minute
+	$(BIN)/pytest
+
+check: .venv/ready ## what a contributor runs: format, lint, types, import layers, tests
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: .venv/ready ## put every file in its form
+	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools
+
+proofs: .venv/ready ## the slow proofs: kills, races, many seeds
+	$(BIN)/pytest -m slow
+
+quality: .venv/ready ## measure on the real data sets under ../shared/data and write docs/results/quality.md
+	$(BIN)/python -m tools.quality
+
+lock: .venv/ready ## pin the newest versions that work together
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/python tools/lock.py
+
+clean: ## remove what make made
+	rm -rf .venv .lingqu .pytest_cache .ruff_cache build

@@ -1,0 +1,146 @@
+"""Read a bundle and predict with it.
+
+A bundle is a folder: `model.onnx`, `encoding.json` (what encode and decode need), `manifest.json` (task, columns and
+their learned limits, hashes, format version) and `README.md` (the model card). Reading needs onnxruntime, numpy,
+tokenizers and Pillow; the task's own `encode` and `decode` do the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+
+from lingqu.contract import Answer, Memory, Refusal, Rows, Task
+from lingqu.data.accept import accept
+from lingqu.errors import BundleError, DataError, Problem, UnknownNameError
+from lingqu.tasks import find_task
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Arrays
+
+FORMAT = 1
+MODEL, ENCODING, MANIFEST, CARD = "model.onnx", "encoding.json", "manifest.json", "README.md"
+BATCH = 64
+
+
+class Bundle:
+    """A model that answers, with everything it needs beside it.
+
+    `task` encodes and decodes, `memory` is what training remembered, `manifest` is the contract with the world.
+    Safe to share between threads: nothing changes after opening.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], memory: Memory, task: Task, model: bytes) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.memory = memory
+        self.task = task
+        self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+        self._inputs = {found.name for found in self._session.get_inputs()}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """The bundle in this folder, every file checked against its hash; BundleError when it cannot be trusted."""
+        folder = Path(path)
+        manifest = _manifest(folder)
+        files = {name: _checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        try:
+            task = find_task(manifest["task"])
+        except UnknownNameError as error:
+            raise BundleError(
+                Problem(f"the task '{manifest['task']}' of {folder.name}", "no such task", "Install the package that brings it.")
+            ) from error
+        return cls(folder, manifest, json.loads(files[ENCODING]), task, files[MODEL])
+
+    def predict(self, rows: Rows | Iterable[Mapping[str, Any]]) -> list[Answer]:
+        """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
+
+        Columns are named as in the user's own file or by their role. A column that is missing from all rows is one
+        error for all: DataError.
+        """
+        given = rows if isinstance(rows, Rows) else Rows.from_dicts(rows)
+        accepted, errors = accept(given, self.manifest["columns"])
+        good = [place for place, error in enumerate(errors) if error is None]
+        answers: list[Answer] = [Refusal(error or "") for error in errors]
+        if good:
+            decoded = self.task.decode(self.outputs(accepted.take(good)), self.memory)
+            for place, answer in zip(good, decoded, strict=True):
+                answers[place] = answer
+        return answers
+
+    def outputs(self, rows: Rows) -> Arrays:
+        """What the network gives for accepted rows, one row each, in order."""
+        order = np.array(sorted(range(len(rows)), key=lambda place: _weight(rows, place)), np.int64)
+        parts: list[Arrays] = [
+            self.run(self.task.encode(batch, self.memory)) for batch in rows.take(order.tolist()).batches(BATCH)
+        ]
+        back = np.argsort(order)
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def run(self, arrays: Arrays) -> Arrays:
+        """The network alone: encoded arrays in, output arrays out; BundleError when an output is not a number."""
+        names = [found.name for found in self._session.get_outputs()]
+        found = self._session.run(names, {name: array for name, array in arrays.items() if name in self._inputs})
+        outputs = {name: np.asarray(array) for name, array in zip(names, found, strict=True)}
+        for name, array in outputs.items():
+            if not np.isfinite(array).all():
+                raise BundleError(Problem(f"finite numbers in the output '{name}'", "not-a-number or infinity", "Roll back."))
+        return outputs
+
+
+def _weight(rows: Rows, place: int) -> int:
+    """How long a row is, so that rows of one length share a batch."""
+    return sum(len(value) for name in rows.names if isinstance(value := rows[name][place], str))
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads starve their neighbours on small machines; an arena keeps the memory of the longest text for ever.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = False
+    return options
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = "no such folder" if not folder.is_dir() else f"no {MANIFEST} in it"
+        raise DataError(Problem(f"a bundle folder at {folder}", found, "Make one with `lingqu export`.")) from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise BundleError(
+            Problem(f"JSON in {folder.name}/{MANIFEST}", "a damaged file", "Export the bundle again.")
+        ) from None
+    version = manifest.get("format")
+    if not isinstance(version, int) or not 1 <= version <= FORMAT:
+        raise BundleError(
+            Problem(f"a bundle of format 1 to {FORMAT}", f"format {version!r}", "Upgrade lingqu: pip install -U lingqu.")
+        )
+    if not {MODEL, ENCODING} <= set(manifest.get("files", {})):
+        raise BundleError(Problem(f"{MODEL} and {ENCODING} in {MANIFEST}", "neither hash", "Export the bundle again."))
+    return manifest
+
+
+def _checked(folder: Path, name: str, digest: str) -> bytes:
+    """The bytes of one file of the bundle, proved by their hash; only plain names, so no path leads outside."""
+    if Path(name).name != name:
+        raise BundleError(Problem("plain file names in the manifest", f"'{name}'", "Do not use this bundle."))
+    try:
+        data = (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(Problem(f"{name} in {folder.name}", "no such file", "Export the bundle again.")) from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise BundleError(
+            Problem(f"{name} as the manifest records it", "other bytes", "The file was changed: export the bundle again.")
+        )
+    return data

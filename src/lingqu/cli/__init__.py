@@ -1,0 +1,184 @@
+"""The command line: parse, call, print.
+
+`--json` prints one JSON object on standard output and everything else on standard error. Exit status: 0 done, 1 the
+work failed or a gate said no, 2 the request was wrong. What lingqu raises on purpose is one plain sentence; a bug keeps
+its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from lingqu import __version__
+from lingqu.errors import LingquError, Problem, RequestError, near
+from lingqu.spec.synonyms import VERBS
+
+INTERRUPTED = 130
+PARTS = "lingqu.cli"
+
+# verb: (where its function lives, one sentence, its arguments). Functions are imported when their verb is called, so
+# that `lingqu --help` is instant.
+Argument = tuple[tuple[str, ...], dict[str, object]]
+
+
+def _arg(*names: str, **settings: object) -> Argument:
+    return names, settings
+
+
+SPEC = _arg("spec", nargs="?", default="lingqu.yaml", help="the YAML file (default: lingqu.yaml)")
+MODEL = _arg("model", metavar="MODEL", help="name, name@champion, name@3 or a bundle folder")
+WHO = _arg("--who", help="who decides this (default: you)")
+WHY = _arg("--why", help="the reason, kept in the history")
+
+COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
+    "new": (
+        "start:new",
+        "write a spec to begin with",
+        (
+            _arg("name", metavar="NAME", help="the model's name; its folder is made"),
+            _arg("--task", default=None, help="what to learn; `lingqu tasks` lists them"),
+            _arg("--data", default=None, help="your rows; without it, toy rows are written"),
+        ),
+    ),
+    "check": (
+        "start:check",
+        "check a spec and its data, all problems at once",
+        (SPEC, _arg("--show", action="store_true", help="print every setting with its default and its sentence")),
+    ),
+    "run": ("journey:run", "the whole journey: data, models, bundle, report, gate, version", (SPEC,)),
+    "show": (
+        "journey:show",
+        "what a version is and how good it is",
+        (_arg("model", nargs="?", metavar="MODEL", help="name, name@3 … (default: the newest version)"),),
+    ),
+    "predict": (
+        "journey:predict",
+        "answer every row of a file, in order",
+        (
+            MODEL,
+            _arg("input", metavar="INPUT", help="a csv, tsv, jsonl or parquet file"),
+            _arg("-o", "--out", metavar="OUT", help="where the answers go (default: beside the input)"),
+            _arg("--scores", action="store_true", help="add one column for the score of each label"),
+        ),
+    ),
+    "versions": (
+        "records:versions",
+        "every version and its aliases",
+        (_arg("name", nargs="?", help="only this model's"),),
+    ),
+    "history": (
+        "records:history",
+        "every decision: what, who, when, on which evidence",
+        (_arg("name", nargs="?", help="only this model's"),),
+    ),
+    "promote": (
+        "records:promote",
+        "make a version that passed its gate the champion",
+        (MODEL, WHO, WHY, _arg("--override", action="store_true", help="promote without a passed gate; needs --why")),
+    ),
+    "rollback": (
+        "records:rollback",
+        "bring the previous champion back; needs no proof",
+        (
+            _arg("name", metavar="NAME", help="the model's name"),
+            _arg("--to", type=int, metavar="N", help="to this version"),
+            WHO,
+            WHY,
+        ),
+    ),
+    "export": (
+        "records:export",
+        "copy a version's bundle to a folder",
+        (MODEL, _arg("folder", metavar="FOLDER", help="a folder that does not exist yet")),
+    ),
+    "tasks": ("start:tasks", "what can be learned", ()),
+    "fsck": ("records:fsck", "prove that nothing in the store is damaged", ()),
+    "doctor": ("doctor:doctor", "what this machine can do and what is missing", ()),
+    "demo": ("demo:demo", "the whole journey on real pictures, in about a minute", ()),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """What the console script calls: never returns, exits with the status."""
+    sys.exit(call(sys.argv[1:] if arguments is None else arguments))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit status.
+
+    >>> call(["--version"])
+    lingqu 0.1.0
+    0
+    """
+    try:
+        parsed = _parser().parse_args(_verb(list(arguments)))
+        if not hasattr(parsed, "run"):
+            _parser().print_help()
+            return 0
+        command: Callable[[argparse.Namespace], int] = _find(parsed.run)
+        return command(parsed)
+    except LingquError as error:
+        _tell(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. Nothing is lost: the same command goes on from here.\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+
+
+def _find(where: str) -> Callable[[argparse.Namespace], int]:
+    module, function = where.split(":")
+    return getattr(import_module(f"{PARTS}.{module}"), function)
+
+
+def _tell(error: LingquError) -> None:
+    count = len(error.problems)
+    sys.stderr.write(f"{error}\n" if count == 1 else f"{count} problems:\n{error}\n")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are ours: expected, found, what to do next."""
+
+    def error(self, message: str) -> NoReturn:
+        verb = self.prog.removeprefix("lingqu").strip()
+        advice = f"See: lingqu {verb} --help" if verb else "See: lingqu --help"
+        raise RequestError(Problem(f"a command line such as `{self.format_usage()[7:].strip()}`", message, advice))
+
+
+def _verb(arguments: list[str]) -> list[str]:
+    """The arguments with other tools' words for our verbs put right; UnknownNameError's advice for any other word."""
+    place = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
+    if place is None or arguments[place] in COMMANDS:
+        return arguments
+    word = arguments[place]
+    if word in VERBS and VERBS[word] in COMMANDS:
+        arguments[place] = VERBS[word]
+        return arguments
+    raise RequestError(
+        Problem("a command of lingqu", f"'{word}'", f"{near(word, COMMANDS)} See: lingqu --help")
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "From a team's examples to an AI service that keeps improving. Start with: lingqu demo"
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    shared.add_argument("--home", metavar="FOLDER", help="the store (default: LINGQU_HOME, or .lingqu beside the spec)")
+    parser = _Parser(prog="lingqu", description=about, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"lingqu {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for verb, (where, about, arguments) in COMMANDS.items():
+        command = verbs.add_parser(verb, help=about, description=about, parents=[shared], allow_abbrev=False)
+        command.set_defaults(run=where)
+        for names, settings in arguments:
+            command.add_argument(*names, **settings)  # type: ignore[arg-type]
+    return parser
