@@ -23,7 +23,7 @@ ECE_BINS = 15
 
 
 def _ratio(top: Floats, bottom: Floats, otherwise: float = 0.0) -> Floats:
-    """top / bottom, and `otherwise` where the bottom is zero."""
+    """Top / bottom, and `otherwise` where the bottom is zero."""
     return np.divide(top, bottom, out=np.full_like(top, otherwise), where=bottom != 0)
 
 
@@ -110,7 +110,7 @@ def _log_loss(truth: Array, prediction: Array) -> Scorer:
 
 
 def _ece(truth: Array, prediction: Array) -> Scorer:
-    """sum over bins of |sum of (confidence - right)| / rows: Guo et al. 2017, equation 5, 15 bins of equal width."""
+    """Sum over bins of |sum of (confidence - right)| / rows: Guo et al. 2017, equation 5, 15 bins of equal width."""
     sure = prediction.max(axis=1).astype(float)
     gap = sure - (prediction.argmax(axis=1) == truth)
     place = np.clip(np.ceil(sure * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
@@ -147,7 +147,7 @@ def _roc_auc_of(own: Array, scores: Array) -> Scorer:
 
 
 def _average_precision_of(own: Array, scores: Array) -> Scorer:
-    """sum over thresholds of (recall_i - recall_(i-1)) precision_i, without interpolation."""
+    """Sum over thresholds of (recall_i - recall_(i-1)) precision_i, without interpolation."""
     levels, place = np.unique(-scores, return_inverse=True)
     size, positive = len(levels), np.flatnonzero(own)
 
