@@ -1,0 +1,59 @@
+"""Networks that know nothing but tensors, one family a file, found by name.
+
+The table holds names only; a family's file (and with it torch) is imported on first use. A team's own family enters
+through the entry point group `lingqu.models`, whose value is "module:attribute" of a `Family`.
+
+>>> "cnn" in family_names()
+True
+>>> find_family("boosting").front
+'table'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from lingqu.errors import Problem, UnknownNameError, missing_package, near
+from lingqu.models.family import Examples, Facts, Family
+
+__all__ = ["FAMILIES", "Examples", "Facts", "Family", "family_names", "find_family"]
+
+FAMILIES: dict[str, str] = {
+    "ngram-linear": "lingqu.models.ngram_linear:FAMILY",
+    "logistic": "lingqu.models.linear:LOGISTIC",
+    "linear": "lingqu.models.linear:LINEAR",
+    "boosting": "lingqu.models.boosting:FAMILY",
+    "mlp": "lingqu.models.mlp:FAMILY",
+    "cnn": "lingqu.models.cnn:FAMILY",
+    "bilstm": "lingqu.models.bilstm:FAMILY",
+}
+
+_TRAINING_PACKAGES = ("torch", "sklearn", "lightgbm", "scipy", "safetensors")
+
+
+def family_names() -> list[str]:
+    """Every family's name: ours, then those of installed packages."""
+    return [*FAMILIES, *sorted(point.name for point in entry_points(group="lingqu.models"))]
+
+
+def find_family(name: str) -> Family:
+    """The family of this name; UnknownNameError with the nearest right name.
+
+    >>> find_family("bi-lstm")
+    Traceback (most recent call last):
+        ...
+    lingqu.errors.UnknownNameError: Expected a model family that lingqu knows, found 'bi-lstm'. Did you mean 'bilstm'?
+    """
+    where = FAMILIES.get(name)
+    if where is None:
+        where = next((point.value for point in entry_points(group="lingqu.models") if point.name == name), None)
+    if where is None:
+        raise UnknownNameError(Problem("a model family that lingqu knows", repr(name), near(name, family_names())))
+    module, _, attribute = where.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name in _TRAINING_PACKAGES:
+            raise missing_package(error.name, "train", f"the model family {name}") from error
+        raise

@@ -1,0 +1,159 @@
+"""Linear models fitted to the end: logistic regression and ridge regression along a path of strengths.
+
+scikit-learn's solvers do the work; this is the one file that imports it. The strength of the penalty is chosen by the
+rows of the validation part, each fit starting from the one before it.
+
+>>> import numpy as np
+>>> inputs, targets = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+>>> found = fit_logistic(inputs, targets, inputs, targets, outputs=2, strengths=[1.0, 10.0], threads=1)
+>>> found.weights.shape, found.strength
+((1, 2), 10.0)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
+
+from lingqu.models.family import Tell
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array
+
+NEVER = -30.0
+"""The bias of a class that no training row has: e^-30 is as good as never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """scores = inputs @ weights + bias; `weights` (F, K), `bias` (K,)."""
+
+    weights: Array
+    bias: Array
+    strength: float
+    loss: float
+
+
+def quiet(_done: float, _sentence: str) -> None:
+    """Tells nobody."""
+
+
+def fit_logistic(
+    inputs: Any,
+    targets: Array,
+    valid_inputs: Any,
+    valid_targets: Array,
+    *,
+    outputs: int,
+    strengths: Sequence[float],
+    threads: int,
+    balanced: bool = False,
+    steps: int = 200,
+    tell: Tell = quiet,
+) -> Line:
+    """Multinomial logistic regression with an L2 penalty, by L-BFGS; dense or CSR inputs.
+
+    Minimises C Σ -log p(y | x) + |W|²/2. `strengths` are the C to try from small (much penalty) to large; the one with
+    the lowest log loss on validation rows wins, and the path ends when two in a row are worse.
+    """
+    model = LogisticRegression(max_iter=steps, tol=1e-4, warm_start=True, class_weight="balanced" if balanced else None)
+
+    def attempt(strength: float) -> tuple[Array, Array]:
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            # Stopping after `steps` iterations is a choice, not a fault: the validation rows judge the result.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(inputs, targets)
+        return _all_classes(model, outputs)
+
+    def loss(weights: Array, bias: Array) -> float:
+        return log_loss(np.asarray(valid_inputs @ weights) + bias, valid_targets)
+
+    return _best(attempt, loss, strengths, threads, tell)
+
+
+def fit_ridge(
+    inputs: Any,
+    targets: Array,
+    valid_inputs: Any,
+    valid_targets: Array,
+    *,
+    strengths: Sequence[float],
+    threads: int,
+    tell: Tell = quiet,
+) -> Line:
+    """Ridge regression (Hoerl and Kennard 1970): minimises Σ (y - xW - b)² + |W|²/C; the best C on validation rows wins.
+
+    >>> import numpy as np
+    >>> inputs = np.array([[0.0], [1.0], [2.0]])
+    >>> found = fit_ridge(inputs, np.array([1.0, 3.0, 5.0]), inputs, np.array([1.0, 3.0, 5.0]), strengths=[1e6], threads=1)
+    >>> found.weights.round(3).tolist(), found.bias.round(3).tolist()
+    ([[2.0]], [1.0])
+    """
+
+    def attempt(strength: float) -> tuple[Array, Array]:
+        model = Ridge(alpha=1.0 / strength, tol=1e-6).fit(inputs, targets)
+        return np.reshape(model.coef_, (-1, 1)), np.reshape(model.intercept_, (1,))
+
+    def loss(weights: Array, bias: Array) -> float:
+        return float(np.mean((np.asarray(valid_inputs @ weights)[:, 0] + bias[0] - valid_targets) ** 2))
+
+    return _best(attempt, loss, strengths, threads, tell)
+
+
+def _best(
+    attempt: Callable[[float], tuple[Array, Array]],
+    loss: Callable[[Array, Array], float],
+    strengths: Sequence[float],
+    threads: int,
+    tell: Tell,
+) -> Line:
+    best: Line | None = None
+    worse = 0
+    # BLAS sums in another order with another number of threads; pinned, the same rows give the same bits.
+    with threadpool_limits(threads):
+        for number, strength in enumerate(strengths, 1):
+            weights, bias = attempt(strength)
+            found = Line(weights, bias, strength, loss(weights, bias))
+            tell(number / len(strengths), f"penalty 1/{strength:g}: validation loss {found.loss:.4f}")
+            if best is None or found.loss < best.loss:
+                best, worse = found, 0
+            else:
+                worse += 1
+            if worse == 2:
+                break
+    if best is None:
+        raise ValueError("at least one strength is needed")
+    return best
+
+
+def _all_classes(model: LogisticRegression, outputs: int) -> tuple[Array, Array]:
+    """Weights (F, K) and bias (K,) for all classes, also for those that the training rows lack."""
+    found, bias = model.coef_, np.asarray(model.intercept_)
+    if len(model.classes_) == 2:
+        # scikit-learn keeps one score z for two classes; softmax([-z/2, z/2]) is its sigmoid.
+        found, bias = np.concatenate([-found, found]) / 2, np.concatenate([-bias, bias]) / 2
+    weights = np.zeros((found.shape[1], outputs), found.dtype)
+    all_bias = np.full(outputs, NEVER, found.dtype)
+    weights[:, model.classes_] = found.T
+    all_bias[model.classes_] = bias
+    return weights, all_bias
+
+
+def log_loss(logits: Array, targets: Array) -> float:
+    """Mean of -log p(right label).
+
+    >>> round(log_loss(np.zeros((1, 2)), np.array([0])), 4)
+    0.6931
+    """
+    logits = logits.astype(np.float64)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    chosen = logits[np.arange(len(targets)), targets]
+    return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - chosen))

@@ -1,0 +1,178 @@
+"""Logistic and linear regression: the model that every other one has to beat, and the easiest to explain.
+
+    scores = x W + m M + Σ_j C_j[code_j] + b
+
+with x the standardised numbers (0 where missing), m their missing marks and C_j a weight per category. For pictures x is
+every pixel, standardised by its channel. Fitted to the end by scikit-learn with an L2 penalty.
+Sources: Cox 1958, "The Regression Analysis of Binary Sequences"; Hoerl and Kennard 1970, "Ridge Regression".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from lingqu.models.closed_form import Line, fit_logistic, fit_ridge
+from lingqu.models.family import Examples, Facts, Family, Settings, Tell
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array
+
+
+class TableLinear(nn.Module):
+    """One linear layer on numbers, missing marks and categories.
+
+    >>> network = TableLinear(numbers=2, cardinalities=[3], outputs=2)
+    >>> network(numbers=torch.tensor([[0.5, float("nan")]]), codes=torch.tensor([[1]])).shape
+    torch.Size([1, 2])
+    """
+
+    offsets: Tensor
+
+    def __init__(self, numbers: int, cardinalities: list[int], outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(numbers, outputs))  # (N, K)
+        self.missing = nn.Parameter(torch.zeros(numbers, outputs))  # (N, K)
+        # All categories share one table; the codes of column j start at row offsets[j].
+        self.table = nn.Parameter(torch.zeros(sum(cardinalities), outputs))  # (C, K)
+        self.bias = nn.Parameter(torch.zeros(outputs))  # (K,)
+        starts = np.concatenate([[0], np.cumsum(cardinalities)[:-1]]) if cardinalities else np.zeros(0)
+        self.register_buffer("offsets", torch.from_numpy(starts.astype(np.int64)), persistent=False)
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """`numbers` float32 (B, N) with NaN where missing, `codes` int64 (B, M); scores (B, K)."""
+        absent = torch.isnan(numbers)  # (B, N)
+        filled = torch.where(absent, torch.zeros_like(numbers), numbers)  # (B, N)
+        scores = filled @ self.weight + absent.to(filled.dtype) @ self.missing + self.bias  # (B, K)
+        if len(self.offsets):
+            scores = scores + self.table[codes + self.offsets].sum(1)  # (B, M, K) summed over M
+        return scores
+
+
+class PixelLinear(nn.Module):
+    """One linear layer on standardised pixels.
+
+    >>> network = PixelLinear(shape=(1, 2, 2), mean=[0.5], std=[0.25], outputs=3)
+    >>> network(pixels=torch.zeros(1, 1, 2, 2, dtype=torch.uint8)).shape
+    torch.Size([1, 3])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, shape: tuple[int, int, int], mean: list[float], std: list[float], outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(int(np.prod(shape)), outputs))  # (C·H·W, K)
+        self.bias = nn.Parameter(torch.zeros(outputs))  # (K,)
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, -1, 1, 1)), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`pixels` uint8 (B, C, H, W); scores (B, K)."""
+        return ((pixels.float() - self.mean) * self.scale).flatten(1) @ self.weight + self.bias
+
+
+def build(facts: Facts, settings: Settings) -> TableLinear | PixelLinear:
+    """The network for this front, with nothing learned yet."""
+    front = facts.front
+    if front["name"] == "pixels":
+        shape = (front["channels"], front["height"], front["width"])
+        return PixelLinear(shape, front["mean"], front["std"], facts.outputs)
+    return TableLinear(len(front["numbers"]), front["cardinalities"], facts.outputs)
+
+
+def fit(
+    train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
+) -> TableLinear | PixelLinear:
+    """Logistic regression for labels, ridge regression for numbers."""
+    network = build(facts, settings)
+    design = _pixel_design if isinstance(network, PixelLinear) else _table_design
+    inputs, valid_inputs = design(train, facts), design(valid, facts)
+    if facts.kind == "classification":
+        line = fit_logistic(
+            inputs,
+            train.targets,
+            valid_inputs,
+            valid.targets,
+            outputs=facts.outputs,
+            strengths=settings["strengths"],
+            balanced=settings.get("class_weights") == "balanced",
+            steps=settings["steps"],
+            threads=threads,
+            tell=tell,
+        )
+    else:
+        line = fit_ridge(
+            inputs,
+            train.targets,
+            valid_inputs,
+            valid.targets,
+            strengths=settings["strengths"],
+            threads=threads,
+            tell=tell,
+        )
+    _fill(network, line)
+    return network
+
+
+def _table_design(part: Examples, facts: Facts) -> Any:
+    """[numbers, missing marks, one column per category] as CSR, in the order of the network's parameters."""
+    numbers, codes = cast("Array", part.arrays["numbers"]), cast("Array", part.arrays["codes"])
+    absent = np.isnan(numbers)
+    blocks = [sparse.csr_matrix(np.where(absent, 0, numbers)), sparse.csr_matrix(absent.astype(np.float32))]
+    rows = np.arange(len(part) + 1)
+    for column, cardinality in enumerate(facts.front["cardinalities"]):
+        one = np.ones(len(part), np.float32)
+        blocks.append(sparse.csr_matrix((one, codes[:, column], rows), shape=(len(part), cardinality)))
+    design = sparse.hstack(blocks, format="csr", dtype=np.float64)
+    # Small tables are quicker dense, and dense ridge is solved exactly.
+    return design.toarray() if design.shape[0] * design.shape[1] < 20_000_000 else design
+
+
+def _pixel_design(part: Examples, facts: Facts) -> Array:
+    """Standardised pixels (rows, C·H·W), float32."""
+    pixels = cast("Array", part.arrays["pixels"])
+    mean = np.array(facts.front["mean"], np.float32).reshape(1, -1, 1, 1) * 255
+    std = np.array(facts.front["std"], np.float32).reshape(1, -1, 1, 1) * 255
+    return ((pixels.astype(np.float32) - mean) / std).reshape(len(part), -1)
+
+
+def _fill(network: TableLinear | PixelLinear, line: Line) -> None:
+    """The fitted weights, cut into the network's parameters in the order of the design."""
+    weights = torch.from_numpy(line.weights.astype(np.float32))
+    with torch.no_grad():
+        network.bias.copy_(torch.from_numpy(line.bias.astype(np.float32)))
+        if isinstance(network, PixelLinear):
+            network.weight.copy_(weights)
+            return
+        numbers = len(network.weight)
+        network.weight.copy_(weights[:numbers])
+        network.missing.copy_(weights[numbers : 2 * numbers])
+        network.table.copy_(weights[2 * numbers :])
+
+
+_SIZES = {"small": {"strengths": [0.001, 0.01, 0.1, 1.0, 10.0], "steps": 200}}
+
+LOGISTIC = Family(
+    name="logistic",
+    about="Logistic regression: the baseline, and the easiest to explain.",
+    fronts={"table": {}, "pixels": {"tiny": {"side": 16}, "small": {"side": 32}}},
+    sizes=_SIZES,
+    build=build,
+    fit=fit,
+    kinds=("classification",),
+)
+
+LINEAR = Family(
+    name="linear",
+    about="Linear regression with a ridge penalty: the baseline, and the easiest to explain.",
+    fronts={"table": {}},
+    sizes=_SIZES,
+    build=build,
+    fit=fit,
+    kinds=("regression",),
+)

@@ -1,0 +1,1 @@
+"""Training: the one loop of named steps, checkpoints, the ladder. Importing this package imports no torch."""

@@ -1,0 +1,165 @@
+"""One rung of the ladder: a family, its settings and encoded rows in; weights out.
+
+>>> import tempfile
+>>> rows = np.random.default_rng(0).normal(size=(60, 1)).astype(np.float32)
+>>> arrays = {"numbers": rows, "codes": np.zeros((60, 0), np.int64)}
+>>> targets = (rows[:, 0] > 0).astype(np.int64)
+>>> facts = Facts(2, "classification", {"name": "table", "numbers": [{}], "cardinalities": []}, 60, (30, 30))
+>>> family = find_family("logistic")
+>>> trained = fit_rung(family, family.settings("small"), arrays, targets, arrays, targets,
+...     facts=facts, steps=(Step("cross_entropy"),), options=TrainOptions(), work=Path(tempfile.mkdtemp()))
+>>> network = rebuild("logistic", trained.settings, facts, trained.weights)
+>>> (network(**{name: torch.from_numpy(array) for name, array in arrays.items()}).argmax(1).numpy() == targets).mean() > 0.9
+np.True_
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from lingqu.contract import Step
+from lingqu.data.fronts import RAGGED
+from lingqu.data.ragged import Ragged, pack
+from lingqu.errors import Problem, RequestError, TrainingError
+from lingqu.models import find_family
+from lingqu.models.family import Examples, Facts, Family
+from lingqu.train.checkpoint import Checkpoints
+from lingqu.train.loop import Loop
+from lingqu.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array
+
+    Arrays = Mapping[str, Array | Ragged]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a rung gives: the weights by name, every setting that made them, and how it went."""
+
+    weights: dict[str, Array]
+    settings: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    epochs: int = 0
+
+
+def _quiet(_done: float, _sentence: str) -> None:
+    """Tells nobody."""
+
+
+def fit_rung(
+    family: Family,
+    settings: Mapping[str, Any],
+    arrays_train: Arrays,
+    targets_train: Array,
+    arrays_valid: Arrays,
+    targets_valid: Array,
+    *,
+    facts: Facts,
+    steps: tuple[Step, ...],
+    options: TrainOptions,
+    work: Path,
+    progress: Callable[[float, str], None] = _quiet,
+) -> Trained:
+    """Trains one family; `work` holds checkpoints, so that the same call after a kill goes on where it was.
+
+    `progress` is told how much is done (0 to 1) and one sentence. Same arguments, same machine, same threads: same bits.
+    """
+    chosen = options.over(settings)
+    front = facts.front.get("name", "")
+    train = Examples(_packed(arrays_train, front), np.ascontiguousarray(targets_train))
+    valid = Examples(_packed(arrays_valid, front), np.ascontiguousarray(targets_valid))
+    _check(family, facts, train, valid)
+    with _pinned(options.thread_count):
+        torch.manual_seed(options.seed)
+        if family.fit is not None:
+            started = time.perf_counter()
+            network = family.fit(
+                train, valid, facts, chosen, seed=options.seed, threads=options.thread_count, tell=progress
+            )
+            return Trained(_weights(network), chosen, [], time.perf_counter() - started, 1)
+        if family.build is None:
+            raise ValueError(f"the family '{family.name}' has neither build nor fit")
+        loop = Loop(
+            family.build(facts, chosen),
+            steps,
+            train,
+            valid,
+            facts=facts,
+            settings=chosen,
+            options=options,
+            checkpoints=Checkpoints(work),
+            tell=progress,
+        )
+        done = loop.run()
+        epochs = int(done.history[-1]["epoch"]) if done.history else 0
+        return Trained(_weights(loop.network), chosen, done.history, done.seconds, epochs)
+
+
+def rebuild(family: str, settings: Mapping[str, Any], facts: Facts, weights: Mapping[str, Array]) -> nn.Module:
+    """The trained network again, ready to answer (in eval mode)."""
+    build = find_family(family).build
+    if build is None:
+        raise ValueError(f"the family '{family}' cannot be rebuilt")
+    network = build(facts, settings)
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return network.eval()
+
+
+def _weights(network: nn.Module) -> dict[str, Array]:
+    """The weights as NumPy arrays; TrainingError when one is not finite, so that no such network gets any further."""
+    weights = {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
+    spoiled = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    if spoiled:
+        raise TrainingError(
+            Problem(
+                "finite weights",
+                f"not-a-number in {', '.join(spoiled)}",
+                "Lower train.learning_rate, or look for extreme values in the data.",
+            )
+        )
+    return weights
+
+
+def _packed(arrays: Arrays, front: str) -> dict[str, Array | Ragged]:
+    """Padded arrays held end to end, so that each batch is only as wide as its longest row."""
+    ragged = RAGGED.get(front, ())
+    if not ragged or all(isinstance(arrays[name], Ragged) for name in ragged):
+        return dict(arrays)
+    return pack([cast("dict[str, Array]", dict(arrays))], ragged)
+
+
+def _check(family: Family, facts: Facts, train: Examples, valid: Examples) -> None:
+    """What must hold before any work; all problems at once."""
+    problems = []
+    if facts.kind not in family.kinds:
+        problems.append(
+            Problem(f"a model family for {facts.kind}", f"{family.name}", "Choose another under model, or model: auto.")
+        )
+    for name, part in (("training", train), ("validation", valid)):
+        if len(part) < 2:
+            problems.append(Problem(f"at least two {name} rows", f"{len(part)}", "Add rows, or change data.split."))
+    if problems:
+        raise RequestError(problems)
+
+
+@contextmanager
+def _pinned(threads: int) -> Iterator[None]:
+    """This many threads and a random state of our own; afterwards everything is as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,265 @@
+"""The one training loop, made of named steps; what differs between tasks is handed in.
+
+All that a step does follows from (seed, step): which rows it sees, how they are shifted or dropped out, how long its
+stride is. So a run that is killed and started again from its checkpoint ends with the same bits, as long as the number
+of threads and the machine stay the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lingqu.contract import Step
+from lingqu.errors import Problem, TrainingError
+from lingqu.losses import find_loss
+from lingqu.models.family import Examples, Facts, Tell
+from lingqu.train.batches import Batches, in_order, row_lengths
+from lingqu.train.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    network_tensors,
+    optimiser_tensors,
+    restore_network,
+    restore_optimisers,
+)
+from lingqu.train.failpoints import Failpoints
+from lingqu.train.judge import validation_loss
+from lingqu.train.options import TrainOptions
+from lingqu.train.schedules import stride
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands; all of it goes into every checkpoint."""
+
+    step: int = 0
+    total: int = 0
+    best: float = math.inf
+    waited: int = 0
+    slower: float = 1.0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Loop:
+    """Trains a network on examples until the steps are done or validation no longer gets better."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        steps: Sequence[Step],
+        train: Examples,
+        valid: Examples,
+        *,
+        facts: Facts,
+        settings: dict[str, Any],
+        options: TrainOptions,
+        checkpoints: Checkpoints,
+        tell: Tell,
+    ) -> None:
+        self.network, self.train, self.valid = network, train, valid
+        self.settings, self.options, self.checkpoints, self.tell = settings, options, checkpoints, tell
+        self.losses = [find_loss(step.loss) for step in steps]
+        self.optimisers = [_optimiser(network, step, settings) for step in steps]
+        self.batches = Batches(
+            len(train), size=settings["batch_size"], seed=options.seed, lengths=row_lengths(train.arrays)
+        )
+        self.class_weights = _class_weights(facts, settings["class_weights"])
+        self.half = _half_precision(options.precision, wanted=settings["bf16"])
+        self.failpoints = Failpoints()
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = network_tensors(network, "best")
+        self._order: tuple[int, list[Array]] = (-1, [])
+
+    # --- the journey ---------------------------------------------------------------------------------------------
+
+    def run(self) -> Progress:
+        """From the newest checkpoint, or from the start, to the end; the network then holds its best weights."""
+        self._resume()
+        while not self.progress.finished:
+            self._one_step()
+            at_end = self.progress.step >= self.progress.total
+            if at_end or self.progress.step % len(self.batches) == 0:
+                self._end_epoch(at_end)
+            elif self.progress.step % self.options.checkpoint_steps == 0:
+                self._save()
+        restore_network(self.network, self.best, "best")
+        return self.progress
+
+    def _one_step(self) -> None:
+        """One batch through the network, one stride of each optimiser; a step that went wrong is undone."""
+        started = time.perf_counter()
+        epoch, place = divmod(self.progress.step, len(self.batches))
+        if self._order[0] != epoch:
+            self._order = (epoch, self.batches.of(epoch))
+        torch.manual_seed(_step_seed(self.options.seed, self.progress.step))
+        self.failpoints.hit("train.step")
+        loss = self._learn(self._order[1][place])
+        if loss is None:
+            self._roll_back()
+            return
+        self.progress.loss_sum += loss
+        self.progress.step += 1
+        self.progress.seconds += time.perf_counter() - started
+
+    def _learn(self, rows: Array) -> float | None:
+        """The loss before the stride; None, and no stride, when a loss or a gradient is not finite."""
+        arrays, targets = _tensors(self.train.batch(rows)), torch.from_numpy(self.train.targets[rows])
+        self.network.train()
+        rate = stride(self.settings["schedule"], self.progress.step / self.progress.total)
+        total = 0.0
+        for optimiser, loss_of in zip(self.optimisers, self.losses, strict=True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+                outputs = self.network(**arrays)
+            loss = loss_of(outputs, targets, weights=self.class_weights, smoothing=self.settings["smoothing"])
+            if self.failpoints.hit("train.loss"):
+                loss = loss * math.nan
+            if not torch.isfinite(loss):
+                return None
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            held = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            if self.failpoints.hit("train.gradient"):
+                held[0].grad = torch.full_like(held[0], math.nan)
+            if not torch.isfinite(nn.utils.clip_grad_norm_(held, self.options.clip)):
+                return None
+            for group in optimiser.param_groups:
+                group["lr"] = self.settings["learning_rate"] * rate * self.progress.slower
+            optimiser.step()
+            total += loss.item()
+        return total
+
+    def _end_epoch(self, at_end: bool) -> None:
+        """Judges the network on validation rows, keeps it if it is the best so far, and decides whether to go on."""
+        progress, started = self.progress, time.perf_counter()
+        self.failpoints.hit("train.validation")
+        loss = validation_loss(self.network, self.valid, self.losses[0], row_lengths(self.valid.arrays))
+        steps = progress.step % len(self.batches) or len(self.batches)
+        epoch = math.ceil(progress.step / len(self.batches))
+        progress.history.append(
+            {"epoch": epoch, "step": progress.step, "loss": progress.loss_sum / steps, "validation": loss}
+        )
+        progress.loss_sum = 0.0
+        if loss < progress.best:
+            progress.best, progress.waited = loss, 0
+            self.best = network_tensors(self.network, "best")
+        else:
+            progress.waited += 1
+        patience = self.settings["patience"]
+        progress.finished = at_end or bool(patience and progress.waited >= patience)
+        progress.seconds += time.perf_counter() - started
+        self._save()
+        mean = progress.history[-1]["loss"]
+        self.tell(progress.step / progress.total, f"epoch {epoch}: loss {mean:.4f}, validation {loss:.4f}")
+
+    # --- stopping and going on -----------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        """Goes on from the newest whole checkpoint; without one, decides how many steps there will be and saves."""
+        found, complaints = self.checkpoints.newest()
+        for sentence in complaints:
+            self.tell(0.0, sentence)
+        if found is not None:
+            self._restore(found)
+            return
+        self.progress.total = self._steps_in_time(len(self.batches) * self.settings["epochs"])
+        self._save()
+
+    def _save(self) -> None:
+        self.failpoints.hit("train.before-checkpoint")
+        tensors = {
+            **network_tensors(self.network, "network"),
+            **self.best,
+            **optimiser_tensors(self.optimisers),
+        }
+        self.checkpoints.save(Checkpoint(self.progress.step, tensors, asdict(self.progress)))
+        self.failpoints.hit("train.after-checkpoint")
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        restore_network(self.network, checkpoint.tensors, "network")
+        restore_optimisers(self.optimisers, checkpoint.tensors)
+        self.best = {name: value for name, value in checkpoint.tensors.items() if name.startswith("best/")}
+        self.progress = Progress(**checkpoint.state)
+
+    def _roll_back(self) -> None:
+        """Back to the last checkpoint with strides half as long; TrainingError when that has been done already."""
+        step, rate = self.progress.step, self.settings["learning_rate"]
+        found, _ = self.checkpoints.newest()
+        if self.progress.slower < 1 or found is None:
+            raise TrainingError(
+                Problem(
+                    "finite numbers in training",
+                    f"not-a-number at step {step + 1}, also with half the learning rate",
+                    f"Lower train.learning_rate (it was {rate:g}), or look for extreme values in the data.",
+                )
+            )
+        self._restore(found)
+        self.progress.slower = 0.5
+        self._save()
+        self.tell(
+            self.progress.step / self.progress.total,
+            f"Not-a-number at step {step + 1}: back to step {self.progress.step} with half the learning rate.",
+        )
+
+    def _steps_in_time(self, wanted: int) -> int:
+        """As many of the wanted steps as fit into the seconds given, by timing three on a copy of the network."""
+        if self.options.seconds is None:
+            return wanted
+        spare, optimiser_free = copy.deepcopy(self.network).train(), self.losses[0]
+        started = time.perf_counter()
+        for rows in self.batches.of(0)[:3]:
+            outputs = spare(**_tensors(self.train.batch(rows)))
+            optimiser_free(outputs, torch.from_numpy(self.train.targets[rows])).backward()
+        each = (time.perf_counter() - started) / min(3, len(self.batches))
+        # Validation costs a forward pass, a third of a step, for each of its rows.
+        each *= 1 + len(self.valid) / (3 * len(self.train))
+        return max(min(wanted, 20), min(wanted, int(self.options.seconds / each)))
+
+
+def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); matrices decay, biases and norms do not."""
+    held = [p for name, p in network.named_parameters() if name.startswith(step.parameters) and p.requires_grad]
+    if not held:
+        raise ValueError(f"no parameter of the network begins with '{step.parameters}'")
+    groups = [
+        {"params": [p for p in held if p.ndim > 1], "weight_decay": settings["weight_decay"]},
+        {"params": [p for p in held if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=settings["learning_rate"])
+
+
+def _class_weights(facts: Facts, asked: str) -> Tensor | None:
+    """n / (K n_k) for class k, so that every class counts the same; None when nothing was asked."""
+    if asked != "balanced" or facts.kind != "classification":
+        return None
+    counts = torch.tensor(facts.class_counts, dtype=torch.float32).clamp(min=1)
+    return counts.sum() / (len(counts) * counts)
+
+
+def _half_precision(precision: str, *, wanted: bool) -> bool:
+    """Whether to compute in bfloat16: when asked, or when it pays for this family and the processor has it."""
+    if precision == "auto":
+        return wanted and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision == "bfloat16"
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _tensors(arrays: dict[str, Array]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
