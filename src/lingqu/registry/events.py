@@ -1,0 +1,79 @@
+"""One row of the history, and the sentence that tells it.
+
+>>> event = Event(7, "ticket-router", "2026-11-22T13:00:05.000000Z", "anna", "promote", 3, "champion", "",
+...               {"p": 0.004, "alpha": 0.025, "rows": 2000})
+>>> event.sentence()
+'2026-11-22 13:00 UTC: version 3 became champion of ticket-router (anna): p = 0.004 < 0.025 on 2,000 rows.'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decision: what, who, when, why, and on which evidence."""
+
+    seq: int
+    name: str
+    at: str
+    who: str
+    action: str
+    version: int | None
+    alias: str | None
+    why: str
+    evidence: dict[str, Any]
+    hash: str = ""
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Event:
+        """The event that a row of the database holds."""
+        fields = {key: value for key, value in row.items() if key != "previous"}
+        return cls(**{**fields, "evidence": json.loads(row["evidence"])})
+
+    def sentence(self) -> str:
+        """The event in one sentence."""
+        reasons = "; ".join(part.strip().rstrip(".。") for part in (self.why, numbers(self.evidence)) if part.strip())
+        moment = f"{self.at[:10]} {self.at[11:16]} UTC"
+        return f"{moment}: {self._what()} ({self.who}){f': {reasons}' if reasons else ''}."
+
+    def _what(self) -> str:
+        match self.action:
+            case "register":
+                return f"version {self.version} of {self.name} was registered"
+            case "promote":
+                return f"version {self.version} became champion of {self.name}"
+            case "rollback":
+                left = self.evidence.get("from")
+                return f"{self.name} was rolled back from version {left} to version {self.version}"
+            case "alias":
+                return f"{self.alias} of {self.name} now means version {self.version}"
+            case "gate":
+                said = self.evidence.get("decision")
+                return (
+                    f"round {self.evidence.get('round')} on {self.evidence.get('gate_set')} said {said} to {self.name}"
+                )
+            case _:
+                return f"{self.action} of {self.name}"
+
+
+def numbers(evidence: Mapping[str, Any]) -> str:
+    """The test of a gate in a few signs, as far as the evidence holds it.
+
+    >>> numbers({"p": 0.2, "alpha": 0.05})
+    'p = 0.2 ≥ 0.05'
+    >>> numbers({"p": 1e-9, "alpha": 0.05, "rows": 500})
+    'p < 0.0001 < 0.05 on 500 rows'
+    """
+    p, alpha, rows = evidence.get("p"), evidence.get("alpha"), evidence.get("rows")
+    text = ""
+    if isinstance(p, int | float) and isinstance(alpha, int | float):
+        said = f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+        text = f"{said} {'<' if p < alpha else '≥'} {alpha:.2g}"
+    if isinstance(rows, int):
+        text = f"{text} on {rows:,} rows".strip()
+    return text

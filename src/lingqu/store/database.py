@@ -1,0 +1,199 @@
+"""The database of the store: SQLite in its folder, or PostgreSQL by URL; one writer at a time on both.
+
+>>> from sqlalchemy import text
+>>> database = Database(None, getfixture("tmp_path"))
+>>> with database.reading() as connection:
+...     connection.execute(text("PRAGMA journal_mode")).scalar_one()
+'wal'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NotSupportedError, ProgrammingError
+
+from lingqu.errors import Problem, RequestError, StoreError, missing_package, near
+from lingqu.store.atomic import make_folder, not_written
+from lingqu.store.locks import hold
+from lingqu.store.upgrades import CURRENT, too_new, upgrade, version_of
+
+FILE = "lingqu.db"
+PATIENCE_SECONDS = 60
+_WRITES = "lingqu_writes"
+# Any constant will do: PostgreSQL's advisory locks are numbers that the users of one database agree on.
+_WRITER_LOCK = 0x6C696E677175
+
+
+class Database:
+    """One database, opened on first use and brought up to date then."""
+
+    def __init__(self, url: str | None, folder: Path) -> None:
+        self.folder = folder
+        self.url = read_url(url, folder)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, with every numbered upgrade done."""
+        engine = self._connectable()
+        with _told(self.url):
+            with engine.connect() as connection:
+                version = version_of(connection)
+            if version < CURRENT:
+                self._upgrade(engine)
+            elif version > CURRENT:
+                raise StoreError(too_new(version))
+        return engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the database, however many queries it makes."""
+        engine = self.engine
+        with _told(self.url), engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other writer runs beside; kept when the block ends well, undone otherwise."""
+        engine = self.engine
+        with _told(self.url), self._writer(engine) as connection:
+            yield connection
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is a SQLite file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or None."""
+        return Path(str(self.url.database)) if self.is_sqlite else None
+
+    def _connectable(self) -> Engine:
+        # Connections are opened for each use: it costs a millisecond, survives a fork and a restart of the server,
+        # and leaves nothing open behind.
+        if self.path is None:
+            try:
+                return create_engine(self.url, poolclass=NullPool)
+            except ModuleNotFoundError as error:
+                raise missing_package("psycopg", "pg", "a PostgreSQL database") from error
+        _make_private(self.path)
+        engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": PATIENCE_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _upgrade(self, engine: Engine) -> None:
+        if self.path is None:
+            with self._writer(engine) as connection:
+                _bring_up(connection)
+            return
+        # Going over to WAL needs the file for oneself, which SQLite refuses at once where it should wait.
+        with hold(self.folder / "locks" / "database.lock"):
+            with closing(engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+            with self._writer(engine) as connection:
+                _bring_up(connection)
+
+    @contextmanager
+    def _writer(self, engine: Engine) -> Iterator[Connection]:
+        with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+            yield connection
+
+
+def read_url(url: str | None, folder: Path) -> URL:
+    """The address of the database, SQLite in the folder when none is given.
+
+    >>> read_url("postgresql://anna@db/lingqu", Path(".")).drivername
+    'postgresql+psycopg'
+    >>> read_url("mysql://db/x", Path("."))
+    Traceback (most recent call last):
+    lingqu.errors.RequestError: Expected a database URL that begins with postgresql:// or sqlite:///, found mysql://. Known: postgresql, sqlite.
+    """
+    if not url:
+        return URL.create("sqlite", database=str(folder.absolute() / FILE))
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # The URL itself is not repeated: it may hold a password.
+        raise RequestError(_wrong_url("something else")) from None
+    backend = "postgresql" if parsed.get_backend_name() == "postgres" else parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return URL.create("sqlite", database=str(Path(str(parsed.database)).absolute()))
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        raise RequestError(_wrong_url("sqlite:// without a file"))
+    advice = near(backend, ("postgresql", "sqlite"))
+    raise RequestError(_wrong_url(f"{backend}://", advice))
+
+
+def _wrong_url(found: str, advice: str = "Look at LINGQU_DATABASE_URL.") -> Problem:
+    return Problem("a database URL that begins with postgresql:// or sqlite:///", found, advice)
+
+
+def _make_private(path: Path) -> None:
+    # SQLite gives its side files the permissions of the database, so it is made here with those that it shall have.
+    make_folder(path.parent)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise not_written(error, path) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own handling of transactions is switched off: it begins them late, and never at once for writing.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE: a transaction that reads first and writes later would be refused when another wrote in between.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _bring_up(connection: Connection) -> None:
+    try:
+        upgrade(connection)
+    except IntegrityError as error:
+        # Tables are there although the number of the last upgrade is not.
+        raise StoreError(Problem("a sound database", "no schema version in it", "Restore it from a backup.")) from error
+
+
+@contextmanager
+def _told(url: URL) -> Iterator[None]:
+    """What the database refuses, in our own words; a mistake of ours in a query keeps its traceback."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError, NotSupportedError):
+        raise
+    except DatabaseError as error:
+        place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+        reason = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+        raise StoreError(Problem(f"the database {place} to work", reason, _advice(reason))) from error
+
+
+def _advice(reason: str) -> str:
+    known = {
+        "readonly": "Choose another place with LINGQU_HOME, or change who may write there.",
+        "full": "Free some space, then run the same command again.",
+        "locked": "Another process has been writing for long; try again when it has ended.",
+        "malformed": "It is damaged: restore it from a backup.",
+        "not a database": "It is damaged: restore it from a backup.",
+    }
+    return next((advice for word, advice in known.items() if word in reason), "Look at the database server or disk.")
