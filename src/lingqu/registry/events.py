@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -30,7 +30,7 @@ class Event:
     hash: str = ""
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Event:
+    def of_row(cls, row: Mapping[Any, Any]) -> Event:
         """The event that a row of the database holds."""
         fields = {key: value for key, value in row.items() if key != "previous"}
         return cls(**{**fields, "evidence": json.loads(row["evidence"])})
@@ -40,6 +40,10 @@ class Event:
         reasons = "; ".join(part.strip().rstrip(".。") for part in (self.why, numbers(self.evidence)) if part.strip())
         moment = f"{self.at[:10]} {self.at[11:16]} UTC"
         return f"{moment}: {self._what()} ({self.who}){f': {reasons}' if reasons else ''}."
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as JSON values, with its sentence."""
+        return {**asdict(self), "sentence": self.sentence()}
 
     def _what(self) -> str:
         match self.action:

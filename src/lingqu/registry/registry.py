@@ -31,7 +31,8 @@ from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
 from lingqu.registry.versions import Reference, Version
 from lingqu.store import Store, canonical_json
-from lingqu.store.history import CHAMPION, PREVIOUS, append, now, row_hash, standing, verify
+from lingqu.store.audit import verify
+from lingqu.store.history import CHAMPION, PREVIOUS, append, now, row_hash, standing
 from lingqu.store.tables import ALIASES, ALPHA_LEDGER, HISTORY, VERSIONS
 
 LONGEST_WHO, LONGEST_WHY = 200, 2000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lingqu.errors import Problem, UnknownNameError
@@ -45,8 +45,12 @@ class Version:
         """How to ask for it: `name@3`."""
         return f"{self.name}@{self.number}"
 
+    def to_json(self) -> dict[str, Any]:
+        """The version as JSON values."""
+        return asdict(self)
+
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Version:
+    def of_row(cls, row: Mapping[Any, Any]) -> Version:
         """The version that a row of the database holds."""
         return cls(**{key: json.loads(value) if key in JSON_FIELDS else value for key, value in row.items()})
 

@@ -28,6 +28,7 @@ TEMPORARY = ".lingqu-"
 """How the name of every temporary file and folder begins, so that what a kill leaves can be told from the rest."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_WRITING = _FULL | {errno.EIO, errno.EROFS}
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -74,40 +75,38 @@ def open_output(
 def open_output(
     path: Path, mode: Literal["wb", "w"] = "wb", *, permissions: int | None = None
 ) -> AbstractContextManager[IO[Any]]:
-    """Open a file to be written piece by piece; it appears under its name when the block ends without an error.
+    r"""Open a file to be written piece by piece; it appears under its name when the block ends without an error.
 
     Mode "w" is UTF-8 and leaves line ends as they are. A device or a pipe is written straight through.
 
     >>> path = getfixture("tmp_path") / "out.csv"
     >>> with open_output(path, "w") as file:
-    ...     _ = file.write("a,b\\r\\n")
+    ...     _ = file.write("a,b\r\n")
     >>> path.read_bytes()
-    b'a,b\\r\\n'
+    b'a,b\r\n'
     """
-    return _open_output(Path(path), mode, permissions)
-
-
-@contextmanager
-def _open_output(path: Path, mode: Literal["wb", "w"], permissions: int | None) -> Iterator[IO[Any]]:
+    path = Path(path)
     try:
         # Somebody who points a link somewhere wants the file there to change, not the link to vanish.
         final = path.resolve() if path.is_symlink() else path
-        before = final.stat() if final.exists() else None
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            through = final.open(mode, **_text(mode))
-        else:
-            through = None
-            make_folder(final.parent, permissions=0o777)
-            if permissions is None and before is not None:
-                permissions = stat.S_IMODE(before.st_mode)
-            temporary = temporary_beside(final)
-            file = _create(temporary, mode, permissions)
+        before = final.stat().st_mode if final.exists() else None
     except OSError as error:
         raise not_written(error, path) from error
-    if through is not None:
-        with through:
-            yield through
-        return
+    if before is not None and not stat.S_ISREG(before):
+        return _write_through(final, mode)
+    if permissions is None and before is not None:
+        permissions = stat.S_IMODE(before)
+    return _write_beside(final, mode, permissions)
+
+
+@contextmanager
+def _write_beside(final: Path, mode: Literal["wb", "w"], permissions: int | None) -> Iterator[IO[Any]]:
+    make_folder(final.parent, permissions=0o777)
+    temporary = temporary_beside(final)
+    try:
+        file = _create(temporary, mode, permissions)
+    except OSError as error:
+        raise not_written(error, final) from error
     try:
         with file:
             yield file
@@ -117,12 +116,22 @@ def _open_output(path: Path, mode: Literal["wb", "w"], permissions: int | None) 
         sync_folder(final.parent)
     except OSError as error:
         # The block may fail for reasons of its own (reading its input); only what writing causes is told here.
-        if error.errno in _FULL | {errno.EIO, errno.EROFS}:
-            raise not_written(error, path) from error
+        if error.errno in _WRITING:
+            raise not_written(error, final) from error
         raise
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
+
+
+@contextmanager
+def _write_through(path: Path, mode: Literal["wb", "w"]) -> Iterator[IO[Any]]:
+    try:
+        file = path.open(mode, **_text(mode))
+    except OSError as error:
+        raise not_written(error, path) from error
+    with file:
+        yield file
 
 
 def make_folder(path: Path, *, permissions: int = 0o700) -> None:
@@ -168,6 +177,30 @@ def replace_folder(source: Path, final: Path) -> None:
     except OSError as error:
         raise not_written(error, final) from error
     remove_folder(aside)
+
+
+def copy_folder(source: Path, final: Path) -> None:
+    """Copy a folder to a place outside the store, where it appears when it is whole; its files may be written again.
+
+    >>> folder = getfixture("tmp_path")
+    >>> write_bytes(folder / "a" / "x", b"1", permissions=0o400)
+    >>> copy_folder(folder / "a", folder / "b")
+    >>> (folder / "b" / "x").read_bytes()
+    b'1'
+    """
+    staging = temporary_beside(final)
+    try:
+        make_folder(staging, permissions=0o777)
+        for path in sorted(source.rglob("*")):
+            target = staging / path.relative_to(source)
+            if path.is_dir():
+                make_folder(target, permissions=0o777)
+            else:
+                with path.open("rb") as incoming, open_output(target) as outgoing:
+                    shutil.copyfileobj(incoming, outgoing)
+        replace_folder(staging, final)
+    finally:
+        remove_folder(staging)
 
 
 def remove_folder(path: Path) -> None:
@@ -248,7 +281,7 @@ def _create(path: Path, mode: Literal["wb", "w"], permissions: int | None) -> IO
     descriptor = os.open(path, flags, 0o666 if permissions is None else 0o600)
     if permissions is not None:
         os.fchmod(descriptor, permissions)
-    return open(descriptor, mode, **_text(mode))
+    return os.fdopen(descriptor, mode, **_text(mode))
 
 
 def _text(mode: str) -> dict[str, Any]:

@@ -19,12 +19,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one UTF-8 spelling of a JSON value: sorted keys, no spaces, no NaN.
+    r"""The one UTF-8 spelling of a JSON value: sorted keys, no spaces, no NaN.
 
     ValueError or TypeError for what JSON cannot say.
 
     >>> canonical_json({"z": None, "é": True})
-    b'{"z":null,"\\xc3\\xa9":true}'
+    b'{"z":null,"\xc3\xa9":true}'
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8")

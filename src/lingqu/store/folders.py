@@ -135,7 +135,7 @@ def _copy(source: Path, name: str, staging: Path) -> tuple[str, str, int]:
     hasher, size = hashlib.sha256(), 0
     # NOFOLLOW: between the look and the copy somebody may have put a link in the file's place.
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as incoming, open_output(target, permissions=READ_ONLY) as outgoing:
+    with os.fdopen(descriptor, "rb", buffering=0) as incoming, open_output(target, permissions=READ_ONLY) as outgoing:
         while chunk := incoming.read(_CHUNK):
             hasher.update(chunk)
             outgoing.write(chunk)

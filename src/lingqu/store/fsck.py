@@ -23,11 +23,12 @@ from sqlalchemy import Connection, create_engine, select, text
 
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import TEMPORARY
+from lingqu.store.audit import verify
 from lingqu.store.blobs import REPAIR, damaged
 from lingqu.store.canonical import is_digest
 from lingqu.store.database import Database
 from lingqu.store.folders import Folders
-from lingqu.store.history import row_hash, verify
+from lingqu.store.history import row_hash
 from lingqu.store.tables import DATA_VERSIONS, STAGES, VERSIONS
 from lingqu.store.upgrades import upgrade
 

@@ -15,22 +15,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from lingqu.errors import Problem, StoreError
 from lingqu.store.canonical import canonical_json, digest_of
-from lingqu.store.tables import ALIASES, ALPHA_LEDGER, HEAD, HISTORY, VERSIONS
+from lingqu.store.tables import HEAD, HISTORY
 
 BEGINNING = "0" * 64
 """What the first row holds in place of the hash before it."""
 
 CHAMPION, PREVIOUS = "champion", "previous"
 
-_EDITED = "Somebody changed the database by other means; compare it with a backup."
-
 
 def now() -> str:
-    """This moment as it is kept: ISO 8601, UTC, to the microsecond.
+    """The present moment as it is kept: ISO 8601, UTC, to the microsecond.
 
     >>> now().endswith("Z"), len(now())
     (True, 27)
@@ -77,7 +74,7 @@ def append(
     return fields["seq"]
 
 
-def row_hash(row: Mapping[str, Any]) -> str:
+def row_hash(row: Mapping[Any, Any]) -> str:
     """The hash of a row of another table, without its own `hash` column; what JSON cannot hold counts by its repr.
 
     >>> row_hash({"a": 1, "hash": "x"}) == row_hash({"a": 1})
@@ -97,7 +94,7 @@ class Standing:
     ever: set[int] = field(default_factory=set)
     rounds: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
-    def apply(self, row: Mapping[str, Any]) -> None:
+    def apply(self, row: Mapping[Any, Any]) -> None:
         """Take in the next row of this name."""
         evidence = json.loads(row["evidence"])
         match row["action"]:
@@ -144,84 +141,3 @@ def standing(connection: Connection, name: str) -> Standing:
     for row in rows:
         result.apply(row)
     return result
-
-
-def verify(connection: Connection) -> list[Problem]:
-    """Everything that does not agree with the history; nothing when all is as it was written.
-
-    Consequences are looked at only while the chain itself holds, so one edit is told once.
-    """
-    rows = list(connection.execute(select(HISTORY).order_by(HISTORY.c.seq)).mappings())
-    if problems := _verify_chain(connection, rows):
-        return problems
-    standings: dict[str, Standing] = {}
-    for row in rows:
-        standings.setdefault(row["name"], Standing()).apply(row)
-    return [
-        *_verify_versions(connection, standings),
-        *_verify_aliases(connection, standings),
-        *_verify_ledger(connection, standings),
-    ]
-
-
-def _verify_chain(connection: Connection, rows: list[RowMapping]) -> list[Problem]:
-    problems: list[Problem] = []
-    previous = BEGINNING
-    for number, row in enumerate(rows, 1):
-        fields = {name: value for name, value in row.items() if name not in ("previous", "hash")}
-        try:
-            sealed = seal(previous, fields)
-        except (TypeError, ValueError):
-            sealed = ""
-        if row["seq"] != number:
-            problems.append(Problem(f"row {number} of the history", f"row {row['seq']}", _EDITED))
-            break
-        if row["previous"] != previous or row["hash"] != sealed:
-            problems.append(Problem(f"row {number} of the history as it was written", "other content", _EDITED))
-        previous = row["hash"]
-    head = connection.execute(select(HEAD)).mappings().all()
-    if not problems and [(h["seq"], h["hash"]) for h in head] != [(len(rows), previous)]:
-        told = ", ".join(str(h["seq"]) for h in head) or "nothing"
-        problems.append(Problem(f"a history of {told} rows, as its head says", f"{len(rows)} rows", _EDITED))
-    return problems
-
-
-def _verify_versions(connection: Connection, standings: Mapping[str, Standing]) -> list[Problem]:
-    told = {(name, number): row for name, s in standings.items() for number, row in s.versions.items()}
-    rows = connection.execute(select(VERSIONS)).mappings()
-    found = {(row["name"], row["number"]): row_hash(row) for row in rows}
-    return _compare("version {1} of {0} as it was registered", told, found)
-
-
-def _verify_aliases(connection: Connection, standings: Mapping[str, Standing]) -> list[Problem]:
-    told = {(name, alias): at for name, s in standings.items() for alias, at in s.aliases.items()}
-    rows = connection.execute(select(ALIASES)).mappings()
-    found = {(row["name"], row["alias"]): (row["version"], row["epoch"]) for row in rows}
-    return _compare("the alias {1} of {0} where the history put it", told, found)
-
-
-def _verify_ledger(connection: Connection, standings: Mapping[str, Standing]) -> list[Problem]:
-    told = {(name, *key): spent for name, s in standings.items() for key, spent in s.rounds.items()}
-    rows = connection.execute(select(ALPHA_LEDGER)).mappings()
-    found = {
-        (row["name"], row["gate_set"], row["round"]): {key: value for key, value in row.items() if key != "name"}
-        for row in rows
-    }
-    return _compare("round {2} on gate set {1} of {0} as it was spent", told, found)
-
-
-def _compare(expected: str, told: Mapping[Any, Any], found: Mapping[Any, Any]) -> list[Problem]:
-    problems: list[Problem] = []
-    for key in sorted(told.keys() | found.keys(), key=repr):
-        if key not in found:
-            problems.append(Problem(expected.format(*key), "none", _EDITED))
-        elif key not in told:
-            problems.append(Problem(expected.format(*key), "no row of the history that tells of it", _EDITED))
-        elif told[key] != found[key]:
-            problems.append(Problem(expected.format(*key), "something else", _EDITED))
-    return problems
-
-
-def not_chained(error: Exception) -> StoreError:
-    """What is told of a history that cannot even be read."""
-    return StoreError(Problem("a history that can be read", str(error)[:200], _EDITED))
