@@ -86,6 +86,20 @@ def test_undefined_resamples_are_counted_and_left_out() -> None:
     assert len(result.replicates) == 200 - result.undefined
 
 
+def test_equal_rows_may_be_drawn_together() -> None:
+    rng, f1 = np.random.default_rng(0), find_metric("f1")
+    truth = rng.integers(0, 2, 600)
+    a, b = (np.eye(2)[np.where(rng.random(600) < share, truth, 1 - truth)] for share in (0.8, 0.83))
+    keys = np.stack([truth, *(p.argmax(axis=1) for p in (a, b))])
+    _, first, times = np.unique(keys, axis=1, return_index=True, return_counts=True)
+    one_by_one = paired_bootstrap(f1.scorer(truth, a), f1.scorer(truth, b), 600)
+    fewer = [f1.scorer(truth[first], p[first]) for p in (a, b)]
+    together = paired_bootstrap(fewer[0], fewer[1], len(first), times=times)
+    assert together.difference == pytest.approx(one_by_one.difference)
+    assert together.interval() == pytest.approx(one_by_one.interval(), abs=0.004)
+    assert together.error == pytest.approx(one_by_one.error, rel=0.05)
+
+
 def test_five_thousand_resamples_of_25_000_rows_take_under_three_seconds() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 25_000)

@@ -134,27 +134,37 @@ def _over_labels(truth: Array, prediction: Array, one: Callable[[Array, Array], 
 
 def _roc_auc_of(own: Array, scores: Array) -> Scorer:
     """The share of (positive, negative) pairs that the score ranks rightly, ties half: Hanley and McNeil 1982."""
-    levels, place = np.unique(scores, return_inverse=True)
-    size, positive, negative = len(levels), np.flatnonzero(own), np.flatnonzero(~own)
+    positive, negative = (
+        rows[np.argsort(scores[rows], kind="stable")] for rows in (own.nonzero()[0], (~own).nonzero()[0])
+    )
+    # For each positive row, how many negative rows score below it, and how many at most as high.
+    below, not_above = (np.searchsorted(scores[negative], scores[positive], side) for side in ("left", "right"))
 
     def score(counts: Floats) -> Floats:
-        high = _by_index(place[positive], size, counts[:, positive])
-        low = _by_index(place[negative], size, counts[:, negative])
-        pairs = (high * (np.cumsum(low, axis=1) - low / 2)).sum(axis=1)
-        return _ratio(pairs, high.sum(axis=1) * low.sum(axis=1), np.nan)
+        high = np.take(counts, positive, axis=1)
+        passed = np.zeros((len(counts), len(negative) + 1))
+        np.cumsum(np.take(counts, negative, axis=1), axis=1, out=passed[:, 1:])
+        reach = np.take(passed, below, axis=1) + np.take(passed, not_above, axis=1)
+        return _ratio(np.einsum("bi,bi->b", high, reach) / 2, high.sum(axis=1) * passed[:, -1], np.nan)
 
     return score
 
 
 def _average_precision_of(own: Array, scores: Array) -> Scorer:
-    """Sum over thresholds of (recall_i - recall_(i-1)) precision_i, without interpolation."""
-    levels, place = np.unique(-scores, return_inverse=True)
-    size, positive = len(levels), np.flatnonzero(own)
+    """The sum over thresholds of (recall_i - recall_(i-1)) precision_i, without interpolation."""
+    order = np.argsort(-scores, kind="stable")
+    sorted_own = own[order].astype(float)
+    # Rows of equal score pass a threshold together, so only the last of each run is a point of the curve.
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
 
     def score(counts: Floats) -> Floats:
-        gained = _by_index(place[positive], size, counts[:, positive])
-        precision = _ratio(np.cumsum(gained, axis=1), np.cumsum(_by_index(place, size, counts), axis=1))
-        return _ratio((gained * precision).sum(axis=1), gained.sum(axis=1), np.nan)
+        drawn = np.take(counts, order, axis=1)
+        every = np.cumsum(drawn, axis=1)[:, ends]
+        found = np.cumsum(drawn * sorted_own, axis=1)[:, ends]
+        # Rows that a resample did not draw leave 0 / 0 at the start; nothing is gained there.
+        precision = found / np.maximum(every, 1.0)
+        gained = np.diff(found, axis=1, prepend=0.0)
+        return _ratio(np.einsum("bi,bi->b", gained, precision), found[:, -1], np.nan)
 
     return score
 
@@ -170,11 +180,25 @@ def _average_precision(truth: Array, prediction: Array) -> Scorer:
 _BOTH = "rows of at least two labels"
 
 LABEL_METRICS = (
-    Metric("accuracy", "The share of rows whose label is right.", _accuracy, "labels"),
-    Metric("balanced_accuracy", "The mean over labels of the share found.", _balanced_accuracy, "labels"),
-    Metric("precision", "Of what is called a label, the share that is it; mean over labels.", _precision, "labels"),
-    Metric("recall", "Of what is a label, the share that is called it; mean over labels.", _recall, "labels"),
-    Metric("f1", "The harmonic mean of precision and recall; mean over labels.", _f1, "labels"),
+    Metric("accuracy", "The share of rows whose label is right.", _accuracy, "labels", labels_only=True),
+    Metric(
+        "balanced_accuracy", "The mean over labels of the share found.", _balanced_accuracy, "labels", labels_only=True
+    ),
+    Metric(
+        "precision",
+        "Of what is called a label, the share that is it; mean over labels.",
+        _precision,
+        "labels",
+        labels_only=True,
+    ),
+    Metric(
+        "recall",
+        "Of what is a label, the share that is called it; mean over labels.",
+        _recall,
+        "labels",
+        labels_only=True,
+    ),
+    Metric("f1", "The harmonic mean of precision and recall; mean over labels.", _f1, "labels", labels_only=True),
     Metric(
         "roc_auc",
         "The chance that a row of a label is scored above a row of another.",
@@ -197,6 +221,13 @@ LABEL_METRICS = (
         higher_is_better=False,
         range=(0.0, float("inf")),
     ),
-    Metric("mcc", "The correlation of true and predicted labels (Matthews).", _mcc, "labels", range=(-1.0, 1.0)),
+    Metric(
+        "mcc",
+        "The correlation of true and predicted labels (Matthews).",
+        _mcc,
+        "labels",
+        labels_only=True,
+        range=(-1.0, 1.0),
+    ),
     Metric("ece", "How far confidence and accuracy lie apart (15 bins).", _ece, "labels", higher_is_better=False),
 )

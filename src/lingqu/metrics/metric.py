@@ -44,6 +44,8 @@ class Metric:
     """What it judges: "labels" or "numbers"."""
     higher_is_better: bool = True
     range: tuple[float, float] = (0.0, 1.0)
+    labels_only: bool = False
+    """Whether only the likeliest label of a row matters, so that rows with equal labels are interchangeable."""
     needs: str = "at least one row"
     """Without this the metric is nan."""
 

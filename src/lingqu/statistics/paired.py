@@ -56,8 +56,9 @@ def paired_bootstrap(
     repeats: int = 5000,
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
+    times: NDArray[np.int64] | None = None,
 ) -> Paired:
-    """Compares two scores on the same resamples.
+    """Compares two scores on the same resamples; with `times`, each row stands for that many equal ones.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(0, 1, 400), rng.normal(0.3, 1, 400)
@@ -65,8 +66,8 @@ def paired_bootstrap(
     >>> result.p_above(0) < 0.01, result.interval().low > 0
     (True, True)
     """
-    once = np.ones((1, rows))
-    drawn = replicates({"first": first, "second": second}, rows, repeats, seed=seed, groups=groups)
+    once = np.ones((1, rows)) if times is None else times[None].astype(float)
+    drawn = replicates({"first": first, "second": second}, rows, repeats, seed=seed, groups=groups, times=times)
     differences = drawn["second"] - drawn["first"]
     defined = differences[~np.isnan(differences)]
     return Paired(float((second(once) - first(once))[0]), defined, repeats - len(defined))
