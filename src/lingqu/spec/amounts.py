@@ -12,9 +12,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_LIMIT = re.compile(r"(>=|<=|≥|≤)\s*(-?\d{1,12}(?:\.\d{1,12})?(?:e-?\d{1,2})?)\s*([A-Za-z]*|%)", re.ASCII)
-_LABELS = re.compile(r"(\d{1,9})\s*(?:(?:new )?labels?|条?新?标注|条?新?标签)", re.ASCII)
-_PAUSE = re.compile(r"(\d{1,6})\s*(?:per|/|次每|次/每|次/|每)\s*([^\W\d_]+)")
+_LIMIT = re.compile(
+    r"(>=|<=|≥|≤)\s*(-?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:e-?[0-9]{1,2})?)\s*([A-Za-z]*|%)"
+)
+_LABELS = re.compile(r"([0-9]{1,9})\s*(?:(?:new )?labels?|条?新?标注|条?新?标签)")
+_PAUSE = re.compile(r"([0-9]{1,6})\s*(?:per|/|次每|次/每|次/|每)\s*([^\W\d_]+)")
 
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "秒"), 1.0),
@@ -63,7 +65,7 @@ def seconds(text: str) -> float:
     >>> seconds("90 s")
     90.0
     """
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d_]+)", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([^\W\d_]+)", text.strip().lower())
     if match is None or match[2] not in _SECONDS or float(match[1]) <= 0:
         raise ValueError(text)
     return float(match[1]) * _SECONDS[match[2]]

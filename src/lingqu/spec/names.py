@@ -20,6 +20,7 @@ from lingqu.spec.synonyms import Place
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 """What may follow `sklearn:`."""
 
+SPLITS = ("train", "validation", "test")
 _GATES = ("latency_p95", "size", "slices", "margin", "alpha")
 
 
@@ -64,7 +65,7 @@ def check_paths(tree: Mapping[str, Any], folder: Path) -> list[tuple[Place, Prob
     if not isinstance(data, Mapping):
         return []
     source, root = data.get("source"), data.get("root")
-    given = source.items() if isinstance(source, Mapping) else [(None, source)]
+    given = [(split, source.get(split)) for split in SPLITS] if isinstance(source, Mapping) else [(None, source)]
     found = [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
     if isinstance(root, str) and _readable(root) and not (folder / Path(root).expanduser()).is_dir():
         problem = Problem("a folder for data.root", _missing(root), f"It is looked for in {folder}.")

@@ -64,6 +64,7 @@ def parse(text: str) -> Parsed:
     parsed = Parsed()
     if len(text) > LONGEST:
         parsed.problems.append((1, Problem(f"a spec of at most {LONGEST:,} characters", f"{len(text):,}")))
+        parsed.refused.add(())
         return parsed
     try:
         _Builder(text, parsed).document()
@@ -176,6 +177,6 @@ def _unreadable(error: yaml.YAMLError, text: str) -> tuple[int, Problem]:
         )
         return mark.line + 1, Problem("YAML", said, advice)
     position = getattr(error, "position", 0)
-    character = str(getattr(error, "character", ""))
-    found = f"the character U+{ord(character):04X}" if len(character) == 1 else f"the character {character}"
+    code = getattr(error, "character", 0)
+    found = f"the character U+{code if isinstance(code, int) else ord(code):04X}"
     return text.count("\n", 0, position) + 1, Problem("text without control characters", found, "Remove it.")

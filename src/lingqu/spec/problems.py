@@ -19,10 +19,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from lingqu.errors import Problem, SpecError, near
 from lingqu.spec.names import Known, check_names, check_paths
 from lingqu.spec.synonyms import ACCEPTED, TOLD, Place, Renamed
-from lingqu.spec.words import Node, descend, options, words
+from lingqu.spec.words import Node, descend, options, settings_in, words
 
-# The branches of data.source appear in pydantic's places and are no part of the spec.
-_TAGS = ("one source", "given splits")
+# The branches of data.source and model appear in pydantic's places and are no part of the spec.
+_TAGS = ("one source", "given splits", "one family", "several families")
 
 
 def refuse(expected: str, found: str, advice: str = "") -> PydanticCustomError:
@@ -50,7 +50,7 @@ class Reading:
         """The settings in lingqu's words; unknown names and missing files are noted."""
         if not isinstance(given, Mapping):
             return given
-        renamed = self._renamed = Renamed(given, self.known.roles)
+        renamed = self._renamed = Renamed(given, self.known.tasks, self.known.roles)
         found = renamed.problems + check_names(renamed.tree, self.known)
         if self.folder is not None:
             found += check_paths(renamed.tree, self.folder)
@@ -105,12 +105,13 @@ def told(details: ErrorDetails, place: Place, schema: Node) -> Problem:
     if kind == "missing":
         node = descend(schema, place)
         advice = node.get("description", "")
-        return Problem(f"the setting {setting}", "no such line", f"Add it: {_decapitalised(advice)}")
+        return Problem(f"the setting {setting}", "nothing", f"Add it: {advice[:1].lower()}{advice[1:]}")
+    if not place:
+        return Problem("a spec, which is names with settings", shown(details["input"]))
     node = descend(schema, place)
-    expected = (
-        f"{words(node, schema) if node else 'settings'} for {setting}" if place else "a spec: names with settings"
-    )
-    return Problem(expected, shown(details["input"]), _advice(details["input"], options(node, schema)))
+    expected = words(node, schema)
+    advice = _advice(details["input"], expected, options(node, schema))
+    return Problem(f"{expected} for {setting}", shown(details["input"]), advice)
 
 
 def dotted(place: Place) -> str:
@@ -141,37 +142,28 @@ def shown(value: Any) -> str:
     return str(value)[:60]
 
 
-def _advice(value: Any, choices: list[str]) -> str:
-    if not isinstance(value, str):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return "Put it in quotes if it is a name." if number and not choices else ""
-    if value in TOLD:
-        return TOLD[value]
-    return near(value, choices, say="") if choices else ""
+def _advice(value: Any, expected: str, choices: list[str]) -> str:
+    if isinstance(value, str):
+        return TOLD.get(value) or (near(value, choices, say="") if choices else "")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "Put it in quotes." if is_number and expected.startswith(("a name ", "the name ")) else ""
 
 
 def _unknown(place: Place, schema: Node) -> Problem:
-    *parent, word = place
-    word = str(word)
-    known = list(descend(schema, parent).get("properties", {}))
-    expected = f"a setting of {dotted(tuple(parent))}" if parent else "a setting of the spec"
-    return Problem(expected, repr(word), _right_word(word, tuple(parent), known, schema))
+    parent, word = place[:-1], str(place[-1])
+    expected = f"a setting of {dotted(parent)}" if parent else "a setting of the spec"
+    return Problem(expected, repr(word), _right_word(word, parent, schema))
 
 
-def _right_word(word: str, parent: Place, known: list[str], schema: Node) -> str:
+def _right_word(word: str, parent: Place, schema: Node) -> str:
     """The nearest setting here, or what lingqu calls it, or where it belongs."""
-    advice = near(word, known, say="")
+    known = settings_in(schema, parent)
+    advice = TOLD.get(dotted((*parent, word))) or near(word, known, say="") or TOLD.get(word)
     if advice:
         return advice
-    if word in TOLD:
-        return TOLD[word]
     for section in ("", "data", "train", "compress", "serve", "improve", "data.split"):
         inner = tuple(section.split(".")) if section else ()
         right = ACCEPTED.get(section, {}).get(word, word)
-        if inner != parent and right in descend(schema, inner).get("properties", {}):
+        if inner != parent and right in settings_in(schema, inner):
             return f"lingqu calls it {dotted((*inner, right))}."
     return near(word, known)
-
-
-def _decapitalised(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

@@ -133,11 +133,21 @@ class SplitSettings(_Settings):
 
 
 def _source_tag(value: Any) -> str:
-    return "one source" if isinstance(value, str) else "given splits"
+    return "given splits" if isinstance(value, Mapping | GivenSplits) else "one source"
 
 
 Source = Annotated[
     Annotated[Place, Tag("one source")] | Annotated[GivenSplits, Tag("given splits")], Discriminator(_source_tag)
+]
+
+
+def _model_tag(value: Any) -> str:
+    return "several families" if isinstance(value, list) else "one family"
+
+
+Model = Annotated[
+    Annotated[Family, Tag("one family")] | Annotated[list[Family], Field(min_length=1), Tag("several families")],
+    Discriminator(_model_tag),
 ]
 
 
@@ -310,9 +320,7 @@ class Spec(_Settings):
         "small", description="The one dial: how large models are."
     )
     budget: Duration = Field(default="10 min", description="Stop climbing the ladder of models after this time.")
-    model: Family | list[Family] = Field(
-        default="auto", description="auto, a model family, or a list of them to try in order."
-    )
+    model: Model = Field(default="auto", description="auto, a model family, or a list of them to try in order.")
     train: TrainSettings = Field(default=TrainSettings(), description="How a model is trained.")
     compress: CompressSettings = Field(default=CompressSettings(), description="How a trained model is made smaller.")
     gates: GateSettings = Field(

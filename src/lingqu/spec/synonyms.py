@@ -103,13 +103,12 @@ ACCEPTED: dict[str, dict[str, str]] = {
 """Section -> word -> the same thing in lingqu's word; accepted without a remark."""
 
 VALUES: dict[str, dict[Any, Any]] = {
-    "task": _all("text-classification", "sentiment-analysis"),
     "train.precision": {**_all("float32", "fp32"), **_all("bfloat16", "bf16")},
     "train.class_weights": {None: "none"},
     "compress.quantise": {True: "int8", False: "none", None: "none", "INT8": "int8"},
     "data.delimiter": {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|"},
     "data.encoding": {
-        **_all("utf-8", "utf8", "UTF-8", "UTF8", "utf_8"),
+        **_all("utf-8", "ascii", "utf8", "UTF-8", "UTF8", "utf_8"),
         **_all("utf-8-sig", "utf8-bom", "utf-8-bom", "UTF-8-BOM"),
         **_all("gb18030", "GB18030", "gbk", "GBK", "gb2312", "GB2312", "cp936"),
         **_all("big5", "Big5", "BIG5", "cp950"),
@@ -129,6 +128,7 @@ VALUES: dict[str, dict[Any, Any]] = {
 }
 """Setting -> value -> the same thing in lingqu's word; accepted without a remark."""
 
+_TASKS = _all("text-classification", "sentiment-analysis")
 _PRETRAINED = "It starts from a pretrained model, and this version trains from scratch only: auto or scratch."
 _NO_SETTING = "lingqu has no setting for it; remove the line."
 
@@ -143,6 +143,7 @@ TOLD: dict[str, str] = {
     "features": "Every column without another role is a feature; leave one out with data.types: {NAME: ignore}.",
     "drop_columns": "Leave a column out with data.types: {NAME: ignore}.",
     "train_size": "Training gets the rows that data.split leaves for it.",
+    "data.split.train": "Training gets the rows that validation and test leave for it.",
     "deduplicate": "lingqu calls it data.near_duplicates: near-duplicates stay, together in one split.",
     "shuffle": "Rows are put into splits by a hash of their content, so their order does not matter; remove the line.",
     "stratify": "Rows are put into splits by a hash of their content; remove the line.",
@@ -181,19 +182,23 @@ class Renamed:
     ({'learning_rate': 0.1}, ('train', 'lr'))
     """
 
-    def __init__(self, tree: Mapping[str, Any], roles: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(
+        self, tree: Mapping[str, Any], tasks: Iterable[str] = (), roles: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
         self.problems: list[tuple[Place, Problem]] = []
         self._origins: dict[Place, Place] = {}
         self.tree = self._section(tree, (), "")
         for name in ("data", "train", "compress", "gates"):
             self._enter(self.tree, (name,))
+        self._slices()
+        self._values()
+        self._task(tasks)
         data = self.tree.get("data")
         if isinstance(data, dict):
             self._target = target_role(self.tree.get("task"), roles or {})
             self._gather_columns(data)
             for name in ("source", "split", "columns"):
                 self._enter(data, ("data", name))
-        self._values()
 
     def origin(self, place: Place) -> Place:
         """The place as the user wrote it."""
@@ -207,6 +212,18 @@ class Renamed:
         inner = parent.get(str(place[-1]))
         if isinstance(inner, Mapping):
             parent[str(place[-1])] = self._section(inner, place, ".".join(map(str, place)))
+
+    def _slices(self) -> None:
+        """The metrics of each slice have the same synonyms as those of the gates."""
+        gates = self.tree.get("gates")
+        slices = gates.get("slices") if isinstance(gates, dict) else None
+        if isinstance(gates, dict) and isinstance(slices, Mapping):
+            gates["slices"] = {
+                column: self._section(limits, ("gates", "slices", column), "gates")
+                if isinstance(limits, Mapping)
+                else limits
+                for column, limits in slices.items()
+            }
 
     def _section(self, settings: Mapping[str, Any], place: Place, section: str) -> dict[str, Any]:
         words = ACCEPTED.get(section, {})
@@ -258,8 +275,13 @@ class Renamed:
                 holder[name] = {key: _same(inner, same) for key, inner in value.items()}
             else:
                 holder[name] = _same(value, same)
-        if isinstance(task := self.tree.get("task"), str):
-            self.tree["task"] = task.strip().lower().replace("_", "-").replace(" ", "-")
+
+    def _task(self, tasks: Iterable[str]) -> None:
+        """`text_classification` is `text-classification`, unless a task of the first name exists."""
+        task = self.tree.get("task")
+        if isinstance(task, str) and task not in tasks:
+            hyphened = _TASKS.get(task, task.strip().lower().replace("_", "-").replace(" ", "-"))
+            self.tree["task"] = hyphened if hyphened in tasks else task
 
 
 def target_role(task: Any, roles: Mapping[str, Iterable[str]]) -> str:

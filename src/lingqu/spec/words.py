@@ -28,6 +28,18 @@ class PlainTitles(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().model_schema(schema)
+        made.pop("title", None)
+        return made
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().dict_schema(schema)
+        if "values_schema" in schema:
+            # pydantic drops the title of a mapping's values, and here it is what tells a limit from a name.
+            made["additionalProperties"] = self.generate_inner(schema["values_schema"])
+        return made
+
 
 def words(node: Node, root: Node | None = None) -> str:
     """What this piece of a JSON Schema allows, as a phrase that can follow "Expected".
@@ -54,11 +66,18 @@ def options(node: Node, root: Node) -> list[str]:
     >>> options({"anyOf": [{"const": "auto"}, {"type": "null"}]}, {})
     ['auto']
     """
-    node = resolve(node, root)
-    found = [str(value) for value in node.get("enum", ()) if isinstance(value, str)]
-    if isinstance(node.get("const"), str):
-        found.append(node["const"])
-    return found + [name for branch in node.get("anyOf", ()) for name in options(branch, root)]
+    branches = _branches(node, root)
+    closed = [value for branch in branches for value in (*branch.get("enum", ()), branch.get("const"))]
+    return [value for value in closed if isinstance(value, str)]
+
+
+def settings_in(root: Node, place: Sequence[str | int]) -> list[str]:
+    """The settings that a group of settings has.
+
+    >>> settings_in({"properties": {"a": {"anyOf": [{"type": "null"}, {"properties": {"b": {}}}]}}}, ["a"])
+    ['b']
+    """
+    return [name for branch in _branches(descend(root, place), root) for name in branch.get("properties", ())]
 
 
 def resolve(node: Node, root: Node) -> Node:
@@ -86,7 +105,8 @@ def descend(root: Node, place: Sequence[str | int]) -> Node:
 
 
 def _branches(node: Node, root: Node) -> list[Node]:
-    return [resolve(branch, root) for branch in node.get("anyOf", ())] or [node]
+    node = resolve(node, root)
+    return [resolve(branch, root) for branch in (*node.get("anyOf", ()), *node.get("oneOf", ()))] or [node]
 
 
 def _step(node: Node, part: str | int) -> Node | None:
@@ -97,9 +117,10 @@ def _step(node: Node, part: str | int) -> Node | None:
 
 
 def _choices(node: Node, root: Node) -> list[str]:
-    if "anyOf" in node:
-        return [choice for branch in node["anyOf"] for choice in _choices(branch, root)]
-    node = resolve(node, root)
+    branches = _branches(node, root)
+    if len(branches) > 1:
+        return [choice for branch in branches for choice in _choices(branch, root)]
+    node = branches[0]
     if "title" in node:
         return [node["title"]]
     if "enum" in node or "const" in node:
@@ -108,9 +129,11 @@ def _choices(node: Node, root: Node) -> list[str]:
     if kind in ("integer", "number"):
         return [("a whole number" if kind == "integer" else "a number") + _range(node)]
     if kind == "array":
-        return [f"a list, each {words(node.get('items', {}), root)}"]
-    if kind == "object" and isinstance(inner := node.get("additionalProperties"), Mapping) and "properties" not in node:
-        return [f"names, each with {words(inner, root)}"]
+        return ["a list of them"]
+    if kind == "object" and "properties" in node:
+        return [f"a group of {either(list(node['properties'])).replace(' or ', ' and ')}"]
+    if kind == "object" and isinstance(inner := node.get("additionalProperties"), Mapping):
+        return [f"{{NAME: {words(inner, root)}}}"]
     return [_KINDS.get(kind, kind)]
 
 
@@ -118,7 +141,6 @@ _KINDS = {
     "null": "nothing",
     "boolean": "true or false",
     "string": "text",
-    "object": "a group of settings",
 }
 
 
