@@ -43,7 +43,7 @@ class BiLSTM(nn.Module):
             self.embedding.weight[0] = 0
             for reader in (self.forwards, self.backwards):
                 # A forget gate that starts open remembers from the first step (Jozefowicz et al. 2015).
-                reader.bias_ih_l0[hidden : 2 * hidden] = 1.0
+                nn.init.ones_(reader.get_parameter("bias_ih_l0")[hidden : 2 * hidden])
 
     def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """What the head sees: mean and maximum over time of both directions, (B, 4 H)."""
@@ -79,6 +79,7 @@ def build(facts: Facts, settings: Settings) -> BiLSTM:
 
 
 _TRAINING = {
+    "least_steps": 200,
     "batch_size": 64,
     "learning_rate": 0.003,
     "weight_decay": 0.01,

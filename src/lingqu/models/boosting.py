@@ -74,12 +74,13 @@ class Forest(nn.Module):
         scores = leaves.new_zeros(len(inputs), self.outputs)
         return scores.index_add(1, self.tree_class, leaves).float()  # (B, K)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any) -> None:
-        # How many nodes there are is known only from the weights: make room before PyTorch compares the shapes.
-        for name in dict(self.named_buffers(recurse=False)):
-            if prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[misc]
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As for any network; there will be as many nodes as these weights have."""
+        for name in dict(self.named_buffers()):
+            if name in state_dict:
+                # PyTorch compares shapes before it copies: make room first.
+                setattr(self, name, torch.empty_like(state_dict[name]))
+        return super().load_state_dict(state_dict, strict, assign)
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ def fit(
             learning,
             num_boost_round=settings["trees"],
             valid_sets=[stopping],
-            callbacks=[lightgbm.early_stopping(settings["patience"], verbose=False)],
+            callbacks=[lightgbm.early_stopping(settings["patience"], verbose=False, min_delta=1e-4)],
         )
         dump = booster.dump_model(num_iteration=booster.best_iteration or None)
         for place, tree in enumerate(dump["tree_info"]):

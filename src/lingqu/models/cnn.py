@@ -10,6 +10,7 @@ fixed scale and shift, so that a picture's answer never depends on its neighbour
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,7 @@ class CNN(nn.Module):
         mean: list[float],
         std: list[float],
         outputs: int,
+        *,
         width: int = 32,
         shift: int = 2,
         dropout: float = 0.1,
@@ -79,7 +81,7 @@ class CNN(nn.Module):
         # Halve until about four pixels are left: 8 → 4, 28 → 7, 64 → 4; width doubles as the picture halves.
         halvings = max(1, min(5, round(math.log2(min(height, wide) / 5))))
         widths = [channels, *(width * 2 ** min(i, 3) for i in range(halvings))]
-        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * widths[-1], outputs)
         self.shift = min(shift, height // 8, wide // 8)
@@ -111,6 +113,7 @@ def build(facts: Facts, settings: Settings) -> CNN:
 
 
 _TRAINING = {
+    "least_steps": 200,
     "batch_size": 256,
     "learning_rate": 0.01,
     "weight_decay": 0.05,

@@ -123,12 +123,12 @@ def _table_design(part: Examples, facts: Facts) -> Any:
     """[numbers, missing marks, one column per category] as CSR, in the order of the network's parameters."""
     numbers, codes = cast("Array", part.arrays["numbers"]), cast("Array", part.arrays["codes"])
     absent = np.isnan(numbers)
-    blocks = [sparse.csr_matrix(np.where(absent, 0, numbers)), sparse.csr_matrix(absent.astype(np.float32))]
+    blocks = [sparse.csr_array(np.where(absent, 0, numbers)), sparse.csr_array(absent.astype(np.float32))]
     rows = np.arange(len(part) + 1)
     for column, cardinality in enumerate(facts.front["cardinalities"]):
         one = np.ones(len(part), np.float32)
-        blocks.append(sparse.csr_matrix((one, codes[:, column], rows), shape=(len(part), cardinality)))
-    design = sparse.hstack(blocks, format="csr", dtype=np.float64)
+        blocks.append(sparse.csr_array((one, codes[:, column], rows), shape=(len(part), cardinality)))
+    design: Any = sparse.hstack(blocks, format="csr", dtype=np.float64)
     # Small tables are quicker dense, and dense ridge is solved exactly.
     return design.toarray() if design.shape[0] * design.shape[1] < 20_000_000 else design
 

@@ -47,7 +47,7 @@ class MLP(nn.Module):
     offsets: Tensor
 
     def __init__(
-        self, numbers: int, cardinalities: list[int], outputs: int, width: int, layers: int, dropout: float
+        self, numbers: int, cardinalities: list[int], outputs: int, *, width: int, layers: int, dropout: float
     ) -> None:
         super().__init__()
         # One table for all categories, all embedded alike; the codes of column j start at row offsets[j].
@@ -87,6 +87,7 @@ def build(facts: Facts, settings: Settings) -> MLP:
 
 
 _TRAINING = {
+    "least_steps": 200,
     "batch_size": 256,
     "learning_rate": 0.002,
     "weight_decay": 0.02,

@@ -11,7 +11,7 @@ Wang and Manning 2012, "Baselines and Bigrams" (word pairs carry sentiment).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -98,16 +98,16 @@ def fit(
     return network
 
 
-def _matrix(part: Examples, buckets: int) -> sparse.csr_matrix:
+def _matrix(part: Examples, buckets: int) -> Any:
     """The counts as a sparse matrix (rows, buckets): Ragged already has the layout of CSR."""
     arrays = part.arrays
     if not isinstance(arrays["ids"], Ragged):
         arrays = pack([cast("dict[str, Array]", dict(arrays))], ("ids", "counts"))
     ids, counts = cast(Ragged, arrays["ids"]), cast(Ragged, arrays["counts"])
-    return sparse.csr_matrix((counts.values, ids.values, ids.offsets), shape=(len(part), buckets))
+    return sparse.csr_array((counts.values, ids.values, ids.offsets), shape=(len(part), buckets))
 
 
-def _tf_idf(counts: sparse.csr_matrix, kept: Array, idf: Array) -> sparse.csr_matrix:
+def _tf_idf(counts: Any, kept: Array, idf: Array) -> Any:
     """Rows of unit length over the kept buckets, float32."""
     column = np.full(counts.shape[1], -1, np.int32)
     column[kept] = np.arange(len(kept), dtype=np.int32)
@@ -117,7 +117,7 @@ def _tf_idf(counts: sparse.csr_matrix, kept: Array, idf: Array) -> sparse.csr_ma
     weights = (1 + np.log(counts.data[chosen])) * idf[place]
     length = np.sqrt(np.bincount(row, weights**2, minlength=counts.shape[0]))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=counts.shape[0]))])
-    return sparse.csr_matrix(
+    return sparse.csr_array(
         ((weights / length[row]).astype(np.float32), place, offsets.astype(np.int32)),
         shape=(counts.shape[0], len(kept)),
     )

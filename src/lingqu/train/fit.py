@@ -15,6 +15,7 @@ np.True_
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def _quiet(_done: float, _sentence: str) -> None:
     """Tells nobody."""
 
 
-def fit_rung(
+def fit_rung(  # noqa: PLR0917
     family: Family,
     settings: Mapping[str, Any],
     arrays_train: Arrays,
@@ -75,26 +76,25 @@ def fit_rung(
 
     `progress` is told how much is done (0 to 1) and one sentence. Same arguments, same machine, same threads: same bits.
     """
-    chosen = options.over(settings)
+    chosen = enough_steps(options.over(settings), settings, options, rows=len(targets_train))
     front = facts.front.get("name", "")
     train = Examples(_packed(arrays_train, front), np.ascontiguousarray(targets_train))
     valid = Examples(_packed(arrays_valid, front), np.ascontiguousarray(targets_valid))
     _check(family, facts, train, valid)
-    with _pinned(options.thread_count):
+    threads = options.threads_for(len(train))
+    with _pinned(threads):
         torch.manual_seed(options.seed)
         if family.fit is not None:
             started = time.perf_counter()
-            network = family.fit(
-                train, valid, facts, chosen, seed=options.seed, threads=options.thread_count, tell=progress
-            )
+            network = family.fit(train, valid, facts, chosen, seed=options.seed, threads=threads, tell=progress)
             return Trained(_weights(network), chosen, [], time.perf_counter() - started, 1)
         if family.build is None:
             raise ValueError(f"the family '{family.name}' has neither build nor fit")
         loop = Loop(
             family.build(facts, chosen),
             steps,
-            train,
-            valid,
+            train=train,
+            valid=valid,
             facts=facts,
             settings=chosen,
             options=options,
@@ -104,6 +104,32 @@ def fit_rung(
         done = loop.run()
         epochs = int(done.history[-1]["epoch"]) if done.history else 0
         return Trained(_weights(loop.network), chosen, done.history, done.seconds, epochs)
+
+
+def enough_steps(
+    chosen: Mapping[str, Any], settings: Mapping[str, Any], options: TrainOptions, *, rows: int
+) -> dict[str, Any]:
+    """Settings fit for few rows: smaller batches and more epochs, until the optimiser has steps enough to learn.
+
+    Sizes are meant for thousands of rows; what the user decided himself stays.
+
+    >>> family = {"epochs": 5, "batch_size": 256, "patience": 2, "least_steps": 200}
+    >>> enough_steps(family, family, TrainOptions(), rows=80)
+    {'epochs': 25, 'batch_size': 10, 'patience': 10, 'least_steps': 200}
+    >>> enough_steps(family, family, TrainOptions(), rows=60_000) == family
+    True
+    """
+    found = dict(chosen)
+    if "least_steps" not in settings:
+        return found
+    if options.batch_size is None:
+        found["batch_size"] = min(found["batch_size"], max(8, rows // 8))
+    longer = math.ceil(found["least_steps"] / math.ceil(rows / found["batch_size"]))
+    if options.epochs is None and longer > found["epochs"]:
+        if options.patience is None:
+            found["patience"] = math.ceil(found["patience"] * longer / found["epochs"])
+        found["epochs"] = longer
+    return found
 
 
 def rebuild(family: str, settings: Mapping[str, Any], facts: Facts, weights: Mapping[str, Array]) -> nn.Module:
@@ -155,7 +181,7 @@ def _check(family: Family, facts: Facts, train: Examples, valid: Examples) -> No
 
 @contextmanager
 def _pinned(threads: int) -> Iterator[None]:
-    """This many threads and a random state of our own; afterwards everything is as it was."""
+    """So many threads and a random state of our own; afterwards everything is as it was."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -22,7 +22,7 @@ from lingqu.contract import Step
 from lingqu.errors import Problem, TrainingError
 from lingqu.losses import find_loss
 from lingqu.models.family import Examples, Facts, Tell
-from lingqu.train.batches import Batches, in_order, row_lengths
+from lingqu.train.batches import Batches, row_lengths
 from lingqu.train.checkpoint import (
     Checkpoint,
     Checkpoints,
@@ -62,9 +62,9 @@ class Loop:
         self,
         network: nn.Module,
         steps: Sequence[Step],
+        *,
         train: Examples,
         valid: Examples,
-        *,
         facts: Facts,
         settings: dict[str, Any],
         options: TrainOptions,
@@ -84,6 +84,7 @@ class Loop:
         self.progress = Progress()
         self.best: dict[str, Tensor] = network_tensors(network, "best")
         self._order: tuple[int, list[Array]] = (-1, [])
+        self._start: Checkpoint | None = None
 
     # --- the journey ---------------------------------------------------------------------------------------------
 
@@ -92,10 +93,9 @@ class Loop:
         self._resume()
         while not self.progress.finished:
             self._one_step()
-            at_end = self.progress.step >= self.progress.total
-            if at_end or self.progress.step % len(self.batches) == 0:
-                self._end_epoch(at_end)
-            elif self.progress.step % self.options.checkpoint_steps == 0:
+            if self.progress.step >= self.progress.total or self.progress.step % len(self.batches) == 0:
+                self._end_epoch()
+            if self.progress.step % self.options.checkpoint_steps == 0 and not self.progress.finished:
                 self._save()
         restore_network(self.network, self.best, "best")
         return self.progress
@@ -143,7 +143,7 @@ class Loop:
             total += loss.item()
         return total
 
-    def _end_epoch(self, at_end: bool) -> None:
+    def _end_epoch(self) -> None:
         """Judges the network on validation rows, keeps it if it is the best so far, and decides whether to go on."""
         progress, started = self.progress, time.perf_counter()
         self.failpoints.hit("train.validation")
@@ -160,16 +160,16 @@ class Loop:
         else:
             progress.waited += 1
         patience = self.settings["patience"]
-        progress.finished = at_end or bool(patience and progress.waited >= patience)
+        tired = bool(patience) and progress.waited >= patience
+        progress.finished = tired or progress.step >= progress.total
         progress.seconds += time.perf_counter() - started
-        self._save()
         mean = progress.history[-1]["loss"]
         self.tell(progress.step / progress.total, f"epoch {epoch}: loss {mean:.4f}, validation {loss:.4f}")
 
     # --- stopping and going on -----------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        """Goes on from the newest whole checkpoint; without one, decides how many steps there will be and saves."""
+        """Goes on from the newest whole checkpoint; without one, decides how many steps there will be."""
         found, complaints = self.checkpoints.newest()
         for sentence in complaints:
             self.tell(0.0, sentence)
@@ -177,16 +177,20 @@ class Loop:
             self._restore(found)
             return
         self.progress.total = self._steps_in_time(len(self.batches) * self.settings["epochs"])
-        self._save()
+        self._start = self._now()
 
-    def _save(self) -> None:
-        self.failpoints.hit("train.before-checkpoint")
+    def _now(self) -> Checkpoint:
+        """All that the next step depends on."""
         tensors = {
             **network_tensors(self.network, "network"),
             **self.best,
             **optimiser_tensors(self.optimisers),
         }
-        self.checkpoints.save(Checkpoint(self.progress.step, tensors, asdict(self.progress)))
+        return Checkpoint(self.progress.step, tensors, asdict(self.progress))
+
+    def _save(self) -> None:
+        self.failpoints.hit("train.before-checkpoint")
+        self.checkpoints.save(self._now())
         self.failpoints.hit("train.after-checkpoint")
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -198,7 +202,7 @@ class Loop:
     def _roll_back(self) -> None:
         """Back to the last checkpoint with strides half as long; TrainingError when that has been done already."""
         step, rate = self.progress.step, self.settings["learning_rate"]
-        found, _ = self.checkpoints.newest()
+        found = self.checkpoints.newest()[0] or self._start
         if self.progress.slower < 1 or found is None:
             raise TrainingError(
                 Problem(
@@ -243,7 +247,7 @@ def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> torc
 
 
 def _class_weights(facts: Facts, asked: str) -> Tensor | None:
-    """n / (K n_k) for class k, so that every class counts the same; None when nothing was asked."""
+    """The weight n / (K n_k) of class k, so that every class counts the same; None when nothing was asked."""
     if asked != "balanced" or facts.kind != "classification":
         return None
     counts = torch.tensor(facts.class_counts, dtype=torch.float32).clamp(min=1)

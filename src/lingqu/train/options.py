@@ -12,18 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+FEW = 2000
+"""Below so many rows one thread does all the work."""
+
 SETTINGS = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """How to train. `threads` None means at most two, and the same number gives the same bits on the same machine.
+    """How to train. The same number of `threads` gives the same bits on the same machine; None lets the rows decide.
 
     `seconds` bounds the loop: the number of steps is fitted to it by timing the first ones. `checkpoint_steps` is how
     many steps a kill can cost at most.
 
-    >>> TrainOptions(threads=1).thread_count
-    1
+    >>> TrainOptions(threads=1).threads_for(rows=60_000), TrainOptions().threads_for(rows=100)
+    (1, 1)
     """
 
     epochs: int | None = None
@@ -37,12 +40,15 @@ class TrainOptions:
     seed: int = 0
     threads: int | None = None
     seconds: float | None = None
-    checkpoint_steps: int = 200
+    checkpoint_steps: int = 250
 
-    @property
-    def thread_count(self) -> int:
-        """How many threads compute: a fixed number, never what happens to be idle."""
-        return self.threads or min(2, os.cpu_count() or 1)
+    def threads_for(self, rows: int) -> int:
+        """How many threads compute: follows from the rows, never from what happens to be idle.
+
+        Small work on two threads is slower than on one, and on a busy machine twenty times slower: each of thousands of
+        tiny operations waits for a thread that is not running.
+        """
+        return self.threads or (1 if rows < FEW else min(2, os.cpu_count() or 1))
 
     def over(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The family's settings with what the user decided put over them."""
