@@ -124,3 +124,8 @@ def test_every_problem_at_once_in_the_order_of_lines(tmp_path):
         "6. spec:7: Expected each name once, found 'size' again (first on line 2). Keep one of them."
     )
     assert caught.value.exit_status == 2
+
+
+def test_a_table_of_names_says_nothing_about_roles():
+    text = "name: a\ntask: t\ndata: {source: sklearn:iris, columns: {text: x}}\n"
+    assert load_spec(text, tasks={"t": "module:Class"}).data.columns == {"text": "x"}

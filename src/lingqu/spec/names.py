@@ -45,7 +45,9 @@ class Known:
         models: Iterable[str] | None = None,
     ) -> Known:
         """Tables from whatever the layers above have; `tasks` may map each name to the roles of its columns."""
-        roles = {name: tuple(columns) for name, columns in tasks.items()} if isinstance(tasks, Mapping) else {}
+        given = tasks.items() if isinstance(tasks, Mapping) else ()
+        # A table of name -> "module:class" is a table of names; its text is no list of roles.
+        roles = {name: tuple(columns) for name, columns in given if not isinstance(columns, str)}
         return cls(tuple(tasks or ()), roles, tuple(metrics or ()), tuple(models or ()))
 
 
