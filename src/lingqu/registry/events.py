@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lingqu.store.canonical import is_digest
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -57,10 +59,10 @@ class Event:
             case "alias":
                 return f"{self.alias} of {self.name} now means version {self.version}"
             case "gate":
-                said = self.evidence.get("decision")
-                return (
-                    f"round {self.evidence.get('round')} on {self.evidence.get('gate_set')} said {said} to {self.name}"
-                )
+                gate_set = str(self.evidence.get("gate_set"))
+                shown = f"{gate_set[:12]}…" if is_digest(gate_set) else gate_set
+                said = f"said '{self.evidence.get('decision')}' for {self.name}"
+                return f"round {self.evidence.get('round')} of the gate on {shown} {said}"
             case _:
                 return f"{self.action} of {self.name}"
 

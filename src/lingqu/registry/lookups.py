@@ -89,7 +89,7 @@ def rollback_target(name: str, past: Standing, to: int | None) -> int:
         return past.champions[-2]
     if to is not None and to in earlier:
         return to
-    known = f"They are: {', '.join(map(str, earlier[-_FEW:]))}." if earlier else "Promote a version first."
+    known = f"Those that were: {', '.join(map(str, earlier[-_FEW:]))}." if earlier else "Promote a version first."
     if to is None:
         champion = past.champions[-1] if past.champions else None
         found = "no champion" if champion is None else f"version {champion}, the first of all"

@@ -29,7 +29,7 @@ from lingqu.registry.events import Event
 from lingqu.registry.lookups import alias_of, find, newest, point, rollback_target, rounds
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
-from lingqu.registry.versions import Reference, Version
+from lingqu.registry.versions import LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
 from lingqu.store.audit import verify
 from lingqu.store.history import CHAMPION, PREVIOUS, append, now, row_hash, standing
@@ -208,6 +208,7 @@ class Registry:
         """
         _check_decision(who, why)
         with self.store.database.writing() as connection:
+            find(connection, Reference(name, LATEST if to is None else None, to))
             past = standing(connection, name)
             target = rollback_target(name, past, to)
             found = find(connection, Reference(name, None, target))
@@ -249,13 +250,24 @@ class Registry:
         with self.store.database.reading() as connection:
             return AlphaRound.of(rounds(connection, name, gate_set) + 1, alpha)
 
-    def spend(
-        self, name: str, gate_set: str, round: int, alpha: float, p: float | None, decision: str, who: str = "lingqu"
+    def spend(  # noqa: PLR0917
+        self,
+        name: str,
+        gate_set: str,
+        round: int,
+        alpha: float,
+        p: float | None,
+        decision: str,
+        *,
+        who: str = "lingqu",
     ) -> None:
         """Keep that a round has spent its part, whatever it decided; ConflictError when it is not the next round."""
         if not 0 < alpha < 1 or (p is not None and not (math.isfinite(p) and 0 <= p <= 1)):
             raise ValueError(f"probabilities expected, found alpha={alpha!r} and p={p!r}")
         check_name(name)
+        check_words("who it was", who, longest=LONGEST_WHO)
+        check_words("a gate set", gate_set, longest=LONGEST_WHO)
+        check_words("a decision", decision, longest=64)
         spent = {"gate_set": gate_set, "round": round, "alpha": float(alpha), "p": p, "decision": decision}
         with self.store.database.writing() as connection:
             due = rounds(connection, name, gate_set) + 1

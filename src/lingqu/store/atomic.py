@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -42,11 +41,8 @@ def write_bytes(path: Path, data: bytes, *, permissions: int | None = None) -> N
     >>> path.read_bytes()
     b'123'
     """
-    try:
-        with open_output(path, permissions=permissions) as file:
-            file.write(data)
-    except OSError as error:
-        raise not_written(error, path, size=len(data)) from error
+    with _output(path, "wb", permissions, size=len(data)) as file:
+        file.write(data)
 
 
 def write_json(path: Path, value: Any, *, permissions: int | None = None) -> None:
@@ -85,7 +81,12 @@ def open_output(
     >>> path.read_bytes()
     b'a,b\r\n'
     """
-    path = Path(path)
+    return _output(Path(path), mode, permissions)
+
+
+def _output(
+    path: Path, mode: Literal["wb", "w"], permissions: int | None, *, size: int | None = None
+) -> AbstractContextManager[IO[Any]]:
     try:
         # Somebody who points a link somewhere wants the file there to change, not the link to vanish.
         final = path.resolve() if path.is_symlink() else path
@@ -96,11 +97,13 @@ def open_output(
         return _write_through(final, mode)
     if permissions is None and before is not None:
         permissions = stat.S_IMODE(before)
-    return _write_beside(final, mode, permissions)
+    return _write_beside(final, mode, permissions, size)
 
 
 @contextmanager
-def _write_beside(final: Path, mode: Literal["wb", "w"], permissions: int | None) -> Iterator[IO[Any]]:
+def _write_beside(
+    final: Path, mode: Literal["wb", "w"], permissions: int | None, size: int | None
+) -> Iterator[IO[Any]]:
     make_folder(final.parent, permissions=0o777)
     temporary = temporary_beside(final)
     try:
@@ -116,8 +119,8 @@ def _write_beside(final: Path, mode: Literal["wb", "w"], permissions: int | None
         sync_folder(final.parent)
     except OSError as error:
         # The block may fail for reasons of its own (reading its input); only what writing causes is told here.
-        if error.errno in _WRITING:
-            raise not_written(error, final) from error
+        if error.errno in _WRITING or size is not None:
+            raise not_written(error, final, size=size) from error
         raise
     finally:
         with suppress(OSError):
@@ -218,7 +221,7 @@ def temporary_beside(path: Path) -> Path:
     >>> temporary_beside(Path("out/report.html")).parent.name
     'out'
     """
-    return path.parent / f"{TEMPORARY}{secrets.token_hex(8)}.tmp"
+    return path.parent / f"{TEMPORARY}{os.urandom(8).hex()}.tmp"
 
 
 def sync_folder(path: Path) -> None:
