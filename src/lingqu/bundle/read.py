@@ -59,14 +59,16 @@ class Bundle:
             ) from error
         return cls(folder, manifest, json.loads(files[ENCODING]), task, files[MODEL])
 
-    def predict(self, rows: Rows | Iterable[Mapping[str, Any]]) -> list[Answer]:
+    def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
 
         Columns are named as in the user's own file or by their role. A column that is missing from all rows is one
-        error for all: DataError.
+        error for all: DataError. With `root`, a picture may be the name of a file below that folder.
         """
         given = rows if isinstance(rows, Rows) else Rows.from_dicts(rows)
-        accepted, errors = accept(given, self.manifest["columns"])
+        if not len(given):
+            return []
+        accepted, errors = accept(given, self.manifest["columns"], root=root)
         good = [place for place, error in enumerate(errors) if error is None]
         answers: list[Answer] = [Refusal(error or "") for error in errors]
         if good:

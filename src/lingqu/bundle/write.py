@@ -49,7 +49,6 @@ class Parity:
 def write_candidate(
     folder: Path,
     *,
-    name: str,
     task: Task,
     family: str,
     network: nn.Module,
@@ -69,7 +68,6 @@ def write_candidate(
     manifest = {
         "format": FORMAT,
         "lingqu": __version__,
-        "name": name,
         "task": task.name,
         "family": family,
         "precision": "float32",
@@ -123,13 +121,15 @@ def write_folder(folder: Path, manifest: dict[str, Any], model: bytes, memory: M
     return Bundle.open(folder)
 
 
-def finish(candidate: Bundle, folder: Path, *, card: str, metrics: dict[str, Any], lineage: dict[str, Any]) -> Bundle:
+def finish(
+    candidate: Bundle, folder: Path, *, name: str, card: str, metrics: dict[str, Any], lineage: dict[str, Any]
+) -> Bundle:
     """The candidate with its metrics, lineage and model card, in a new folder; model and encoding stay to the byte."""
     for file_name in candidate.manifest["files"]:
         write_bytes(folder / file_name, (candidate.path / file_name).read_bytes())
     text = card.encode()
     files = {**candidate.manifest["files"], CARD: hashlib.sha256(text).hexdigest()}
     write_bytes(folder / CARD, text)
-    write_json(folder / MANIFEST, {**candidate.manifest, "metrics": metrics, "lineage": lineage, "files": files})
+    write_json(folder / MANIFEST, {"name": name, **candidate.manifest, "metrics": metrics, "lineage": lineage, "files": files})
     return Bundle.open(folder)
 

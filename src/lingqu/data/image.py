@@ -1,9 +1,7 @@
-"""Pictures as arrays: decoded, turned upright, brought to one size and one number of channels.
+"""Pictures as arrays: decoded, brought to one size and one number of channels.
 
->>> import io
->>> from PIL import Image as Pillow
->>> buffer = io.BytesIO(); Pillow.new("L", (4, 4), 128).save(buffer, "PNG")
->>> rows = Rows({"image": [buffer.getvalue()]})
+>>> from lingqu.data.pictures import encode_png
+>>> rows = Rows({"image": [encode_png(np.full((4, 4), 128, np.uint8))]})
 >>> memory = learn_pixels(rows, {"side": 32})
 >>> memory["channels"], memory["height"], encode_pixels(rows, memory)["pixels"].shape
 (1, 4, (1, 1, 4, 4))
@@ -11,60 +9,23 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
 
 from lingqu.contract import Memory, Rows
-from lingqu.errors import DataError, Problem
+from lingqu.data.pictures import open_picture
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array, Arrays
 
 COLUMN = "image"
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-MOST_PIXELS = 50_000_000
-
-
-def open_picture(data: bytes) -> Pillow.Image:
-    """The picture, upright and decoded; DataError says what is wrong with one that cannot be read."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns about pictures that decompress to far more than they weigh; here that is an error.
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            picture = Pillow.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(
-                    Problem(
-                        f"a picture of at most {MOST_PIXELS:,} pixels",
-                        f"{picture.width} x {picture.height}",
-                        "Scale it down.",
-                    )
-                )
-            if getattr(picture, "is_animated", False):
-                raise DataError(
-                    Problem("a still picture", f"{getattr(picture, 'n_frames', 2)} frames", "Keep one frame.")
-                )
-            picture.load()
-    except UnidentifiedImageError:
-        kind = "an empty file" if not data else f"{len(data):,} bytes that are none of these"
-        raise DataError(Problem("a JPEG, PNG, WebP or BMP picture", kind, "Convert the file.")) from None
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
-        raise DataError(Problem("a whole picture", f"a damaged one ({error})", "Export the file again.")) from None
-    return ImageOps.exif_transpose(picture)
 
 
 def _pixels(picture: Pillow.Image, channels: int, height: int, width: int) -> Array:
     """One picture as uint8 (channels, height, width)."""
-    if picture.mode in ("I;16", "I", "F"):
-        # 16 bits a channel: Pillow's own conversion would cut everything above 255 off.
-        deep = np.asarray(picture, np.float64)
-        picture = Pillow.fromarray((deep / max(deep.max(), 65535.0) * 255).astype(np.uint8))
     picture = picture.convert("L" if channels == 1 else "RGB")
     if picture.size != (width, height):
         picture = picture.resize((width, height), Pillow.Resampling.BILINEAR)
@@ -83,7 +44,7 @@ def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
     for data in sample:
         picture = open_picture(data)
         sizes.add((picture.height, picture.width))
-        grey = grey and (picture.mode in ("L", "1", "I;16", "I", "F", "LA") or _is_grey(picture))
+        grey = grey and (picture.mode == "L" or _is_grey(picture))
     height, width = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= side else (side, side)
     memory = {"channels": 1 if grey else 3, "height": height, "width": width}
     pixels = _stack(sample, memory) / np.float64(255)

@@ -1,0 +1,152 @@
+"""Answer every row of a file, in order, never holding more than a batch of it.
+
+The output holds the input's columns, then the answer's cells, then `error`: a row that was refused has an error and no
+prediction, and the rows beside it are answered.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from lingqu.bundle.read import Bundle
+from lingqu.contract import Rows
+from lingqu.data.parquet import ParquetWriter
+from lingqu.data.quarantine import Batch
+from lingqu.data.readers import stream
+from lingqu.errors import Problem, RequestError, near
+from lingqu.store.atomic import open_output
+
+ERROR = "error"
+ROWS = 1000
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How many rows there were, how many of them were refused, and where the answers are."""
+
+    rows: int
+    refused: int
+    out: Path
+
+
+def predict_file(
+    bundle: Bundle,
+    source: str | Path,
+    out: Path,
+    *,
+    scores: bool = False,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Answered:
+    """Answer every row of `source` (what `lingqu run` reads, this reads) into `out`, a csv, tsv, jsonl or parquet file.
+
+    `tell` hears how many rows are done. The file appears when it is whole; a pipe or a kill leaves no half of one.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        advice = near(out.suffix, SUFFIXES, say="Known: {}.")
+        raise RequestError(Problem("an output file of csv, tsv, jsonl or parquet", f"'{out.name}'", advice))
+    root = Path(source).parent if Path(source).is_file() else None
+    rows = refused = 0
+    with _writer(out) as writer:
+        for batch in stream(source, ROWS):
+            answered = _answer(bundle, batch, scores, root)
+            writer.write(answered)
+            rows += len(answered)
+            refused += sum(error is not None for error in answered[ERROR])
+            tell(rows)
+    return Answered(rows, refused, out)
+
+
+def _answer(bundle: Bundle, batch: Batch, scores: bool, root: Path | None) -> Rows:
+    """The batch with its answers beside it; a row that could not even be read keeps its place and its reason."""
+    cells = [answer.cells(scores=scores) for answer in bundle.predict(batch.rows, root=root)]
+    for place, fault in batch.faults.items():
+        cells[place] = {ERROR: fault}
+    names = answer_columns(bundle, scores)
+    # A column of the input that has the name of an answer's is kept beside it.
+    given = batch.rows.rename({name: f"input.{name}" for name in batch.rows.names if name in {*names, ERROR}})
+    return given.with_columns({name: [cell.get(name) for cell in cells] for name in (*names, ERROR)})
+
+
+def answer_columns(bundle: Bundle, scores: bool) -> list[str]:
+    """The cells that an answer of this bundle has, in order."""
+    if bundle.manifest["answer"] == "number-value":
+        return ["prediction", "low", "high"]
+    labels = bundle.memory.get("labels", [])
+    return ["prediction", "confidence", *([f"score.{label}" for label in labels] if scores else [])]
+
+
+class _Writer(ABC):
+    """Writes batches that all have the columns of the first."""
+
+    @abstractmethod
+    def write(self, rows: Rows) -> None:
+        """Write one more batch."""
+
+
+class _Table(_Writer):
+    """CSV or TSV, with a header; pictures are left out, for a table has no cell for them."""
+
+    def __init__(self, file: IO[str], delimiter: str) -> None:
+        self._file, self._delimiter = file, delimiter
+        self._csv: csv.DictWriter[str] | None = None
+
+    def write(self, rows: Rows) -> None:
+        if self._csv is None:
+            names = [name for name in rows.names if not any(isinstance(value, bytes) for value in rows[name])]
+            self._csv = csv.DictWriter(self._file, names, delimiter=self._delimiter, extrasaction="ignore", lineterminator="\n")
+            self._csv.writeheader()
+        self._csv.writerows(rows)
+
+
+class _Lines(_Writer):
+    """JSON, one object a line; absent answers are left out."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, rows: Rows) -> None:
+        for row in rows:
+            plain = {name: value for name, value in row.items() if not isinstance(value, bytes)}
+            self._file.write(json.dumps(_without_blanks(plain), ensure_ascii=False) + "\n")
+
+
+def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without an empty `error` of an answered row, and without the empty answer of a refused one."""
+    refused = row[ERROR] is not None
+    answer = {"prediction", "confidence", "low", "high"}
+    return {
+        name: value
+        for name, value in row.items()
+        if not (name == ERROR and not refused) and not (refused and value is None and (name in answer or name.startswith("score.")))
+    }
+
+
+class _Parquet(_Writer):
+    """Parquet, typed by its first batch."""
+
+    def __init__(self, parquet: ParquetWriter) -> None:
+        self._parquet = parquet
+
+    def write(self, rows: Rows) -> None:
+        self._parquet.write(rows)
+
+
+@contextmanager
+def _writer(out: Path) -> Iterator[_Writer]:
+    suffix = out.suffix.lower()
+    if suffix == ".parquet":
+        with open_output(out) as file:
+            parquet = ParquetWriter(file)
+            yield _Parquet(parquet)
+            parquet.close()
+        return
+    with open_output(out, "w") as text:
+        yield _Lines(text) if suffix == ".jsonl" else _Table(text, "\t" if suffix == ".tsv" else ",")

@@ -1,0 +1,125 @@
+"""Verbs of the journey: run, show, predict."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from lingqu.cli.present import emit, err, next_step, open_store, out, progress, table
+from lingqu.errors import Problem, UnknownNameError
+from lingqu.loop import check, load
+from lingqu.loop import run as run_journey
+from lingqu.registry import Registry
+from lingqu.store import Store
+
+DECISIONS = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "cannot tell yet"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The whole journey, with a line per stage; exit status 1 when the gate did not say yes."""
+    spec = check(arguments.spec)
+    store = Store.open(Path(arguments.home)) if arguments.home else None
+    with progress() as tell:
+        result = run_journey(spec, store=store, tell=tell)
+    tell_result(arguments, result)
+    return 0 if result["gate"]["decision"] == "promote" else 1
+
+
+def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    """What a run found: models tried, metrics, the gate, where the report is, what to type next."""
+    if arguments.json:
+        emit(arguments, result)
+        return
+    name, number, gate = result["name"], result["version"], result["gate"]
+    out.print(ladder_table(result["ladder"]))
+    metrics = [(metric, f"{told['value']:.4f}", interval(told)) for metric, told in result["metrics"].items() if told["value"] is not None]
+    out.print(table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", ["metric", "value", "95 % interval"], metrics))
+    out.print(f"\nGate: [bold]{DECISIONS[gate['decision']]}[/bold]. {escape(gate.get('why', ''))}")
+    out.print(f"Report: {escape(result['report'])}")
+    out.print(next_step(f"lingqu show {name}@{number}", "the report in the terminal"))
+    if result["champion"] == number:
+        out.print(next_step(f"lingqu predict {name} INPUT -o OUT", "answers for a file, without torch"))
+    elif gate["decision"] == "promote":
+        out.print(next_step(f"lingqu promote {name}@{number}", "make it the champion"))
+
+
+def ladder_table(rungs: list[dict[str, Any]]) -> Any:
+    """The models that were tried, the cheapest first."""
+    metric = rungs[0]["metric"]
+    rows = [
+        (
+            rung["recipe"],
+            f"{rung['value']:.4f}",
+            interval(rung),
+            f"{rung['seconds']:.1f}",
+            f"{rung['bytes'] / 1e6:.2f}",
+            f"{rung['ms_per_row']:.2f}",
+        )
+        for rung in rungs
+    ]
+    return table("Models tried (validation rows)", ["model", metric, "95 % interval", "seconds", "MB", "ms a row"], rows)
+
+
+def interval(told: dict[str, Any]) -> str:
+    """An interval in words, or why there is none.
+
+    >>> interval({"low": 0.5, "high": 0.75}), interval({"low": None, "high": None, "why": "one class"})
+    ('0.5000 to 0.7500', 'one class')
+    """
+    if told.get("low") is None:
+        return told.get("why", "")
+    return f"{told['low']:.4f} to {told['high']:.4f}"
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """The report of a version, by default of the newest one here."""
+    from lingqu.evaluate.terminal import show as show_report
+
+    store = open_store(arguments)
+    registry = Registry(store)
+    if arguments.model is None:
+        found = max(registry.versions(), key=lambda version: version.at, default=None)
+        if found is None:
+            raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
+    else:
+        found = registry.get(arguments.model)
+    report = store.get_json(found.lineage["report"])
+    emit(arguments, {**report, "version": found.number}, show_report({**report, "version": found.number}))
+    return 0
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Answer every row of a file; exit status 1 when some were refused."""
+    from lingqu.bundle.files import predict_file
+
+    bundle = load(arguments.model, store=None if not arguments.home else Store.open(Path(arguments.home)))
+    source = arguments.input
+    out_path = Path(arguments.out) if arguments.out else _beside(source)
+    with progress() as tell:
+        done = predict_file(
+            bundle,
+            source,
+            out_path,
+            scores=arguments.scores,
+            tell=lambda rows: tell("predict", 0.5, f"{rows:,} rows"),
+        )
+        tell("predict", 1.0, f"{done.rows:,} rows")
+    if done.refused:
+        err.print(f"{done.refused:,} of {done.rows:,} rows were refused; the column 'error' says why.")
+    emit(
+        arguments,
+        {"rows": done.rows, "refused": done.refused, "out": str(done.out)},
+        f"{done.rows - done.refused:,} answers in {escape(shlex.quote(str(done.out)))}",
+    )
+    return 1 if done.refused else 0
+
+
+def _beside(source: str) -> Path:
+    """Where answers go when nobody says: beside the input, named after it."""
+    path = Path(source.replace(":", "-") if source.startswith("sklearn:") else source)
+    suffix = path.suffix if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet") else ".csv"
+    return path.with_name(f"{path.stem}.answers{suffix}")

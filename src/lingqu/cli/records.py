@@ -1,0 +1,149 @@
+"""Verbs about what is kept: versions, history, promote, rollback, export, fsck."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+from typing import Any
+
+from lingqu.cli.present import emit, next_step, open_store, table
+from lingqu.errors import GateError, Problem, RequestError
+from lingqu.registry import Registry, Version
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _aliases(registry: Registry, version: Version) -> list[str]:
+    return [
+        alias
+        for alias in ("champion", "challenger", "previous")
+        if (held := registry.alias(version.name, alias)) and held[0] == version.number
+    ]
+
+
+def versions(arguments: argparse.Namespace) -> int:
+    """Every version with its task, main numbers, decision and aliases."""
+    registry = Registry(open_store(arguments))
+    found = registry.versions(arguments.name)
+    records = [
+        {
+            "name": version.name,
+            "version": version.number,
+            "aliases": _aliases(registry, version),
+            "task": version.task,
+            "decision": version.decision.get("decision"),
+            "metrics": version.metrics,
+            "data": version.data_version,
+            "at": version.at,
+        }
+        for version in found
+    ]
+    rows = [
+        (
+            record["name"],
+            record["version"],
+            ", ".join(record["aliases"]),
+            record["task"],
+            record["decision"],
+            "  ".join(f"{name} {_short(metric['value'])}" for name, metric in list(record["metrics"].items())[:3]),
+            record["at"][:16],
+        )
+        for record in records
+    ]
+    shown = table("", ["name", "version", "aliases", "task", "gate said", "metrics", "at"], rows)
+    emit(arguments, {"versions": records}, shown if rows else next_step("lingqu run", "no versions yet"))
+    return 0
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """Every decision as a sentence, the oldest first; a broken chain is an error."""
+    registry = Registry(open_store(arguments))
+    events = registry.history(arguments.name)
+    damaged = registry.verify_history()
+    sentences = [event.sentence() for event in events]
+    emit(
+        arguments,
+        {"events": [event.to_json() for event in events], "problems": [str(problem) for problem in damaged]},
+        *sentences,
+        *[f"[red]{problem}[/red]" for problem in damaged],
+        *([] if sentences else [next_step("lingqu run", "nothing was decided yet")]),
+    )
+    return 1 if damaged else 0
+
+
+def promote(arguments: argparse.Namespace) -> int:
+    """Make a version the champion; one that its gate did not pass needs --override and a reason."""
+    registry = Registry(open_store(arguments))
+    version = registry.get(arguments.model)
+    said = version.decision.get("decision")
+    if said != "promote" and not arguments.override:
+        raise GateError(
+            Problem(
+                f"a passed gate for {version.name}@{version.number}",
+                f"the decision '{said}'",
+                "Run with more rows, or overrule it: --override --why REASON",
+            )
+        )
+    if arguments.override and not arguments.why:
+        raise RequestError(Problem("a reason with --override", "none", "Add --why REASON; it is kept in the history."))
+    evidence = {**version.decision, "override": arguments.override}
+    registry.promote(
+        version.name, version.number, who=_who(arguments), why=arguments.why or "its gate was passed", evidence=evidence
+    )
+    result = {"name": version.name, "champion": version.number}
+    emit(arguments, result, f"{version.name}@{version.number} is champion.", next_step(f"lingqu rollback {version.name}"))
+    return 0
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """Bring the previous champion back."""
+    registry = Registry(open_store(arguments))
+    why = arguments.why or "asked for"
+    version = registry.rollback(arguments.name, to=arguments.to, who=_who(arguments), why=why)
+    result = {"name": version.name, "champion": version.number}
+    emit(arguments, result, f"{version.name}@{version.number} is champion again.", next_step(f"lingqu history {version.name}"))
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Copy a version's bundle out of the store."""
+    store = open_store(arguments)
+    version = Registry(store).get(arguments.model)
+    target = Path(arguments.folder)
+    if target.exists():
+        raise RequestError(Problem("a folder that does not exist yet", f"'{target}'", "Choose another name."))
+    from lingqu.store.atomic import copy_folder
+
+    copy_folder(store.folder_path(version.bundle), target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    result = {"name": version.name, "version": version.number, "bundle": str(target), "bytes": size}
+    emit(
+        arguments,
+        result,
+        f"{version.name}@{version.number} is in {target} ({size / 1e6:.1f} MB).",
+        next_step(f"lingqu predict {target} INPUT -o OUT"),
+    )
+    return 0
+
+
+def fsck(arguments: argparse.Namespace) -> int:
+    """Prove every blob, folder, reference and the history."""
+    problems = open_store(arguments).fsck()
+    told = [f"{number}. {problem}" for number, problem in enumerate(problems, 1)]
+    emit(
+        arguments, {"problems": [str(problem) for problem in problems]}, *(told or ["Everything is as it was written."])
+    )
+    return 1 if problems else 0
+
+
+def _who(arguments: argparse.Namespace) -> str:
+    if arguments.who:
+        return arguments.who
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run as a number without a name.
+        return "unknown"

@@ -1,0 +1,223 @@
+"""The trial of a bundle: measured on test rows, put through its gate, written down, registered.
+
+The gate sees the same rows for champion and challenger, none of which either was trained on, and every look at them
+spends a part of an error budget (evaluate/gate.py has the tests, registry/alpha.py the budget).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.write import finish
+from lingqu.contract import Answer, Rows, Task
+from lingqu.data.version import DataVersion
+from lingqu.evaluate.baseline import NAMES, constant
+from lingqu.evaluate.card import card
+from lingqu.evaluate.gate import Decision, decide
+from lingqu.evaluate.page import write_page
+from lingqu.evaluate.report import evaluate
+from lingqu.registry import Registry, Version
+from lingqu.spec import Spec
+from lingqu.store import Store, write_bytes
+
+SAME_GATE = 0.5
+"""A test split that shares at least this much with the last one is the same gate set, and goes on spending its budget."""
+
+
+def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersion, store: Store) -> dict[str, Any]:
+    """The report of a bundle on the test split, beside the constant answer and the ladder's first rung."""
+    bundle = Bundle.open(store.folder_path(digest))
+    test = data.rows("test", store)
+    plain = constant(task, data.rows("train", store)[task.target.name])
+    baselines: dict[str, list[Answer]] = {NAMES[task.answer]: [plain] * len(test)}
+    if first_rung["family"] != bundle.manifest["family"]:
+        linear = Bundle.open(store.folder_path(first_rung["bundle"]))
+        baselines[first_rung["family"]] = linear.predict(test)
+    return evaluate(bundle, test, baselines=baselines)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One bundle before its gate, and everything that its record will hold."""
+
+    spec: Spec
+    task: Task
+    data: DataVersion
+    store: Store
+    shipped: dict[str, Any]
+    measured: dict[str, Any]
+    rungs: list[dict[str, Any]]
+
+    def decide(self, stage: Path, say: Callable[[float, str], None]) -> dict[str, Any]:
+        """Gate the bundle, and write its card and its report: digests of the finished bundle, report and page."""
+        registry = Registry(self.store)
+        say(0.1, "comparing on the same rows")
+        report = self.store.get_json(self.measured["report"])
+        gate_set = self._gate_set(registry)
+        budget = registry.next_alpha(self.spec.name, gate_set, self.spec.gates.alpha)
+        decision = self._compare(registry, report, budget.alpha)
+        gate = {**decision.to_json(), "why": decision.sentence(), "gate_set": gate_set, "round": budget.round, "exhausted": budget.exhausted}
+        if budget.exhausted and decision.decision == "promote":
+            gate |= {"decision": "keep", "why": "the error budget of these test rows is spent: bring fresh ones"}
+        say(0.6, "writing the report")
+        lineage = {
+            "data": self.data.id,
+            "candidate": self.shipped["bundle"],
+            "weights": {rung["family"]: rung["bundle"] for rung in self.rungs},
+        }
+        full = {
+            **report,
+            "name": self.spec.name,
+            "task": self.task.name,
+            "decide_by": self.task.decide_by,
+            "ladder": [summary(rung) for rung in self.rungs],
+            "compress": self.shipped["steps"],
+            "gate": gate,
+            "data": self.data.as_dict(),
+            "spec": self.spec.model_dump(mode="json", exclude_none=True),
+            "lineage": lineage,
+        }
+        candidate = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
+        finish(
+            candidate,
+            stage / "final",
+            name=self.spec.name,
+            card=card(full),
+            metrics=report["metrics"],
+            lineage=lineage,
+        )
+        result = {
+            "bundle": self.store.put_folder(stage / "final"),
+            "report": self.store.put_json(full),
+            "page": self.store.put_bytes(write_page(full).encode()),
+            "decision": gate,
+        }
+        # Last, so that a kill can only spend a round twice, never look without spending.
+        registry.spend(self.spec.name, gate_set, budget.round, budget.alpha, decision.lead.p, gate["decision"])
+        return result
+
+    def register(self, decided: dict[str, Any]) -> dict[str, Any]:
+        """Give the bundle its number, point the alias that its decision earned, and tell the whole run."""
+        registry = Registry(self.store)
+        full = self.store.get_json(decided["report"])
+        name, gate = self.spec.name, decided["decision"]
+        version = registry.register(
+            name,
+            bundle=decided["bundle"],
+            data_version=self.data.id,
+            run=decided["report"],
+            task=self.task.name,
+            metrics=full["metrics"],
+            decision=gate,
+            lineage={**full["lineage"], "report": decided["report"], "page": decided["page"]},
+            spec=full["spec"],
+        )
+        if gate["decision"] == "promote":
+            self._point(registry, version, gate)
+        page = self.store.folder / "reports" / f"{name}-{version.number}.html"
+        if not page.is_file():
+            write_bytes(page, self.store.get_bytes(decided["page"]))
+        return {
+            "name": name,
+            "version": version.number,
+            "task": self.task.name,
+            "rows": self.data.counts,
+            "ladder": full["ladder"],
+            "metrics": full["metrics"],
+            "baseline": full["baselines"],
+            "gate": gate,
+            "champion": (registry.alias(name, "champion") or (None, 0))[0],
+            "bundle": str(self.store.folder_path(decided["bundle"], verify=False)),
+            "report": str(page),
+        }
+
+    def _compare(self, registry: Registry, report: dict[str, Any], alpha: float) -> Decision:
+        """Champion (or the constant answer) against this bundle on the same rows."""
+        champion = registry.alias(self.spec.name, "champion")
+        test, groups = self.data.rows("test", self.store), self.data.groups("test", self.store)
+        bundle = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
+        if champion is None:
+            train = self.data.rows("train", self.store)[self.task.target.name]
+            rival: list[Answer] = [constant(self.task, train)] * len(test)
+        else:
+            version = registry.get(f"{self.spec.name}@{champion[0]}")
+            unseen = self._unseen_by(version)
+            test, groups = test.take(unseen), [groups[place] for place in unseen]
+            rival = Bundle.open(self.store.folder_path(version.bundle)).predict(test)
+        gates = self.spec.gates
+        return decide(
+            self.task,
+            test[self.task.target.name],
+            rival,
+            bundle.predict(test),
+            alpha=alpha,
+            margin=gates.margin,
+            slices=self._slices(test),
+            groups=groups,
+            thresholds=gates.model_dump(exclude_none=True),
+            latency_ms=report["latency"]["p95_ms"],
+            size_bytes=report["size_bytes"],
+            first=champion is None,
+        )
+
+    def _unseen_by(self, version: Version) -> list[int]:
+        """Test rows that the champion was not trained on; its data may have been another version."""
+        places = range(self.data.counts["test"])
+        if version.data_version == self.data.id:
+            return [*places]
+        seen = set(DataVersion.load(version.data_version, self.store).row_ids("train", self.store))
+        return [place for place, row in enumerate(self.data.row_ids("test", self.store)) if row not in seen]
+
+    def _slices(self, test: Rows) -> dict[str, list[Any]]:
+        """Columns whose values cut the rows into parts: categories, and every column that a limit names."""
+        asked = set(self.spec.gates.slices)
+        kinds = self.data.kinds
+        return {n: test[n] for n in test.names if n in asked or kinds.get(n) == "category"}
+
+    def _gate_set(self, registry: Registry) -> str:
+        """The name of these test rows as a gate set: the last one's while they share half of their rows."""
+        rows = set(self.data.row_ids("test", self.store))
+        for version in reversed(registry.versions(self.spec.name)):
+            if version.data_version == self.data.id:
+                return version.decision["gate_set"]
+            held = DataVersion.load(version.data_version, self.store).row_ids("test", self.store)
+            if len(rows.intersection(held)) >= SAME_GATE * len(rows):
+                return version.decision["gate_set"]
+        return f"test-{self.data.id[:12]}"
+
+    def _point(self, registry: Registry, version: Version, gate: dict[str, Any]) -> None:
+        """The alias that a passed gate earns, once: the first version leads, a later one asks or leads as the spec says."""
+        moved = any(event.version == version.number and event.alias for event in registry.history(version.name))
+        if moved:
+            return
+        if registry.alias(version.name, "champion") is None or self.spec.improve.promote == "auto":
+            registry.promote(version.name, version.number, who="lingqu", why="its gate was passed", evidence=gate)
+            return
+        _, epoch = registry.alias(version.name, "challenger") or (None, 0)
+        registry.set_alias(
+            version.name,
+            "challenger",
+            version.number,
+            expect_epoch=epoch,
+            who="lingqu",
+            why="its gate was passed; promotion is asked for",
+            evidence=gate,
+        )
+
+
+def summary(rung: dict[str, Any]) -> dict[str, Any]:
+    """A rung as one row of the report's table."""
+    return {
+        "recipe": rung["family"],
+        **rung["score"],
+        "seconds": rung["seconds"],
+        "bytes": rung["bytes"],
+        "ms_per_row": rung["ms_per_row"],
+        "parameters": rung["parameters"],
+        "epochs": rung["epochs"],
+        "history": rung["history"],
+    }

@@ -1,0 +1,88 @@
+"""The whole journey on one page: each stage once, in order.
+
+    spec → data → train → bundle → compress → evaluate → gate → registry
+
+A stage is a function of its inputs: its result is found by the hash of inputs, settings and code, so what has not
+changed is not done again, and a run that was killed goes on where it was. What a stage needs of torch is imported only
+when the stage has work to do: a run that changes nothing takes less than a second.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lingqu.metrics import METRICS, find_metric
+from lingqu.models import family_names
+from lingqu.spec import Spec, load_spec
+from lingqu.stages import Stages, Tell, silent
+from lingqu.store import Store
+from lingqu.tasks import find_task, task_names
+from lingqu.train import ladder
+
+if TYPE_CHECKING:
+    from lingqu.bundle.read import Bundle
+
+
+def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
+    """The spec with all its names known and its paths there; SpecError with every problem, before any work."""
+    tasks = {name: find_task(name) for name in task_names()}
+    roles = {name: [column.name for column in (*task.columns, task.target)] for name, task in tasks.items()}
+    return load_spec(spec, tasks=roles, metrics=METRICS, models=family_names())
+
+
+def home(folder: Path) -> Path:
+    """Where the store of a project is: LINGQU_HOME, or `.lingqu` in its folder."""
+    return Path(os.environ.get("LINGQU_HOME") or folder / ".lingqu")
+
+
+def run(
+    spec: str | Path | Mapping[str, Any] | Spec, *, store: Store | None = None, tell: Tell = silent
+) -> dict[str, Any]:
+    """Take rows to a registered version, and tell all about it: what `lingqu run --json` prints."""
+    started = time.perf_counter()
+    spec = check(spec)
+    task = find_task(spec.task)
+    metric = find_metric(task.decide_by)
+    store = store or Store.open(home(spec.folder))
+    with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
+        stages = Stages(spec, task, store, tell)
+
+        # Rows become a data version: immutable, content-addressed, each row in one split for ever.
+        data = stages.data()
+
+        # The ladder is climbed from the cheapest recipe up, while the budget lasts.
+        # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
+        rungs: list[dict[str, Any]] = []
+        for family in ladder.families(task, spec):
+            seconds = ladder.affordable(rungs, spec.budget_seconds)
+            if seconds > 0:
+                rungs.append(stages.bundle(stages.train(family, data, seconds), data))
+
+        # The best rung, made smaller where a paired test sees no cost.
+        shipped = stages.compress(ladder.best(rungs, higher_is_better=metric.higher_is_better), data)
+
+        # The bundle is measured on rows that nothing was fitted on, beside its baselines.
+        measured = stages.evaluate(shipped, rungs, data)
+
+        # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
+        result = stages.conclude(shipped, measured, rungs, data)
+    return {**result, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
+
+
+def load(reference: str | Path, *, store: Store | None = None) -> Bundle:
+    """A bundle that predicts, without torch: a bundle folder, or `name`, `name@champion`, `name@3` of the store here.
+
+    `lingqu.load("digits@champion").predict(rows)` takes rows as mappings and gives one answer each.
+    """
+    from lingqu.bundle.read import MANIFEST, Bundle
+    from lingqu.registry import Registry
+
+    if (Path(reference) / MANIFEST).is_file():
+        return Bundle.open(reference)
+    store = store or Store.open(home(Path.cwd()))
+    version = Registry(store).get(str(reference))
+    return Bundle.open(store.folder_path(version.bundle, verify=False))

@@ -1,0 +1,208 @@
+"""The stages of the journey: what each needs, what its result depends on, and where that is kept.
+
+`loop.run` calls them in order. Each result is plain JSON that names blobs of the store; it is found by the hash of the
+stage's inputs and of the code that makes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lingqu.contract import Task
+from lingqu.data.accept import columns_of, learn_limits
+from lingqu.data.version import DataVersion, fingerprints, ingest
+from lingqu.errors import missing_package
+from lingqu.spec import Spec
+from lingqu.store import Store
+
+Tell = Callable[[str, float, str], None]
+"""Progress: the stage, how much of it is done (0 to 1), one sentence."""
+Say = Callable[[float, str], None]
+"""The same from inside a stage."""
+
+# The code that a stage's result depends on; a change of any file there does the stage again.
+DATA = ("contract", "data")
+TRAIN = (*DATA, "losses", "models", "tasks", "train")
+BUNDLE = (*DATA, "bundle", "models", "tasks")
+COMPRESS = (*BUNDLE, "compress", "statistics")
+EVALUATE = (*BUNDLE, "evaluate", "metrics", "statistics")
+
+TRAINING_PACKAGES = ("torch", "onnx", "sklearn", "lightgbm", "scipy", "pyarrow", "safetensors", "datasketch", "threadpoolctl")
+
+
+def silent(_stage: str, _done: float, _sentence: str) -> None:
+    """Tells nobody."""
+
+
+class Stages:
+    """The stages of one run; `cached` names those whose result was already there."""
+
+    def __init__(self, spec: Spec, task: Task, store: Store, tell: Tell = silent) -> None:
+        self.spec, self.task, self.store, self.tell = spec, task, store, tell
+        self.cached: list[str] = []
+
+    def data(self) -> DataVersion:
+        """Read, check, type, group and split the rows."""
+        settings = self.spec.located_data()
+        inputs = {
+            "task": self.task.name,
+            "settings": settings.model_dump(mode="json", exclude={"source", "root"}),
+            "sources": fingerprints(settings),
+        }
+        told = self._once("data", inputs, DATA, lambda _, say: ingest(settings, self.task, self.store, say).as_dict())
+        return DataVersion.from_dict(told)
+
+    def train(self, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
+        """Train one family; its weights and its memory are blobs."""
+        spec = self.spec
+        inputs = {
+            "data": data.id,
+            "family": family,
+            "size": spec.size,
+            "budget": spec.budget_seconds,
+            "settings": spec.train.model_dump(mode="json"),
+        }
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
+            from lingqu.train.rung import climb
+
+            return climb(
+                self.task,
+                family,
+                train=data.rows("train", self.store),
+                valid=data.rows("validation", self.store),
+                kinds=data.kinds,
+                size=spec.size,
+                settings=spec.train,
+                seconds=seconds,
+                store=self.store,
+                work=stage,
+                tell=say,
+            )
+
+        return self._once(f"train {family}", inputs, TRAIN, work)
+
+    def bundle(self, trained: dict[str, Any], data: DataVersion) -> dict[str, Any]:
+        """Export the rung, prove that bundle and network agree, and score the bundle on validation rows."""
+        family = trained["family"]
+        learned = {name: trained[name] for name in ("weights", "memory", "facts", "settings")}
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
+            from lingqu.bundle.write import write_candidate
+            from lingqu.evaluate.rung import price, score
+            from lingqu.train.rung import restore
+
+            network, memory = restore(trained, self.store)
+            valid = data.rows("validation", self.store)
+            kinds = columns_of(self.task, data.kinds)
+            limits = learn_limits(data.rows("train", self.store), kinds, data.columns)
+            say(0.3, "exporting and comparing with the network")
+            bundle = write_candidate(
+                stage / "bundle",
+                task=self.task,
+                family=family,
+                network=network,
+                memory=memory,
+                columns=limits,
+                rows=valid,
+            )
+            say(0.6, "scoring on validation rows")
+            return {
+                "family": family,
+                "bundle": self.store.put_folder(bundle.path),
+                "parity": bundle.manifest["parity"],
+                "score": score(bundle, valid, self.task.decide_by),
+                "bytes": (bundle.path / "model.onnx").stat().st_size,
+                "ms_per_row": price(bundle, valid),
+            }
+
+        found = self._once(f"bundle {family}", {"data": data.id, "trained": learned}, BUNDLE, work)
+        return {**{name: trained[name] for name in ("seconds", "epochs", "parameters", "settings", "history")}, **found}
+
+    def compress(self, rung: dict[str, Any], data: DataVersion) -> dict[str, Any]:
+        """The rung's bundle, or its int8 twin when that costs nothing that a paired test on validation rows can see."""
+        if self.spec.compress.quantise == "none":
+            return {"bundle": rung["bundle"], "family": rung["family"], "steps": []}
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
+            from lingqu.bundle.read import Bundle
+            from lingqu.compress.quantise import quantise
+
+            before = Bundle.open(self.store.folder_path(rung["bundle"]))
+            say(0.2, "trying 8-bit weights")
+            train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
+            tried = quantise(before, stage / "int8", train=train, valid=valid)
+            kept = self.store.put_folder(stage / "int8") if tried.kept else rung["bundle"]
+            say(0.9, f"int8 {'kept' if tried.kept else 'not kept'}: {tried.why}")
+            return {"bundle": kept, "family": rung["family"], "steps": [tried.to_json()]}
+
+        return self._once("compress", {"data": data.id, "bundle": rung["bundle"], "quantise": "int8"}, COMPRESS, work)
+
+    def evaluate(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
+        """Measure the bundle that would be shipped on the test split, beside its baselines."""
+        inputs = {"data": data.id, "bundle": shipped["bundle"], "linear": rungs[0]["bundle"]}
+
+        def work(_: Path, say: Say) -> dict[str, Any]:
+            from lingqu.evaluate.trial import measure
+
+            say(0.1, "measuring on the test rows")
+            report = measure(shipped["bundle"], rungs[0], self.task, data, self.store)
+            return {"report": self.store.put_json(report)}
+
+        return self._once("evaluate", inputs, EVALUATE, work)
+
+    def conclude(
+        self, shipped: dict[str, Any], measured: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion
+    ) -> dict[str, Any]:
+        """Put the bundle through its gate and register it; asked again about the same bundle, the answer stands."""
+        from lingqu.evaluate.trial import Trial
+
+        trial = Trial(self.spec, self.task, data, self.store, shipped=shipped, measured=measured, rungs=rungs)
+        inputs = {
+            "name": self.spec.name,
+            "data": data.id,
+            "bundle": shipped["bundle"],
+            "rungs": [rung["bundle"] for rung in rungs],
+            "gates": self.spec.gates.model_dump(mode="json"),
+        }
+        decided = self._once("gate", inputs, EVALUATE, lambda stage, say: trial.decide(stage, say))
+        return trial.register(decided)
+
+    def _once(
+        self, name: str, inputs: Mapping[str, Any], code: tuple[str, ...], work: Callable[[Path, Say], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The result of a stage: found when its inputs and its code are the same, made and kept otherwise."""
+        version = {"code": self.store.code_version(*code), "task code": _source(self.task)}
+        key = self.store.stage(name, {**inputs, **version})
+        found = self.store.stage_result(key)
+        if found is not None:
+            self.cached.append(name)
+            self.tell(name, 1.0, "unchanged")
+            return found
+        self.tell(name, 0.0, "")
+        started = time.perf_counter()
+        try:
+            result = work(self.store.work(key), lambda done, sentence: self.tell(name, done, sentence))
+        except ModuleNotFoundError as error:
+            if error.name in TRAINING_PACKAGES:
+                raise missing_package(error.name, "train", f"the stage '{name}'") from error
+            raise
+        self.store.finish_stage(key, result, time.perf_counter() - started, blobs=_blobs(result, self.store))
+        self.store.clear_work(key)
+        self.tell(name, 1.0, "done")
+        return result
+
+
+def _source(task: Task) -> str:
+    """The hash of the task's own file: a team's task lives outside lingqu, and its changes count too."""
+    return hashlib.sha256(Path(inspect.getfile(type(task))).read_bytes()).hexdigest()
+
+
+def _blobs(result: Mapping[str, Any], store: Store) -> list[str]:
+    """The blobs and folders that a result names, so that losing one makes the stage anew."""
+    return [value for value in result.values() if isinstance(value, str) and len(value) == 64 and store.holds(value)]

@@ -1,0 +1,116 @@
+"""One rung of the ladder: rows of a data version in, weights and memory in the store out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import load, save
+from torch import nn
+
+from lingqu.contract import Front, Memory, Rows, Task
+from lingqu.data.fronts import RAGGED
+from lingqu.data.ragged import pack
+from lingqu.errors import Problem, SpecError
+from lingqu.models import Facts, Family, find_family
+from lingqu.spec import TrainSettings
+from lingqu.store import Store
+from lingqu.train.fit import fit_rung, rebuild
+from lingqu.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from lingqu.contract.task import Array
+    from lingqu.data.ragged import Ragged
+
+ENCODE_ROWS = 512
+
+
+def climb(
+    task: Task,
+    name: str,
+    *,
+    train: Rows,
+    valid: Rows,
+    kinds: Mapping[str, str],
+    size: str,
+    settings: TrainSettings,
+    seconds: float,
+    store: Store,
+    work: Path,
+    tell: Callable[[float, str], None],
+) -> dict[str, Any]:
+    """Train one family and keep its weights and memory in the store; the result says where and how it went.
+
+    `kinds` are the kinds of the columns, `work` holds checkpoints so that a run that was killed goes on where it was,
+    and `seconds` bounds the training loop.
+    """
+    family = find_family(name)
+    tell(0.0, f"encoding {len(train):,} rows")
+    memory = task.learn(train, front(task, family, size, kinds))
+    facts = describe(task, memory, train)
+    trained = fit_rung(
+        family,
+        family.settings(size),
+        encode(task, train, memory),
+        task.targets(train, memory),
+        encode(task, valid, memory),
+        task.targets(valid, memory),
+        facts=facts,
+        steps=task.steps(),
+        options=TrainOptions(**settings.model_dump(exclude={"method"}), seconds=seconds),
+        work=work,
+        progress=tell,
+    )
+    return {
+        "family": name,
+        "weights": store.put_bytes(save(trained.weights)),
+        "memory": store.put_json(memory),
+        "facts": store.put_json(facts.to_json()),
+        "settings": trained.settings,
+        "history": trained.history,
+        "epochs": trained.epochs,
+        "parameters": int(sum(array.size for array in trained.weights.values())),
+        "seconds": round(trained.seconds, 3),
+    }
+
+
+def restore(rung: dict[str, Any], store: Store) -> tuple[nn.Module, Memory]:
+    """The network and the memory of a rung, from the store."""
+    facts = Facts.from_json(store.get_json(rung["facts"]))
+    network = rebuild(rung["family"], rung["settings"], facts, load(store.get_bytes(rung["weights"])))
+    return network, store.get_json(rung["memory"])
+
+
+def front(task: Task, family: Family, size: str, kinds: Mapping[str, str]) -> Front:
+    """The front that feeds this family on this task; SpecError when the two do not fit."""
+    chosen = family.front_for(task.fronts)
+    if chosen is None:
+        raise SpecError(
+            Problem(
+                f"a model family that reads {' or '.join(task.fronts)}, as {task.name} needs",
+                f"'{family.name}', which reads {' or '.join(family.fronts)}",
+                f"Try model: {task.ladder[0]}.",
+            )
+        )
+    settings = family.front_settings(size, chosen)
+    if task.takes_features:
+        settings["kinds"] = {name: kind for name, kind in kinds.items() if name != task.target.name}
+    return Front(chosen, settings)
+
+
+def describe(task: Task, memory: Memory, rows: Rows) -> Facts:
+    """What a network must know of its data before it is built."""
+    targets = task.targets(rows, memory)
+    outputs = task.outputs(memory)
+    if targets.dtype.kind != "i":
+        return Facts(outputs, "regression", memory["front"], len(rows))
+    counts = tuple(np.bincount(targets, minlength=outputs).tolist())
+    return Facts(outputs, "classification", memory["front"], len(rows), counts)
+
+
+def encode(task: Task, rows: Rows, memory: Memory) -> dict[str, Array | Ragged]:
+    """All rows as training arrays, those of different length end to end."""
+    ragged = RAGGED.get(memory["front"]["name"], ())
+    return pack((task.encode(batch, memory) for batch in rows.batches(ENCODE_ROWS)), ragged)

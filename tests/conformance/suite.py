@@ -1,0 +1,115 @@
+"""What every task must do, ours or a team's, with every family of its ladder.
+
+A task is found by name; nothing here knows any task. `learn` takes its toy rows through training to a bundle.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.write import write_candidate
+from lingqu.contract import NumberValue, Refusal, Rows, Task
+from lingqu.data.accept import columns_of, learn_limits
+from lingqu.data.types import infer
+from lingqu.errors import DataError
+from lingqu.spec import TrainSettings
+from lingqu.store import Store
+from lingqu.train.rung import climb, restore
+
+EIGHT = 8
+
+
+def kinds_of(task: Task, rows: Rows) -> dict[str, str]:
+    """The kinds of the toy's columns, as ingestion finds them."""
+    given = {column.name: column.kind for column in (*task.columns, task.target) if column.kind != "features"}
+    return infer(rows, given)
+
+
+def learn(task: Task, family: str, rows: Rows, folder: Path) -> Bundle:
+    """Train on these rows, validate on the same, and write the bundle."""
+    store = Store.open(folder / "store")
+    kinds = kinds_of(task, rows)
+    rung = climb(
+        task, family, train=rows, valid=rows, kinds=kinds, size="tiny", settings=TrainSettings(), seconds=60.0,
+        store=store, work=store.work("rung"), tell=lambda _done, _sentence: None,
+    )  # fmt: skip
+    network, memory = restore(rung, store)
+    limits = learn_limits(rows, columns_of(task, kinds))
+    return write_candidate(
+        folder / "bundle", task=task, family=family, network=network, memory=memory, columns=limits, rows=rows
+    )
+
+
+def learns_eight_rows_by_heart(task: Task, bundle: Bundle, rows: Rows) -> None:
+    answers = bundle.predict(request(task, rows))
+    truth = rows[task.target.name]
+    if task.answer is NumberValue:
+        spread = float(np.std(truth))
+        errors = [abs(answer.value - right) for answer, right in zip(answers, truth, strict=True)]
+        assert max(errors) < 0.5 * spread, errors
+    else:
+        assert [answer.label for answer in answers] == truth
+
+
+def loads_to_the_same_answers(task: Task, bundle: Bundle, rows: Rows) -> None:
+    again = Bundle.open(bundle.path)
+    assert again.predict(request(task, rows)) == bundle.predict(request(task, rows))
+
+
+def answers_a_batch_as_it_answers_each_row(task: Task, bundle: Bundle, rows: Rows) -> None:
+    asked = request(task, rows)
+    together = [list(answer.cells(scores=True).values()) for answer in bundle.predict(asked)]
+    alone = [list(bundle.predict(asked.take([i]))[0].cells(scores=True).values()) for i in range(len(asked))]
+    for one, other in zip(together, alone, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a == b if isinstance(a, str) else a == pytest.approx(b, rel=1e-5, abs=2e-6)
+
+
+def agrees_with_its_network(task: Task, bundle: Bundle, rows: Rows) -> None:
+    parity = bundle.manifest["parity"]
+    assert parity["rows"] == len(rows)
+    assert parity["labels_equal"] == 1.0
+    assert parity["largest_difference"] <= 1e-4
+
+
+def refuses_a_missing_column_politely(task: Task, bundle: Bundle, rows: Rows) -> None:
+    column = bundle.manifest["columns"][0]["source"]
+    with pytest.raises(DataError) as refused:
+        bundle.predict(request(task, rows).rename({column: "somewhere else"}))
+    assert str(refused.value).startswith(f"Expected a column '{column}', found columns ")
+
+
+def refuses_a_bad_row_and_answers_the_rest(task: Task, bundle: Bundle, rows: Rows) -> None:
+    asked = request(task, rows)
+    column = next(limit["name"] for limit in bundle.manifest["columns"] if limit["kind"] != "category")
+    spoiled = asked.with_columns({column: [b"\xff\xfe not this", *asked[column][1:]]})
+    answers = bundle.predict(spoiled)
+    assert isinstance(answers[0], Refusal)
+    assert column in answers[0].error
+    assert answers[1:] == bundle.predict(asked.take(range(1, len(asked))))
+
+
+def resumes_exactly(task: Task, family: str, rows: Rows, folder: Path) -> None:
+    first = learn(task, family, rows, folder / "first")
+    second = learn(task, family, rows, folder / "second")
+    assert (first.path / "model.onnx").read_bytes() == (second.path / "model.onnx").read_bytes()
+    assert first.manifest["files"] == second.manifest["files"]
+
+
+def request(task: Task, rows: Rows) -> Rows:
+    """The rows as a caller sends them: without the target."""
+    return rows.select(name for name in rows.names if name != task.target.name)
+
+
+CHECKS = (
+    learns_eight_rows_by_heart,
+    loads_to_the_same_answers,
+    answers_a_batch_as_it_answers_each_row,
+    agrees_with_its_network,
+    refuses_a_missing_column_politely,
+    refuses_a_bad_row_and_answers_the_rest,
+)

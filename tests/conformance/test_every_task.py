@@ -1,0 +1,33 @@
+"""Every task that is installed, with every family of its ladder, meets the whole suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lingqu.bundle.read import Bundle
+from lingqu.contract import Rows, Task
+from lingqu.tasks import find_task, task_names
+from tests.conformance import suite
+
+PAIRS = [(name, family) for name in task_names() for family in find_task(name).ladder]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
+def learned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, Bundle, Rows]:
+    name, family = request.param
+    task = find_task(name)
+    rows = task.toy(suite.EIGHT)
+    return task, suite.learn(task, family, rows, tmp_path_factory.mktemp("task")), rows
+
+
+@pytest.mark.parametrize("check", suite.CHECKS, ids=lambda check: check.__name__)
+def test_a_task_keeps_its_promise(check, learned: tuple[Task, Bundle, Rows]) -> None:
+    check(*learned)
+
+
+@pytest.mark.parametrize(("name", "family"), PAIRS)
+def test_the_same_rows_give_the_same_bundle(name: str, family: str, tmp_path: Path) -> None:
+    task = find_task(name)
+    suite.resumes_exactly(task, family, task.toy(suite.EIGHT), tmp_path)
