@@ -1,1 +1,1 @@
-"""Rows: readers, checks, splits, versions, and the fronts that turn each modality into arrays."""
+"""From a user's file to a data version: read, type, quarantine, keep near-duplicates together, split, check, store."""

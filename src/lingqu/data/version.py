@@ -1,0 +1,233 @@
+"""A data version: typed rows, each in one split for ever, immutable and named by their content.
+
+>>> from lingqu.spec import DataSettings
+>>> from lingqu.store import Store
+>>> from lingqu.tasks import find_task
+>>> store = Store.open(getfixture("tmp_path"))
+>>> version = ingest(DataSettings(source="sklearn:iris"), find_task("tabular-classification"), store)
+>>> version.rows_in_all, version.target, version.labels
+(150, 'label', {'setosa': 50, 'versicolor': 50, 'virginica': 50})
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lingqu.contract import Rows, Task
+from lingqu.data.check import review
+from lingqu.data.divide import Divided, divide
+from lingqu.data.findings import Finding
+from lingqu.data.parquet import from_parquet, to_parquet
+from lingqu.data.prepare import Prepared, prepare
+from lingqu.data.quarantine import Quarantined
+from lingqu.data.sources import fingerprints, gather
+from lingqu.data.split import SPLITS
+from lingqu.errors import DataError, Problem
+from lingqu.spec.settings import DataSettings
+from lingqu.store import Store, write_bytes
+
+ROW, GROUP = "lingqu.row", "lingqu.group"
+"""Columns of the stored files beside the user's: the digest of the row and the key of its group."""
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """What is known of a data version; the rows themselves lie in the store.
+
+    `columns` names the source column of each role; `kinds` the kind of every column that is kept, under the name that it
+    has inside lingqu; `labels` counts the labels of all rows; `sources` are the SHA-256 of what was read.
+
+    >>> DataVersion("v", "t", "label", {}, {"x": "number", "day": "time", "label": "label"}, {"train": 1}, "").features
+    {'x': 'number'}
+    """
+
+    id: str
+    task: str
+    target: str
+    columns: dict[str, str]
+    kinds: dict[str, str]
+    counts: dict[str, int]
+    folder: str
+    labels: dict[str, int] = field(default_factory=dict)
+    quarantined: int = 0
+    quarantine: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def features(self) -> dict[str, str]:
+        """The columns that a table's model may use, with their kinds: numbers and categories, never the target."""
+        return {
+            name: kind for name, kind in self.kinds.items() if kind in ("number", "category") and name != self.target
+        }
+
+    @property
+    def rows_in_all(self) -> int:
+        """How many rows there are in all splits."""
+        return sum(self.counts.values())
+
+    def rows(self, split: str, store: Store) -> Rows:
+        """The rows of a split in their fixed order, roles first."""
+        return from_parquet(self._file(split, store), list(self.kinds))
+
+    def row_ids(self, split: str, store: Store) -> list[str]:
+        """The SHA-256 of each row's content, in the order of `rows`."""
+        return from_parquet(self._file(split, store), [ROW])[ROW]
+
+    def groups(self, split: str, store: Store) -> list[str]:
+        """The key of each row's group, in the order of `rows`: rows of one group are not independent."""
+        return from_parquet(self._file(split, store), [GROUP])[GROUP]
+
+    def set_aside(self, store: Store) -> list[dict[str, Any]]:
+        """The rows that were quarantined: source, row, reason and how they looked."""
+        return store.get_json(self.quarantine) if self.quarantine else []
+
+    def _file(self, split: str, store: Store) -> Path:
+        if split not in SPLITS:
+            raise ValueError(f"one of {', '.join(SPLITS)} expected, found {split!r}")
+        return store.folder_path(self.folder) / f"{split}.parquet"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values.
+
+        >>> version = DataVersion("v", "t", "label", {}, {}, {}, "")
+        >>> DataVersion.from_dict(version.as_dict()) == version
+        True
+        """
+        return {**asdict(self), "findings": [asdict(finding) for finding in self.findings]}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> DataVersion:
+        """The version that `as_dict` wrote."""
+        return cls(**{**value, "findings": tuple(Finding(**finding) for finding in value.get("findings", ()))})
+
+
+def ingest(
+    settings: DataSettings, task: Task, store: Store, progress: Callable[[str, float], None] | None = None
+) -> DataVersion:
+    """The data version of what the settings name, written to the store.
+
+    Paths in the settings are taken as they are (`settings.at(folder)` makes them absolute). `progress` hears what is
+    being done and the share that is done. The same content gives the same version, whatever the order of its rows.
+    """
+    tell = progress or (lambda message, share: None)
+    tell("reading", 0.0)
+    sources = fingerprints(settings)
+    raw = gather(settings, task)
+    tell("finding types", 0.3)
+    prepared = prepare(raw, task, settings)
+    quarantine = _quarantine(prepared, settings, store)
+    tell("finding near-duplicates", 0.5)
+    divided = divide(prepared, task, settings)
+    tell("writing", 0.8)
+    order = _order(divided)
+    rows = prepared.rows.take(order)
+    splits, keys, digests = ([column[i] for i in order] for column in (divided.splits, divided.keys, divided.digests))
+    identity = version_id(task.name, prepared.kinds, digests, splits, keys)
+    folder = _write(rows, prepared.kinds, splits, keys, digests, store, identity)
+    labels = label_counts(rows[task.target.name]) if task.target.kind == "label" else {}
+    tell("checking", 0.9)
+    by_split = {split: rows.take([i for i, s in enumerate(splits) if s == split]) for split in SPLITS}
+    return DataVersion(
+        id=identity,
+        task=task.name,
+        target=task.target.name,
+        columns=prepared.columns,
+        kinds=prepared.kinds,
+        counts={split: len(by_split[split]) for split in SPLITS},
+        folder=folder,
+        labels=labels,
+        quarantined=len(prepared.quarantined),
+        quarantine=quarantine,
+        sources=sources,
+        findings=(*prepared.findings, *divided.findings, *review(by_split, prepared.kinds, task)),
+    )
+
+
+def _quarantine(prepared: Prepared, settings: DataSettings, store: Store) -> str:
+    """The digest of the rows set aside, as a blob; DataError when there are too many of them."""
+    broken = prepared.quarantined
+    if not prepared.seen:
+        raise DataError(Problem("rows", "none", "Check data.source."))
+    if not broken:
+        return ""
+    digest = store.put_json([one.as_dict() for one in broken])
+    if len(broken) > settings.max_bad * prepared.seen:
+        raise DataError(too_many(broken, prepared.seen, settings.max_bad, store.path(digest)))
+    return digest
+
+
+def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Path) -> list[Problem]:
+    """What is told when more rows are broken than `data.max_bad` allows: how many, where they all are, the first five.
+
+    >>> print(too_many([Quarantined("a.csv", 7, "no label")], 10, 0.01, Path("q.json"))[0])
+    Expected at most 1% broken rows (data.max_bad), found 1 of 10 (10%). All of them, with reasons, are in q.json.
+    """
+    share = f"{len(broken):,} of {seen:,} ({100 * len(broken) / seen:.3g}%)"
+    first = Problem(
+        f"at most {100 * max_bad:.3g}% broken rows (data.max_bad)", share, f"All of them, with reasons, are in {path}."
+    )
+    rest = [
+        Problem(
+            "a whole row", one.reason, f"It reads: {one.raw[:80]}" if one.raw else "", f"{one.source} row {one.row}"
+        )
+        for one in broken[:5]
+    ]
+    return [first, *rest]
+
+
+def _order(divided: Divided) -> list[int]:
+    """Positions in the order that every version holds its rows in: by time if there is one, then by content."""
+    times = divided.times or [0.0] * len(divided.digests)
+    keyed = zip(times, divided.digests, divided.splits, divided.keys, range(len(times)), strict=True)
+    return [key[-1] for key in sorted(keyed)]
+
+
+def _write(
+    rows: Rows,
+    kinds: Mapping[str, str],
+    splits: Sequence[str],
+    keys: Sequence[str],
+    digests: Sequence[str],
+    store: Store,
+    identity: str,
+) -> str:
+    """One Parquet file per split, as a folder blob; its digest."""
+    stored = rows.with_columns({ROW: digests, GROUP: keys})
+    work = store.work(f"data-{identity}")
+    for split in SPLITS:
+        part = stored.take([i for i, where in enumerate(splits) if where == split])
+        write_bytes(work / f"{split}.parquet", to_parquet(part, kinds))
+    folder = store.put_folder(work)
+    store.clear_work(f"data-{identity}")
+    return folder
+
+
+def version_id(
+    task: str, kinds: Mapping[str, str], digests: Sequence[str], splits: Sequence[str], keys: Sequence[str]
+) -> str:
+    """The name of a data version: SHA-256 over its columns and every row with its split and group, in sorted order.
+
+    >>> a = version_id("t", {"x": "number"}, ["1", "2"], ["train", "test"], ["1", "2"])
+    >>> a == version_id("t", {"x": "number"}, ["2", "1"], ["test", "train"], ["2", "1"])
+    True
+    """
+    whole = hashlib.sha256(repr((1, task, sorted(kinds.items()))).encode())
+    for line in sorted(zip(digests, splits, keys, strict=True)):
+        whole.update("\t".join(line).encode())
+        whole.update(b"\n")
+    return whole.hexdigest()
+
+
+def label_counts(values: Sequence[Any]) -> dict[str, int]:
+    """How often each label occurs, by name.
+
+    >>> label_counts(["b", "a", "b"])
+    {'a': 1, 'b': 2}
+    """
+    return dict(sorted(Counter(values).items()))
