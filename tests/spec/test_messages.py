@@ -120,6 +120,7 @@ def test_a_path_that_is_nearly_right(tmp_path):
     ("source", "said"),
     [
         ("a.csv", "found nothing at 'a.csv'. It is looked for in {folder}."),
+        ("~/a.csv", "found nothing at '~/a.csv'. Nothing is replaced in a spec: write the path itself."),
         ("${HOME}/a.csv", "found nothing at '${HOME}/a.csv'. Nothing is replaced in a spec: write the path itself."),
     ],
 )

@@ -69,7 +69,7 @@ def check_paths(tree: Mapping[str, Any], folder: Path) -> list[tuple[Place, Prob
     source, root = data.get("source"), data.get("root")
     given = [(split, source.get(split)) for split in SPLITS] if isinstance(source, Mapping) else [(None, source)]
     found = [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
-    if isinstance(root, str) and _readable(root) and not (folder / Path(root).expanduser()).is_dir():
+    if isinstance(root, str) and _readable(root) and not (folder / root).is_dir():
         problem = Problem("a folder for data.root", _missing(root), f"It is looked for in {folder}.")
         found.append((("data", "root"), problem))
     return [one for one in found if one is not None]
@@ -129,7 +129,7 @@ def _source(place: Place, text: Any, folder: Path) -> tuple[Place, Problem] | No
     if "://" in text or text.startswith("jdbc:"):
         advice = "Save the rows to a file first: csv, tsv, jsonl, parquet or npz."
         return place, Problem(f"a file, a folder or sklearn:NAME for {setting}", f"the address {text[:60]!r}", advice)
-    if _exists(folder / Path(text).expanduser()):
+    if _exists(folder / text):
         return None
     return place, Problem(f"a file or folder for {setting}", _missing(text), _where_to_look(text, folder))
 
@@ -151,7 +151,7 @@ def _missing(text: str) -> str:
 
 
 def _where_to_look(text: str, folder: Path) -> str:
-    if "${" in text or "$(" in text or "{{" in text:
+    if text.startswith("~") or any(mark in text for mark in ("${", "$(", "{{")):
         return "Nothing is replaced in a spec: write the path itself."
     looked = (folder / text).parent
     try:

@@ -183,7 +183,7 @@ class DataSettings(_Settings):
         """
 
         def absolute(text: str) -> str:
-            return text if text.startswith("sklearn:") else str((folder / Path(text).expanduser()).absolute())
+            return text if text.startswith("sklearn:") else str((folder / text).absolute())
 
         if isinstance(self.source, str):
             source: str | GivenSplits = absolute(self.source)
