@@ -182,10 +182,17 @@ def _told(url: URL) -> Iterator[None]:
         yield
     except (IntegrityError, ProgrammingError, NotSupportedError):
         raise
+    except UnicodeDecodeError as error:
+        # SQLite repeats what it found in a damaged schema, and that is no text.
+        raise StoreError(_not_working(url, "malformed text")) from error
     except DatabaseError as error:
-        place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
-        reason = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
-        raise StoreError(Problem(f"the database {place} to work", reason, _advice(reason))) from error
+        lines = str(error.orig).strip().splitlines()
+        raise StoreError(_not_working(url, lines[0] if lines else type(error.orig).__name__)) from error
+
+
+def _not_working(url: URL, reason: str) -> Problem:
+    place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    return Problem(f"the database {place} to work", reason, _advice(reason))
 
 
 def _advice(reason: str) -> str:

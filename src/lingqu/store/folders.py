@@ -26,6 +26,7 @@ from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import make_folder, open_output, remove_folder, replace_folder, temporary_beside
 from lingqu.store.blobs import READ_ONLY, REPAIR, Blobs
 from lingqu.store.canonical import canonical_json, check_digest, digest_of
+from lingqu.store.locks import hold
 
 Listing = list[tuple[str, str, int]]
 """[relative path, SHA-256, size] of every file, sorted by path."""
@@ -38,6 +39,7 @@ class Folders:
 
     def __init__(self, blobs: Blobs) -> None:
         self.blobs = blobs
+        self.lock = blobs.folder.with_name("locks") / "folders.lock"
 
     def final(self, digest: str) -> Path:
         """Where the folder of this digest is, or would be."""
@@ -56,8 +58,10 @@ class Folders:
             spelled = canonical_json(listing)
             digest = self.blobs.put(spelled)
             final = self.final(digest)
-            if not final.is_dir() or listing_of(final) != listing:
-                replace_folder(staging, final)
+            # Two processes may bring the same folder at once; the second finds it there and leaves it.
+            with hold(self.lock):
+                if not final.is_dir() or self.check(digest):
+                    replace_folder(staging, final)
         finally:
             remove_folder(staging)
         return digest
