@@ -81,27 +81,13 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(told["step"], {name: held.get_tensor(name) for name in held.keys()}, told["state"])  # noqa: SIM118
 
 
-def optimiser_tensors(optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """The moments and counters of each optimiser under flat names, "optimiser/0/12/exp_avg"."""
-    return {
-        f"optimiser/{number}/{place}/{name}": value
-        for number, optimiser in enumerate(optimisers)
-        for place, held in optimiser.state_dict()["state"].items()
-        for name, value in held.items()
-    }
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, by the rest of their names.
 
-
-def restore_optimisers(optimisers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `optimiser_tensors` took."""
-    for number, optimiser in enumerate(optimisers):
-        told = optimiser.state_dict()
-        told["state"] = {}
-        for key, value in tensors.items():
-            kind, _, rest = key.partition("/")
-            if kind == "optimiser" and rest.startswith(f"{number}/"):
-                _, place, name = rest.split("/")
-                told["state"].setdefault(int(place), {})[name] = value
-        optimiser.load_state_dict(told)
+    >>> below({"best/w": torch.ones(1), "network/w": torch.zeros(1)}, "best")
+    {'w': tensor([1.])}
+    """
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
 
 
 def network_tensors(network: nn.Module, prefix: str) -> dict[str, Tensor]:
@@ -111,5 +97,4 @@ def network_tensors(network: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
     """Puts back what `network_tensors` took."""
-    cut = len(prefix) + 1
-    network.load_state_dict({k[cut:]: v for k, v in tensors.items() if k.startswith(f"{prefix}/")})
+    network.load_state_dict(below(tensors, prefix))

@@ -22,15 +22,9 @@ from lingqu.contract import Step
 from lingqu.errors import Problem, TrainingError
 from lingqu.losses import find_loss
 from lingqu.models.family import Examples, Facts, Tell
+from lingqu.train.adamw import AdamW, clip
 from lingqu.train.batches import Batches, row_lengths
-from lingqu.train.checkpoint import (
-    Checkpoint,
-    Checkpoints,
-    network_tensors,
-    optimiser_tensors,
-    restore_network,
-    restore_optimisers,
-)
+from lingqu.train.checkpoint import Checkpoint, Checkpoints, below, network_tensors, restore_network
 from lingqu.train.failpoints import Failpoints
 from lingqu.train.judge import validation_loss
 from lingqu.train.options import TrainOptions
@@ -78,7 +72,7 @@ class Loop:
         self.batches = Batches(
             len(train), size=settings["batch_size"], seed=options.seed, lengths=row_lengths(train.arrays)
         )
-        self.class_weights = _class_weights(facts, settings["class_weights"])
+        self.class_weights = _class_weights(train, facts, settings["class_weights"])
         self.half = _half_precision(options.precision, wanted=settings["bf16"])
         self.failpoints = Failpoints()
         self.progress = Progress()
@@ -130,16 +124,14 @@ class Loop:
                 loss = loss * math.nan
             if not torch.isfinite(loss):
                 return None
-            optimiser.zero_grad(set_to_none=True)
+            self.network.zero_grad()
             loss.backward()
-            held = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            held = list(optimiser.parameters.values())
             if self.failpoints.hit("train.gradient"):
                 held[0].grad = torch.full_like(held[0], math.nan)
-            if not torch.isfinite(nn.utils.clip_grad_norm_(held, self.options.clip)):
+            if not math.isfinite(clip(held, self.options.clip)):
                 return None
-            for group in optimiser.param_groups:
-                group["lr"] = self.settings["learning_rate"] * rate * self.progress.slower
-            optimiser.step()
+            optimiser.step(self.settings["learning_rate"] * rate * self.progress.slower)
             total += loss.item()
         return total
 
@@ -184,7 +176,11 @@ class Loop:
         tensors = {
             **network_tensors(self.network, "network"),
             **self.best,
-            **optimiser_tensors(self.optimisers),
+            **{
+                f"optimiser/{number}/{name}": value
+                for number, optimiser in enumerate(self.optimisers)
+                for name, value in optimiser.tensors().items()
+            },
         }
         return Checkpoint(self.progress.step, tensors, asdict(self.progress))
 
@@ -195,8 +191,9 @@ class Loop:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         restore_network(self.network, checkpoint.tensors, "network")
-        restore_optimisers(self.optimisers, checkpoint.tensors)
-        self.best = {name: value for name, value in checkpoint.tensors.items() if name.startswith("best/")}
+        for number, optimiser in enumerate(self.optimisers):
+            optimiser.restore(below(checkpoint.tensors, f"optimiser/{number}"))
+        self.best = {f"best/{name}": value for name, value in below(checkpoint.tensors, "best").items()}
         self.progress = Progress(**checkpoint.state)
 
     def _roll_back(self) -> None:
@@ -234,23 +231,19 @@ class Loop:
         return max(min(wanted, 20), min(wanted, int(self.options.seconds / each)))
 
 
-def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); matrices decay, biases and norms do not."""
-    held = [p for name, p in network.named_parameters() if name.startswith(step.parameters) and p.requires_grad]
+def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> AdamW:
+    """The optimiser of the parameters that this step names."""
+    held = {name: p for name, p in network.named_parameters() if name.startswith(step.parameters) and p.requires_grad}
     if not held:
         raise ValueError(f"no parameter of the network begins with '{step.parameters}'")
-    groups = [
-        {"params": [p for p in held if p.ndim > 1], "weight_decay": settings["weight_decay"]},
-        {"params": [p for p in held if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=settings["learning_rate"])
+    return AdamW(held, decay=settings["weight_decay"])
 
 
-def _class_weights(facts: Facts, asked: str) -> Tensor | None:
+def _class_weights(train: Examples, facts: Facts, asked: str) -> Tensor | None:
     """The weight n / (K n_k) of class k, so that every class counts the same; None when nothing was asked."""
     if asked != "balanced" or facts.kind != "classification":
         return None
-    counts = torch.tensor(facts.class_counts, dtype=torch.float32).clamp(min=1)
+    counts = torch.from_numpy(np.bincount(train.targets, minlength=facts.outputs)).float().clamp(min=1)
     return counts.sum() / (len(counts) * counts)
 
 

@@ -1,0 +1,68 @@
+"""Killed at any moment and run again: the same bits as never killed."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from training_lab import NETWORKS, digest, start, train
+
+RUN = {"epochs": 6, "batch_size": 16, "checkpoint_steps": 5, "threads": 1}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_three_kills_change_nothing(name, tmp_path):
+    """Twice within an epoch, and between the bytes of a checkpoint and going on."""
+    expected = digest(train(name, tmp_path / "whole", **RUN))
+    work, out = tmp_path / "killed", tmp_path / "digest"
+    for failpoint in ("train.step@13:kill", "train.step@4:kill", "train.after-checkpoint@2:kill"):
+        process = start(name, work, out, failpoint=failpoint, **RUN)
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    process = start(name, work, out, **RUN)
+    process.join(60)
+    assert process.exitcode == 0
+    assert out.read_text() == expected
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "train.step@1:kill",
+        "train.validation@3:kill",
+        "train.before-checkpoint@3:kill",
+        "train.after-checkpoint@1:kill",
+        "train.step@36:kill",
+    ],
+)
+def test_five_kinds_of_kill(failpoint, tmp_path):
+    """Before the first step, in validation, before and after a checkpoint, at the last step."""
+    expected = digest(train("mlp", tmp_path / "whole", **RUN))
+    process = start("mlp", tmp_path / "killed", tmp_path / "digest", failpoint=failpoint, **RUN)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert digest(train("mlp", tmp_path / "killed", **RUN)) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_kills_at_random_moments(seed, tmp_path):
+    draw = random.Random(seed)
+    name = NETWORKS[seed % len(NETWORKS)]
+    options = {**RUN, "epochs": 12, "threads": 1 + seed % 2, "seed": seed}
+    started = time.perf_counter()
+    expected = digest(train(name, tmp_path / "whole", **options))
+    usual = time.perf_counter() - started
+    for _ in range(5):
+        process = start(name, tmp_path / "killed", tmp_path / "digest", **options)
+        process.join(draw.uniform(0, usual * 1.5))
+        if process.exitcode == 0:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(60)
+    else:
+        process = start(name, tmp_path / "killed", tmp_path / "digest", **options)
+        process.join(120)
+    assert process.exitcode in {0, -signal.SIGKILL}
+    assert digest(train(name, tmp_path / "killed", **options)) == expected
