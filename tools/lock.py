@@ -16,7 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 HEAD = "# Made by `make lock`; do not edit. Every package of lingqu[train,pg] and of its development, with hashes.\n"
-COMPILE = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--allow-unsafe", "--strip-extras"]
+COMPILE = [
+    sys.executable,
+    "-m",
+    "piptools",
+    "compile",
+    "--quiet",
+    "--generate-hashes",
+    "--allow-unsafe",
+    "--strip-extras",
+]
 COMPILE += ["--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host", "--no-annotate", "--no-header"]
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lingqu.data.roles import roles_of
 from lingqu.metrics import METRICS, find_metric
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
     """The spec with all its names known and its paths there; SpecError with every problem, before any work."""
     tasks = {name: find_task(name) for name in task_names()}
-    roles = {name: [column.name for column in (*task.columns, task.target)] for name, task in tasks.items()}
+    roles = {name: roles_of(task) for name, task in tasks.items()}
     return load_spec(spec, tasks=roles, metrics=METRICS, models=family_names())
 
 

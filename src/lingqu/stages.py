@@ -15,7 +15,8 @@ from typing import Any
 
 from lingqu.contract import Task
 from lingqu.data.accept import columns_of, learn_limits
-from lingqu.data.version import DataVersion, fingerprints, ingest
+from lingqu.data.sources import fingerprints
+from lingqu.data.version import DataVersion, ingest
 from lingqu.errors import missing_package
 from lingqu.spec import Spec
 from lingqu.store import Store
@@ -32,7 +33,17 @@ BUNDLE = (*DATA, "bundle", "models", "tasks")
 COMPRESS = (*BUNDLE, "compress", "statistics")
 EVALUATE = (*BUNDLE, "evaluate", "metrics", "statistics")
 
-TRAINING_PACKAGES = ("torch", "onnx", "sklearn", "lightgbm", "scipy", "pyarrow", "safetensors", "datasketch", "threadpoolctl")
+TRAINING_PACKAGES = (
+    "torch",
+    "onnx",
+    "sklearn",
+    "lightgbm",
+    "scipy",
+    "pyarrow",
+    "safetensors",
+    "datasketch",
+    "threadpoolctl",
+)
 
 
 def silent(_stage: str, _done: float, _sentence: str) -> None:
@@ -186,16 +197,19 @@ class Stages:
             return found
         self.tell(name, 0.0, "")
         started = time.perf_counter()
-        try:
-            result = work(self.store.work(key), lambda done, sentence: self.tell(name, done, sentence))
-        except ModuleNotFoundError as error:
-            if error.name in TRAINING_PACKAGES:
-                raise missing_package(error.name, "train", f"the stage '{name}'") from error
-            raise
+        result = self._work(name, work, self.store.work(key))
         self.store.finish_stage(key, result, time.perf_counter() - started, blobs=_blobs(result, self.store))
         self.store.clear_work(key)
         self.tell(name, 1.0, "done")
         return result
+
+    def _work(self, name: str, work: Callable[[Path, Say], dict[str, Any]], folder: Path) -> dict[str, Any]:
+        try:
+            return work(folder, lambda done, sentence: self.tell(name, done, sentence))
+        except ModuleNotFoundError as error:
+            if error.name in TRAINING_PACKAGES:
+                raise missing_package(error.name, "train", f"the stage '{name}'") from error
+            raise
 
 
 def _source(task: Task) -> str:

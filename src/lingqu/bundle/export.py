@@ -51,7 +51,7 @@ def to_onnx(network: nn.Module, example: Arrays, front: str) -> bytes:
         torch.onnx.export(
             _Named(network.eval(), names),
             tuple(torch.from_numpy(array) for array in example.values()),
-            buffer,
+            buffer,  # pyright: ignore[reportArgumentType]  # this exporter takes open files too
             dynamo=False,
             opset_version=OPSET,
             input_names=names,

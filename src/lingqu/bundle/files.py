@@ -101,7 +101,9 @@ class _Table(_Writer):
     def write(self, rows: Rows) -> None:
         if self._csv is None:
             names = [name for name in rows.names if not any(isinstance(value, bytes) for value in rows[name])]
-            self._csv = csv.DictWriter(self._file, names, delimiter=self._delimiter, extrasaction="ignore", lineterminator="\n")
+            self._csv = csv.DictWriter(
+                self._file, names, delimiter=self._delimiter, extrasaction="ignore", lineterminator="\n"
+            )
             self._csv.writeheader()
         self._csv.writerows(rows)
 
@@ -125,7 +127,8 @@ def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in row.items()
-        if not (name == ERROR and not refused) and not (refused and value is None and (name in answer or name.startswith("score.")))
+        if not (name == ERROR and not refused)
+        and not (refused and value is None and (name in answer or name.startswith("score.")))
     }
 
 

@@ -55,7 +55,11 @@ class Bundle:
             task = find_task(manifest["task"])
         except UnknownNameError as error:
             raise BundleError(
-                Problem(f"the task '{manifest['task']}' of {folder.name}", "no such task", "Install the package that brings it.")
+                Problem(
+                    f"the task '{manifest['task']}' of {folder.name}",
+                    "no such task",
+                    "Install the package that brings it.",
+                )
             ) from error
         return cls(folder, manifest, json.loads(files[ENCODING]), task, files[MODEL])
 
@@ -93,7 +97,9 @@ class Bundle:
         outputs = {name: np.asarray(array) for name, array in zip(names, found, strict=True)}
         for name, array in outputs.items():
             if not np.isfinite(array).all():
-                raise BundleError(Problem(f"finite numbers in the output '{name}'", "not-a-number or infinity", "Roll back."))
+                raise BundleError(
+                    Problem(f"finite numbers in the output '{name}'", "not-a-number or infinity", "Roll back.")
+                )
         return outputs
 
 
@@ -126,7 +132,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     version = manifest.get("format")
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise BundleError(
-            Problem(f"a bundle of format 1 to {FORMAT}", f"format {version!r}", "Upgrade lingqu: pip install -U lingqu.")
+            Problem(
+                f"a bundle of format 1 to {FORMAT}", f"format {version!r}", "Upgrade lingqu: pip install -U lingqu."
+            )
         )
     if not {MODEL, ENCODING} <= set(manifest.get("files", {})):
         raise BundleError(Problem(f"{MODEL} and {ENCODING} in {MANIFEST}", "neither hash", "Export the bundle again."))
@@ -143,6 +151,8 @@ def _checked(folder: Path, name: str, digest: str) -> bytes:
         raise BundleError(Problem(f"{name} in {folder.name}", "no such file", "Export the bundle again.")) from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise BundleError(
-            Problem(f"{name} as the manifest records it", "other bytes", "The file was changed: export the bundle again.")
+            Problem(
+                f"{name} as the manifest records it", "other bytes", "The file was changed: export the bundle again."
+            )
         )
     return data

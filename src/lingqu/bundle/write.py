@@ -1,13 +1,7 @@
-"""Turn a trained network into a bundle, and prove that the bundle says what the network said.
-
-Two steps: `write_candidate` makes the folder that is measured; `finish` adds what the measuring found (metrics, model
-card) beside the very same `model.onnx` and `encoding.json`.
-"""
+"""Turn a trained network into a bundle, and prove that the bundle says what the network said."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +12,11 @@ from torch import nn
 
 from lingqu import __version__
 from lingqu.bundle.export import to_onnx
-from lingqu.bundle.read import CARD, ENCODING, FORMAT, MANIFEST, MODEL, Bundle
+from lingqu.bundle.folder import write_folder
+from lingqu.bundle.read import FORMAT, Bundle
 from lingqu.contract import Memory, Rows, Task
 from lingqu.data.accept import Limits
 from lingqu.errors import BundleError, Problem
-from lingqu.store.atomic import write_bytes, write_json
 
 PARITY_ROWS = 512
 LABELS_EQUAL, LARGEST_DIFFERENCE = 0.999, 1e-4
@@ -108,28 +102,3 @@ def _scores(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return logits.astype(np.float64)
     weights = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
-
-
-def write_folder(folder: Path, manifest: dict[str, Any], model: bytes, memory: Memory) -> Bundle:
-    """The files of a bundle with their hashes in the manifest, opened again as a user would."""
-    encoding = json.dumps(memory, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
-    files = {MODEL: model, ENCODING: encoding}
-    for file_name, data in files.items():
-        write_bytes(folder / file_name, data)
-    hashes = {file_name: hashlib.sha256(data).hexdigest() for file_name, data in files.items()}
-    write_json(folder / MANIFEST, {**manifest, "files": hashes})
-    return Bundle.open(folder)
-
-
-def finish(
-    candidate: Bundle, folder: Path, *, name: str, card: str, metrics: dict[str, Any], lineage: dict[str, Any]
-) -> Bundle:
-    """The candidate with its metrics, lineage and model card, in a new folder; model and encoding stay to the byte."""
-    for file_name in candidate.manifest["files"]:
-        write_bytes(folder / file_name, (candidate.path / file_name).read_bytes())
-    text = card.encode()
-    files = {**candidate.manifest["files"], CARD: hashlib.sha256(text).hexdigest()}
-    write_bytes(folder / CARD, text)
-    write_json(folder / MANIFEST, {"name": name, **candidate.manifest, "metrics": metrics, "lineage": lineage, "files": files})
-    return Bundle.open(folder)
-

@@ -163,14 +163,12 @@ def _verb(arguments: list[str]) -> list[str]:
     if word in VERBS and VERBS[word] in COMMANDS:
         arguments[place] = VERBS[word]
         return arguments
-    raise RequestError(
-        Problem("a command of lingqu", f"'{word}'", f"{near(word, COMMANDS)} See: lingqu --help")
-    )
+    raise RequestError(Problem("a command of lingqu", f"'{word}'", f"{near(word, COMMANDS)} See: lingqu --help"))
 
 
 def _parser() -> argparse.ArgumentParser:
     about = "From a team's examples to an AI service that keeps improving. Start with: lingqu demo"
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     shared.add_argument("--home", metavar="FOLDER", help="the store (default: LINGQU_HOME, or .lingqu beside the spec)")
     parser = _Parser(prog="lingqu", description=about, allow_abbrev=False)

@@ -41,7 +41,9 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def _machine(_: argparse.Namespace) -> Iterator[Check]:
     cores = os.cpu_count() or 1
-    yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores")
+    yield Check(
+        "Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores"
+    )
     free = shutil.disk_usage(Path.cwd()).free
     state = "ok" if free > LEAST_DISK else "wrong"
     yield Check("disk", state, f"{free / 1e9:.0f} GB free", "" if state == "ok" else "Make room: 2 GB at least.")
@@ -51,7 +53,9 @@ def _packages(_: argparse.Namespace) -> Iterator[Check]:
     """Every requirement of lingqu, as its metadata states it."""
     for line in requires("lingqu") or []:
         wanted = Requirement(line)
-        extra = next((name for name in ("train", "pg") if wanted.marker and wanted.marker.evaluate({"extra": name})), "")
+        extra = next(
+            (name for name in ("train", "pg") if wanted.marker and wanted.marker.evaluate({"extra": name})), ""
+        )
         if wanted.marker and not extra:
             continue
         place = f"lingqu[{extra}]" if extra else "lingqu"

@@ -15,6 +15,7 @@ from lingqu.loop import check, load
 from lingqu.loop import run as run_journey
 from lingqu.registry import Registry
 from lingqu.store import Store
+from lingqu.tasks import find_task
 
 DECISIONS = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "cannot tell yet"}
 
@@ -36,8 +37,7 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
         return
     name, number, gate = result["name"], result["version"], result["gate"]
     out.print(ladder_table(result["ladder"]))
-    metrics = [(metric, f"{told['value']:.4f}", interval(told)) for metric, told in result["metrics"].items() if told["value"] is not None]
-    out.print(table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", ["metric", "value", "95 % interval"], metrics))
+    out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
     out.print(f"\nGate: [bold]{DECISIONS[gate['decision']]}[/bold]. {escape(gate.get('why', ''))}")
     out.print(f"Report: {escape(result['report'])}")
     out.print(next_step(f"lingqu show {name}@{number}", "the report in the terminal"))
@@ -56,12 +56,30 @@ def ladder_table(rungs: list[dict[str, Any]]) -> Any:
             f"{rung['value']:.4f}",
             interval(rung),
             f"{rung['seconds']:.1f}",
-            f"{rung['bytes'] / 1e6:.2f}",
+            megabytes(rung["bytes"]),
             f"{rung['ms_per_row']:.2f}",
         )
         for rung in rungs
     ]
-    return table("Models tried (validation rows)", ["model", metric, "95 % interval", "seconds", "MB", "ms a row"], rows)
+    return table(
+        "Models tried (validation rows)", ["model", metric, "95 % interval", "seconds", "size", "ms a row"], rows
+    )
+
+
+def metrics_table(title: str, result: dict[str, Any]) -> Any:
+    """The metrics in the order of the task, each with its interval."""
+    found = [(name, result["metrics"][name]) for name in find_task(result["task"]).metrics]
+    rows = [(name, "-" if told["value"] is None else f"{told['value']:.4f}", interval(told)) for name, told in found]
+    return table(title, ["metric", "value", "95 % interval"], rows)
+
+
+def megabytes(count: int) -> str:
+    """Bytes as people say them.
+
+    >>> megabytes(12_345), megabytes(3_400_000)
+    ('12 kB', '3.4 MB')
+    """
+    return f"{count / 1e3:.0f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
 
 
 def interval(told: dict[str, Any]) -> str:

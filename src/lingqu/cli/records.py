@@ -94,7 +94,9 @@ def promote(arguments: argparse.Namespace) -> int:
         version.name, version.number, who=_who(arguments), why=arguments.why or "its gate was passed", evidence=evidence
     )
     result = {"name": version.name, "champion": version.number}
-    emit(arguments, result, f"{version.name}@{version.number} is champion.", next_step(f"lingqu rollback {version.name}"))
+    emit(
+        arguments, result, f"{version.name}@{version.number} is champion.", next_step(f"lingqu rollback {version.name}")
+    )
     return 0
 
 
@@ -104,7 +106,12 @@ def rollback(arguments: argparse.Namespace) -> int:
     why = arguments.why or "asked for"
     version = registry.rollback(arguments.name, to=arguments.to, who=_who(arguments), why=why)
     result = {"name": version.name, "champion": version.number}
-    emit(arguments, result, f"{version.name}@{version.number} is champion again.", next_step(f"lingqu history {version.name}"))
+    emit(
+        arguments,
+        result,
+        f"{version.name}@{version.number} is champion again.",
+        next_step(f"lingqu history {version.name}"),
+    )
     return 0
 
 

@@ -32,7 +32,13 @@ def tasks(arguments: argparse.Namespace) -> int:
         for task in found
     ]
     rows = [
-        (task.name, ", ".join(column.name for column in task.columns), task.target.name, " < ".join(task.ladder), task.about)
+        (
+            task.name,
+            ", ".join(column.name for column in task.columns),
+            task.target.name,
+            " < ".join(task.ladder),
+            task.about,
+        )
         for task in found
     ]
     emit(arguments, {"tasks": records}, table("", ["task", "in", "out", "models", "about"], rows))

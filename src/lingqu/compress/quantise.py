@@ -18,8 +18,8 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
+from lingqu.bundle.folder import write_folder
 from lingqu.bundle.read import MODEL, Bundle
-from lingqu.bundle.write import write_folder
 from lingqu.contract import Answer, LabelScores, NumberValue, Rows
 from lingqu.statistics import mcnemar, mean_below
 

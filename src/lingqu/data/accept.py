@@ -71,7 +71,11 @@ def accept(rows: Rows, limits: Limits, *, root: Path | None = None) -> tuple[Row
     absent = [limit for limit in limits if found[limit["name"]] is None and not limit["missing"]]
     if absent:
         raise DataError(
-            Problem(f"a column '{limit['source']}'", f"columns {', '.join(rows.names) or 'none'}", near(limit["source"], rows.names))
+            Problem(
+                f"a column '{limit['source']}'",
+                f"columns {', '.join(rows.names) or 'none'}",
+                near(limit["source"], rows.names),
+            )
             for limit in absent
         )
     errors: list[str | None] = [None] * len(rows)
@@ -87,7 +91,9 @@ def _find(rows: Rows, limit: Mapping[str, Any]) -> str | None:
     return next((name for name in (limit["source"], limit["name"]) if name in rows), None)
 
 
-def _accept_column(values: Iterable[Any], limit: Mapping[str, Any], errors: list[str | None], root: Path | None) -> list[Any]:
+def _accept_column(
+    values: Iterable[Any], limit: Mapping[str, Any], errors: list[str | None], root: Path | None
+) -> list[Any]:
     read = CONVERT[limit["kind"]]
     typed: list[Any] = []
     for place, value in enumerate(values):

@@ -18,9 +18,9 @@ _SAMPLE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the cells of a line are told apart.
+    r"""How the cells of a line are told apart.
 
-    >>> sniff("a;b\\n1,5;2,5\\n")
+    >>> sniff("a;b\n1,5;2,5\n")
     Dialect(delimiter=';', escape=None)
     """
 
@@ -33,10 +33,10 @@ class Dialect:
 
 
 def sniff(sample: str, delimiter: str = "auto") -> Dialect:
-    """The delimiter under which most of the sample's records have as many cells as the header; a comma when in doubt.
+    r"""The delimiter under which most of the sample's records have as many cells as the header; a comma when in doubt.
 
-    >>> sniff("text\\tlabel\\nwell, well\\t1\\n").delimiter
-    '\\t'
+    >>> sniff("text\tlabel\nwell, well\t1\n").delimiter
+    '\t'
     """
     known = [DELIMITERS.get(delimiter, delimiter)] if delimiter != "auto" else list(DELIMITERS.values())
     escapes = (None, "\\") if '\\"' in sample else (None,)
@@ -75,7 +75,8 @@ def read_delimited(
         text.seek(0)
         lines = Lines(text)
         header = _header(lines, dialect, path)
-        yield from _batches(lines, dialect, header, batch, path.name, name)
+        records = _records(lines, dialect, len(header), path.name, name)
+        yield from _batches(records, lines, header, batch)
 
 
 def _header(lines: Lines, dialect: Dialect, path: Path) -> list[str]:
@@ -116,16 +117,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _batches(
-    lines: Lines, dialect: Dialect, header: list[str], size: int, source: str, encoding: str
-) -> Iterator[Batch]:
+def _batches(records: Iterator[tuple[list[str], str]], lines: Lines, header: list[str], size: int) -> Iterator[Batch]:
     width = len(header)
     empty = [None] * width
     cells: list[list[str] | list[None]] = []
     faults: dict[int, str] = {}
     raw: dict[int, str] = {}
     first = 1
-    for record, fault in _records(lines, dialect, width, source, encoding):
+    for record, fault in records:
         if fault:
             faults[len(cells)] = fault
             raw[len(cells)] = lines.taken[0][:RAW_CAP].rstrip("\r\n")
@@ -175,10 +174,8 @@ def _fault(record: list[str], lines: Lines, width: int, encoding: str) -> str:
         fault = line_fault(line, encoding)
         if fault:
             return fault
-    if len(lines.taken) > 1 or len(lines.taken[0]) > CELL_CAP:
-        if any(len(cell) > CELL_CAP for cell in record):
-            return "a cell longer than 1 MiB"
-    return ""
+    long = len(lines.taken) > 1 or len(lines.taken[0]) > CELL_CAP
+    return "a cell longer than 1 MiB" if long and any(len(cell) > CELL_CAP for cell in record) else ""
 
 
 def _quote_fault(error: str) -> str:

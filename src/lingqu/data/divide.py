@@ -47,7 +47,7 @@ def divide(prepared: Prepared, task: Task, settings: DataSettings) -> Divided:
     if settings.time:
         times = [time_key(value) for value in prepared.rows[_inside(prepared, settings.time)]]
     splits = _split(prepared.splits, keys, times, settings)
-    key, share = largest_share(keys) if keys else ("", 0.0)
+    share = largest_share(keys)[1] if keys else 0.0
     if share > LARGE and len(keys) >= 20:
         message = f"One group of rows that belong together holds {share:.0%} of all rows, so splits may be uneven."
         findings.append(Finding("warning", "large-group", message))
@@ -115,9 +115,9 @@ def _leaks(keys: list[str], splits: list[str]) -> list[Finding]:
 def check_splits(splits: Sequence[str], labels: Sequence[str] | None, given: Sequence[str] = ()) -> None:
     """DataError when a split has no rows, or lacks a class that the other ones have.
 
-    >>> check_splits(["train", "test", "validation", "train"], ["a", "a", "a", "b"])
+    >>> check_splits(["train", "test", "validation"] * 2, ["a", "a", "a", "b", "a", "b"])
     Traceback (most recent call last):
-    lingqu.errors.DataError: 1. Expected rows of every class in validation, found none of 'b' (1 row in all). ...
+    lingqu.errors.DataError: Expected rows of every class in test, found none of 'b' (2 rows in all). Add rows of it, join it with another class, leave it out, or try another data.seed.
     """
     counts = Counter(splits)
     problems = [

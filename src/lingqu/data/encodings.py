@@ -56,6 +56,7 @@ _WESTERN_MARKS = frozenset("‘’“”–—…€£°«»·•\u00a0©®™§
 
 _RUN = re.compile(r"[^\x00-\x7f]+")
 _GLUED = re.compile(r"[a-z](?=[\u2e80-\uffff])|[\u2e80-\uffff](?=[a-z])")
+_CUT_OFF = re.compile("[\ud800-\udfff]{0,4}$")
 _NOT_A_LETTER = -4.0
 
 
@@ -124,7 +125,8 @@ def _decode(sample: bytes, encoding: str) -> str | None:
     except UnicodeDecodeError as error:
         text = sample[: error.start].decode(encoding, "ignore") if error.start >= len(sample) - 4 else ""
     # The sample may be cut off within a character.
-    text = text.rstrip("\udc80\udcff") if len(sample) >= SAMPLE_CAP else text
+    if len(sample) >= SAMPLE_CAP:
+        text = _CUT_OFF.sub("", text)
     broken = sum("\ud800" <= character <= "\udfff" for character in text)
     strange = sum(map(len, _RUN.findall(text)))
     return text if text and broken * 50 <= strange else None

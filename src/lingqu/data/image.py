@@ -21,8 +21,6 @@ from lingqu.data.pictures import open_picture
 if TYPE_CHECKING:
     from lingqu.contract.task import Array, Arrays
 
-COLUMN = "image"
-
 
 def _pixels(picture: Pillow.Image, channels: int, height: int, width: int) -> Array:
     """One picture as uint8 (channels, height, width)."""
@@ -38,15 +36,15 @@ def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
 
     Pictures that are all of one size not above `side` keep it; others become squares of `side` pixels.
     """
-    side = settings.get("side", 64)
-    sample = rows[COLUMN][:: max(1, len(rows) // 2000)]
+    column, side = settings.get("column", "image"), settings.get("side", 64)
+    sample = rows[column][:: max(1, len(rows) // 2000)]
     sizes, grey = set(), True
     for data in sample:
         picture = open_picture(data)
         sizes.add((picture.height, picture.width))
         grey = grey and (picture.mode == "L" or _is_grey(picture))
     height, width = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= side else (side, side)
-    memory = {"channels": 1 if grey else 3, "height": height, "width": width}
+    memory = {"column": column, "channels": 1 if grey else 3, "height": height, "width": width}
     pixels = _stack(sample, memory) / np.float64(255)
     mean, deviation = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
     return {**memory, "mean": np.round(mean, 6).tolist(), "std": np.round(np.maximum(deviation, 0.01), 6).tolist()}
@@ -65,4 +63,4 @@ def _stack(images: Iterable[bytes], memory: Memory) -> Array:
 
 def encode_pixels(rows: Rows, memory: Memory) -> Arrays:
     """The image column as `pixels` uint8 (rows, channels, height, width); networks scale it themselves."""
-    return {"pixels": _stack(rows[COLUMN], memory)}
+    return {"pixels": _stack(rows[memory["column"]], memory)}

@@ -110,13 +110,16 @@ class LabelTask(Task):
     decide_by = "f1"
 
     def learn(self, rows: Rows, front: Front) -> Memory:
-        return {"front": fronts.learn(rows, front), "labels": learn_labels(rows["label"])}
+        # A front for one column must be told which; a table's reads all that it was given kinds for.
+        column = {} if self.takes_features else {"column": self.columns[0].name}
+        told = Front(front.name, {**column, **front.settings})
+        return {"front": fronts.learn(rows, told), "labels": learn_labels(rows[self.target.name])}
 
     def encode(self, rows: Rows, memory: Memory) -> Arrays:
         return fronts.encode(rows, memory["front"])
 
     def targets(self, rows: Rows, memory: Memory) -> Array:
-        return encode_labels(rows["label"], memory["labels"])
+        return encode_labels(rows[self.target.name], memory["labels"])
 
     def steps(self) -> tuple[Step, ...]:
         return (Step("cross_entropy"),)

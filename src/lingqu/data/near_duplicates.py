@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ def _candidates(signatures: Array) -> Iterator[tuple[int, int]]:
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
         bounds = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds.tolist()):
             if stop - start > 1:
                 for one, other in _pairs(order[start:stop].tolist()):
                     if np.count_nonzero(signatures[one] == signatures[other]) >= LIKELY * signatures.shape[1]:

@@ -22,7 +22,7 @@ BYTE_CAP = 64 << 20
 PIXEL_CAP = 50_000_000
 
 
-class PictureFault(ValueError):
+class PictureFault(ValueError):  # noqa: N818 - a fault of the picture, told as data
     """Why a picture cannot be used, in a few words."""
 
 

@@ -47,7 +47,9 @@ class Prepared:
 def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
     """Typed rows; DataError for roles that no column plays and columns that do not exist."""
     roles = find_roles(task, settings.columns, raw.rows.names)
-    kinds = _kinds(raw, task, settings, roles)
+    found = _kinds(raw, task, settings, roles)
+    used = set(roles.values())
+    kinds = {name: "ignore" if kind == "image" and name not in used else kind for name, kind in found.items()}
     typed, faults = convert(raw.rows, kinds)
     names = new_names(roles, raw.rows.names)
     typed, thumbnails = _look(typed, kinds, raw, settings, faults)
@@ -63,7 +65,7 @@ def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
         splits=[raw.splits[i] for i in good],
         quarantined=raw.quarantined + [raw.quarantine(i, faults[i]) for i in sorted(faults)],
         thumbnails=None if thumbnails is None else [thumbnails[i] for i in good],
-        findings=_ignored(kinds, roles, task),
+        findings=_ignored(found, roles, task),
         seen=len(typed) + len(raw.quarantined),
     )
 
@@ -90,11 +92,7 @@ def _kinds(raw: Gathered, task: Task, settings: DataSettings, roles: Mapping[str
         # What test rows hold must not decide how training rows are read.
         learned = [i for i, split in enumerate(raw.splits) if split in ("", "train")]
         rows = rows.take(learned)
-    kinds = infer(rows, {**settings.types, **given})
-    if not task.takes_features:
-        used = set(roles.values())
-        kinds = {name: "ignore" if kind == "image" and name not in used else kind for name, kind in kinds.items()}
-    return kinds
+    return infer(rows, {**settings.types, **given})
 
 
 def _look(

@@ -1,7 +1,7 @@
-"""One door for every source: a file, a folder of images, or a bundled set, as batches of raw rows in order.
+r"""One door for every source: a file, a folder of images, or a bundled set, as batches of raw rows in order.
 
 >>> path = getfixture("tmp_path") / "a.csv"
->>> _ = path.write_text("text,label\\ngood,1\\nbad\\n")
+>>> _ = path.write_text("text,label\ngood,1\nbad\n")
 >>> found = read(path)
 >>> found.rows, [str(one) for one in found.quarantined]
 (Rows(1 rows of text, label), ['a.csv row 2: found 1 cell where the header names 2'])
@@ -48,10 +48,10 @@ class Table:
 def stream(
     source: str | Path, batch: int = BATCH, *, encoding: str = "auto", delimiter: str = "auto"
 ) -> Iterator[Batch]:
-    """The rows of a source in order, never all in memory; broken rows keep their place, with the reason in `faults`.
+    r"""The rows of a source in order, never all in memory; broken rows keep their place, with the reason in `faults`.
 
     >>> path = getfixture("tmp_path") / "a.jsonl"
-    >>> _ = path.write_text('{"text": "good"}\\nnonsense\\n')
+    >>> _ = path.write_text('{"text": "good"}\nnonsense\n')
     >>> [sorted(part.faults) for part in stream(path)]
     [[1]]
     """
@@ -113,19 +113,21 @@ def source_name(source: str | Path) -> str:
 def append_rows(columns: dict[str, list[Any]], rows: Rows, before: int) -> None:
     """Add rows to lists of cells that hold `before` rows so far; a column that either side lacks is None there."""
     for name in rows.names:
-        if name not in columns:
+        # The reader of JSON calls a column "" when not one object of a batch could be read.
+        if name and name not in columns:
             columns[name] = [None] * before
-        columns[name].extend(rows[name])
+        if name:
+            columns[name].extend(rows[name])
     for name, values in columns.items():
         if name not in rows:
             values.extend([None] * len(rows))
 
 
 def fingerprint(source: str | Path) -> str:
-    """SHA-256 of what a source holds, so that unchanged data need not be read again.
+    r"""SHA-256 of what a source holds, so that unchanged data need not be read again.
 
     >>> path = getfixture("tmp_path") / "a.csv"
-    >>> _ = path.write_text("text\\n")
+    >>> _ = path.write_text("text\n")
     >>> fingerprint(path)[:12]
     'b9e68e1bea3e'
     """

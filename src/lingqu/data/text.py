@@ -22,8 +22,6 @@ from lingqu.contract import Memory, Rows
 if TYPE_CHECKING:
     from lingqu.contract.task import Array, Arrays
 
-COLUMN = "text"
-
 # Scripts that are written without spaces: CJK ideographs, kana, Hangul is spaced and stays a word; Thai, Lao, Khmer.
 UNSPACED = (
     "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -66,11 +64,11 @@ def learn_ngrams(rows: Rows, settings: dict[str, Any]) -> Memory:
     `buckets` is the number of hash values, 0 being kept for padding; `words` and `chars` are the lengths of n-grams;
     character n-grams are taken inside words of spaced scripts only; of a text the first `max_chars` characters count.
     """
-    return {"buckets": 1 << 18, "words": [1, 2], "chars": [3, 4, 5], "max_chars": 20_000, **settings}
+    return {"column": "text", "buckets": 1 << 18, "words": [1, 2], "chars": [3, 4, 5], "max_chars": 20_000, **settings}
 
 
 def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
-    """Hashed n-grams of the text column: `ids` int32 and `counts` float32, both (rows, most n-grams in a row).
+    """Hashed n-grams of the text column (`memory["column"]`): `ids` int32 and `counts` float32, both (rows, most n-grams in a row).
 
     Ids rise within a row and 0 is padding. A row of no n-grams is all padding.
 
@@ -78,7 +76,7 @@ def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
     >>> arrays["counts"].tolist() in ([[2.0, 1.0], [0.0, 0.0]], [[1.0, 2.0], [0.0, 0.0]])
     True
     """
-    texts = [normalise(str(text)[: memory["max_chars"]]) for text in rows[COLUMN]]
+    texts = [normalise(str(text)[: memory["max_chars"]]) for text in rows[memory["column"]]]
     keys = np.concatenate([np.empty(0, np.uint64), *_ngram_keys(texts, memory)])
     keys, counts = np.unique(keys, return_counts=True)
     row = (keys >> np.uint64(32)).astype(np.int64)
@@ -155,7 +153,7 @@ def learn_tokens(rows: Rows, settings: dict[str, Any]) -> Memory:
     `vocabulary` is how many tokens at most, with 0 for padding and 1 for unknown; of a text the first `max_tokens`
     count. The memory holds the tokenizer in the format of the `tokenizers` library.
     """
-    size, max_tokens = settings.get("vocabulary", 8000), settings.get("max_tokens", 256)
+    column, size = settings.get("column", "text"), settings.get("vocabulary", 8000)
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -171,12 +169,13 @@ def learn_tokens(rows: Rows, settings: dict[str, Any]) -> Memory:
         show_progress=False,
         limit_alphabet=size // 2,
     )
-    tokenizer.train_from_iterator((_readable(text) for text in rows[COLUMN]), trainer)
+    tokenizer.train_from_iterator((_readable(text) for text in rows[column]), trainer)
     spelled = json.loads(tokenizer.to_str())
     return {
+        "column": column,
         "tokenizer": json.dumps(spelled, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
         "vocabulary": tokenizer.get_vocab_size(),
-        "max_tokens": max_tokens,
+        "max_tokens": settings.get("max_tokens", 256),
     }
 
 
@@ -188,7 +187,7 @@ def encode_tokens(rows: Rows, memory: Memory) -> Arrays:
     tokenizer = _tokenizer(memory["tokenizer"])
     most = memory["max_tokens"]
     # A token is at most as long as its text: what lies far beyond the last token that counts need not be read.
-    encoded = tokenizer.encode_batch([_readable(text)[: most * 32] for text in rows[COLUMN]])
+    encoded = tokenizer.encode_batch([_readable(text)[: most * 32] for text in rows[memory["column"]]])
     ids = [found.ids[:most] or [1] for found in encoded]
     lengths = np.array([len(row) for row in ids], np.int64)
     tokens = np.zeros((len(ids), int(lengths.max(initial=1))), np.int64)

@@ -98,9 +98,9 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def line_fault(line: str, encoding: str) -> str:
-    """Why a line cannot be trusted, or nothing.
+    r"""Why a line cannot be trusted, or nothing.
 
-    >>> line_fault("a,b", "utf-8"), line_fault("a\\0b", "utf-8"), line_fault("a\\udce4", "utf-8")
+    >>> line_fault("a,b", "utf-8"), line_fault("a\0b", "utf-8"), line_fault("a\udce4", "utf-8")
     ('', 'holds a NUL byte', 'holds bytes that are not utf-8')
     """
     if line.isascii() and "\0" not in line:

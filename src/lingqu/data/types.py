@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -56,7 +57,9 @@ def _infer(name: str, values: list[Any]) -> str:
 
 
 def _is_missing(value: Any) -> bool:
-    return value != value or (isinstance(value, str) and value.strip().lower() in MISSING)
+    if isinstance(value, str):
+        return value.strip().lower() in MISSING
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _share(values: Iterable[Any], read: Callable[[Any], Any]) -> float:

@@ -23,7 +23,7 @@ _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ](.+))?", re.ASCII
 _WIDE = str.maketrans("０１２３４５６７８９．，－＋−\u00a0", "0123456789.,-+- ")
 
 
-class CellFault(ValueError):
+class CellFault(ValueError):  # noqa: N818 - a fault of the data, told as data
     """Why a cell is not what its column holds, in a few words."""
 
 
@@ -111,16 +111,20 @@ def _name(value: Any, missing: frozenset[str]) -> str | None:
 
 
 def to_text(value: Any) -> str | None:
-    """The text exactly as it stands; one without any character to read is missing.
+    r"""The text exactly as it stands; one without any character to read is missing.
 
-    >>> to_text(" a\\r\\nb "), to_text("  "), to_text(7)
-    (' a\\r\\nb ', None, '7')
+    >>> to_text(" a\r\nb "), to_text("  "), to_text(7)
+    (' a\r\nb ', None, '7')
     """
     if isinstance(value, str):
         return None if not value or value.isspace() else value
     if isinstance(value, bytes):
         raise CellFault(f"{shown(value)} are no text")
-    return None if value is None or value != value else str(value)
+    return None if _is_nan(value) else str(value)
+
+
+def _is_nan(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def to_time(value: Any) -> str | None:
@@ -132,7 +136,7 @@ def to_time(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return None
     if isinstance(value, int | float):
-        return None if value != value else _clock(float(value))
+        return None if _is_nan(value) else _clock(float(value))
     text = str(value).strip()
     found = _DATE.fullmatch(text)
     try:

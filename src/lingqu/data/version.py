@@ -25,11 +25,14 @@ from lingqu.data.findings import Finding
 from lingqu.data.parquet import from_parquet, to_parquet
 from lingqu.data.prepare import Prepared, prepare
 from lingqu.data.quarantine import Quarantined
+from lingqu.data.roles import roles_of
 from lingqu.data.sources import fingerprints, gather
 from lingqu.data.split import SPLITS
 from lingqu.errors import DataError, Problem
 from lingqu.spec.settings import DataSettings
 from lingqu.store import Store, write_bytes
+
+__all__ = ["DataVersion", "Preview", "fingerprints", "ingest", "preview", "too_many", "version_id"]
 
 ROW, GROUP = "lingqu.row", "lingqu.group"
 """Columns of the stored files beside the user's: the digest of the row and the key of its group."""
@@ -108,30 +111,31 @@ class DataVersion:
 
 
 def ingest(
-    settings: DataSettings, task: Task, store: Store, progress: Callable[[str, float], None] | None = None
+    settings: DataSettings, task: Task, store: Store, progress: Callable[[float, str], None] | None = None
 ) -> DataVersion:
     """The data version of what the settings name, written to the store.
 
-    Paths in the settings are taken as they are (`settings.at(folder)` makes them absolute). `progress` hears what is
-    being done and the share that is done. The same content gives the same version, whatever the order of its rows.
+    Paths in the settings are taken as they are (`settings.at(folder)` makes them absolute). `progress` hears the share
+    that is done and what is being done. The same content gives the same version, whatever the order of its rows.
     """
-    tell = progress or (lambda message, share: None)
-    tell("reading", 0.0)
+    tell = progress or (lambda share, message: None)
+    tell(0.0, "reading")
     sources = fingerprints(settings)
     raw = gather(settings, task)
-    tell("finding types", 0.3)
+    tell(0.2, "finding types")
     prepared = prepare(raw, task, settings)
     quarantine = _quarantine(prepared, settings, store)
-    tell("finding near-duplicates", 0.5)
+    tell(0.4, "finding near-duplicates")
     divided = divide(prepared, task, settings)
-    tell("writing", 0.8)
+    tell(0.8, "writing")
     order = _order(divided)
     rows = prepared.rows.take(order)
     splits, keys, digests = ([column[i] for i in order] for column in (divided.splits, divided.keys, divided.digests))
     identity = version_id(task.name, prepared.kinds, digests, splits, keys)
-    folder = _write(rows, prepared.kinds, splits, keys, digests, store, identity)
+    stored = rows.with_columns({ROW: digests, GROUP: keys})
+    folder = _write(stored, prepared.kinds, splits, store, identity)
     labels = label_counts(rows[task.target.name]) if task.target.kind == "label" else {}
-    tell("checking", 0.9)
+    tell(0.9, "checking")
     by_split = {split: rows.take([i for i, s in enumerate(splits) if s == split]) for split in SPLITS}
     return DataVersion(
         id=identity,
@@ -149,12 +153,43 @@ def ingest(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a first look at the data shows: rows, the kind of each column, which plays which role, and example cells."""
+
+    rows: int
+    kinds: dict[str, str]
+    roles: dict[str, str]
+    examples: dict[str, str]
+    quarantined: int
+    findings: tuple[Finding, ...]
+
+
+def preview(settings: DataSettings, task: Task) -> Preview:
+    """What `ingest` would read, without grouping, splitting or writing; the same errors for what cannot be read.
+
+    >>> from lingqu.tasks import find_task
+    >>> found = preview(DataSettings(source="sklearn:iris"), find_task("tabular-classification"))
+    >>> found.rows, found.roles, found.examples["label"]
+    (150, {'label': 'label'}, 'setosa')
+    """
+    prepared = prepare(gather(settings, task), task, settings)
+    broken = prepared.quarantined
+    if len(broken) > settings.max_bad * prepared.seen or not prepared.seen:
+        raise DataError(too_many(broken, prepared.seen, settings.max_bad))
+    rows = prepared.rows
+    examples: dict[str, str] = {}
+    for name in rows.names:
+        value = next((value for value in rows[name] if value is not None), "")
+        examples[name] = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)[:60]
+    roles = {role: column for role, column in prepared.columns.items() if role in roles_of(task)}
+    return Preview(len(rows), prepared.kinds, roles, examples, len(broken), tuple(prepared.findings))
+
+
 def _quarantine(prepared: Prepared, settings: DataSettings, store: Store) -> str:
     """The digest of the rows set aside, as a blob; DataError when there are too many of them."""
     broken = prepared.quarantined
-    if not prepared.seen:
-        raise DataError(Problem("rows", "none", "Check data.source."))
-    if not broken:
+    if not broken and prepared.seen:
         return ""
     digest = store.put_json([one.as_dict() for one in broken])
     if len(broken) > settings.max_bad * prepared.seen:
@@ -162,16 +197,17 @@ def _quarantine(prepared: Prepared, settings: DataSettings, store: Store) -> str
     return digest
 
 
-def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Path) -> list[Problem]:
+def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Path | None = None) -> list[Problem]:
     """What is told when more rows are broken than `data.max_bad` allows: how many, where they all are, the first five.
 
     >>> print(too_many([Quarantined("a.csv", 7, "no label")], 10, 0.01, Path("q.json"))[0])
     Expected at most 1% broken rows (data.max_bad), found 1 of 10 (10%). All of them, with reasons, are in q.json.
     """
+    if not seen:
+        return [Problem("rows", "none", "Check data.source.")]
     share = f"{len(broken):,} of {seen:,} ({100 * len(broken) / seen:.3g}%)"
-    first = Problem(
-        f"at most {100 * max_bad:.3g}% broken rows (data.max_bad)", share, f"All of them, with reasons, are in {path}."
-    )
+    where = f"All of them, with reasons, are in {path}." if path else "`lingqu run` writes all of them with reasons."
+    first = Problem(f"at most {100 * max_bad:.3g}% broken rows (data.max_bad)", share, where)
     rest = [
         Problem(
             "a whole row", one.reason, f"It reads: {one.raw[:80]}" if one.raw else "", f"{one.source} row {one.row}"
@@ -188,17 +224,8 @@ def _order(divided: Divided) -> list[int]:
     return [key[-1] for key in sorted(keyed)]
 
 
-def _write(
-    rows: Rows,
-    kinds: Mapping[str, str],
-    splits: Sequence[str],
-    keys: Sequence[str],
-    digests: Sequence[str],
-    store: Store,
-    identity: str,
-) -> str:
+def _write(stored: Rows, kinds: Mapping[str, str], splits: Sequence[str], store: Store, identity: str) -> str:
     """One Parquet file per split, as a folder blob; its digest."""
-    stored = rows.with_columns({ROW: digests, GROUP: keys})
     work = store.work(f"data-{identity}")
     for split in SPLITS:
         part = stored.take([i for i, where in enumerate(splits) if where == split])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lingqu.bundle.folder import finish
 from lingqu.bundle.read import Bundle
-from lingqu.bundle.write import finish
 from lingqu.contract import Answer, Rows, Task
 from lingqu.data.version import DataVersion
 from lingqu.evaluate.baseline import NAMES, constant
@@ -60,7 +60,13 @@ class Trial:
         gate_set = self._gate_set(registry)
         budget = registry.next_alpha(self.spec.name, gate_set, self.spec.gates.alpha)
         decision = self._compare(registry, report, budget.alpha)
-        gate = {**decision.to_json(), "why": decision.sentence(), "gate_set": gate_set, "round": budget.round, "exhausted": budget.exhausted}
+        gate = {
+            **decision.to_json(),
+            "why": decision.sentence(),
+            "gate_set": gate_set,
+            "round": budget.round,
+            "exhausted": budget.exhausted,
+        }
         if budget.exhausted and decision.decision == "promote":
             gate |= {"decision": "keep", "why": "the error budget of these test rows is spent: bring fresh ones"}
         say(0.6, "writing the report")
@@ -97,7 +103,7 @@ class Trial:
             "decision": gate,
         }
         # Last, so that a kill can only spend a round twice, never look without spending.
-        registry.spend(self.spec.name, gate_set, budget.round, budget.alpha, decision.lead.p, gate["decision"])
+        registry.spend(self.spec.name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
         return result
 
     def register(self, decided: dict[str, Any]) -> dict[str, Any]:
@@ -158,9 +164,10 @@ class Trial:
             margin=gates.margin,
             slices=self._slices(test),
             groups=groups,
-            thresholds=gates.model_dump(exclude_none=True),
+            thresholds=gates.limits(),
+            slice_thresholds=gates.slice_limits(),
             latency_ms=report["latency"]["p95_ms"],
-            size_bytes=report["size_bytes"],
+            size_bytes=report["size"]["bytes"],
             first=champion is None,
         )
 
@@ -169,8 +176,12 @@ class Trial:
         places = range(self.data.counts["test"])
         if version.data_version == self.data.id:
             return [*places]
-        seen = set(DataVersion.load(version.data_version, self.store).row_ids("train", self.store))
+        seen = set(self._data_of(version).row_ids("train", self.store))
         return [place for place, row in enumerate(self.data.row_ids("test", self.store)) if row not in seen]
+
+    def _data_of(self, version: Version) -> DataVersion:
+        """The data version that a registered version was made from."""
+        return DataVersion.from_dict(self.store.get_json(version.lineage["report"])["data"])
 
     def _slices(self, test: Rows) -> dict[str, list[Any]]:
         """Columns whose values cut the rows into parts: categories, and every column that a limit names."""
@@ -184,7 +195,7 @@ class Trial:
         for version in reversed(registry.versions(self.spec.name)):
             if version.data_version == self.data.id:
                 return version.decision["gate_set"]
-            held = DataVersion.load(version.data_version, self.store).row_ids("test", self.store)
+            held = self._data_of(version).row_ids("test", self.store)
             if len(rows.intersection(held)) >= SAME_GATE * len(rows):
                 return version.decision["gate_set"]
         return f"test-{self.data.id[:12]}"

@@ -1,0 +1,64 @@
+"""What many tests share: a project folder with toy rows, and the command line as a user calls it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingqu.contract import Rows
+from lingqu.tasks import find_task
+
+Lingqu = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def write_csv(path: Path, rows: Rows) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows.names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with 300 toy texts and the six-line spec."""
+    write_csv(tmp_path / "rows.csv", find_task("text-classification").toy(300))
+    (tmp_path / "lingqu.yaml").write_text(
+        "name: kinds\n"
+        "task: text-classification\n"
+        "data: {source: rows.csv, columns: {text: text, label: label}, near_duplicates: false}\n"
+        "size: tiny\n"
+        "model: ngram-linear\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def lingqu(tmp_path: Path) -> Lingqu:
+    """`lingqu ARGUMENTS` in the project folder, as a process of its own."""
+
+    def call(*arguments: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lingqu", *arguments],
+            cwd=cwd,
+            env={**os.environ, "OMP_NUM_THREADS": "2", **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return call
+
+
+def as_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one object on standard output; nothing else may stand there."""
+    return json.loads(done.stdout)

@@ -1,0 +1,155 @@
+"""The whole journey: rows to a registered version, twice, changed, at the same time, and from Python."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lingqu as package
+from lingqu.contract import LabelScores, Refusal
+from lingqu.errors import GateError
+from lingqu.loop import check, run
+from lingqu.registry import Registry
+from lingqu.store import Store
+from tests.conftest import Lingqu, as_json
+
+
+def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None:
+    done = lingqu("run", "--json")
+    assert done.returncode == 0, done.stderr
+    result = as_json(done)
+    assert set(result) == {
+        "name", "version", "task", "rows", "ladder", "metrics", "baseline", "gate", "champion", "bundle", "report",
+        "seconds", "cached",
+    }  # fmt: skip
+    assert (result["name"], result["version"], result["champion"]) == ("kinds", 1, 1)
+    assert result["rows"].keys() == {"train", "validation", "test"}
+    assert sum(result["rows"].values()) == 300
+    assert result["gate"]["decision"] == "promote"
+    assert result["cached"] == []
+    metric = result["metrics"]["f1"]
+    assert metric["low"] <= metric["value"] <= metric["high"]
+    assert {"recipe", "value", "low", "high", "seconds", "bytes", "ms_per_row"} <= set(result["ladder"][0])
+    assert (Path(result["bundle"]) / "model.onnx").is_file()
+    assert "<html" in Path(result["report"]).read_text()
+
+
+def test_the_second_run_does_nothing_and_fast(project: Path, lingqu: Lingqu) -> None:
+    first = as_json(lingqu("run", "--json"))
+    started = time.perf_counter()
+    second = as_json(lingqu("run", "--json"))
+    seconds = time.perf_counter() - started
+    assert second["cached"] == ["data", "train ngram-linear", "bundle ngram-linear", "compress", "evaluate", "gate"]
+    assert {**second, "seconds": 0, "cached": 0} == {**first, "seconds": 0, "cached": 0}
+    # Under a second on an idle machine; this bound is for shared ones.
+    assert seconds < 3.0
+
+
+def test_a_second_run_never_imports_torch(project: Path) -> None:
+    run(project / "lingqu.yaml")
+    code = (
+        "import sys, lingqu; lingqu.run('lingqu.yaml')\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'lightgbm', 'onnx', 'pyarrow', 'transformers'} & set(sys.modules)\n"
+        "sys.exit(repr(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_predict_answers_in_order_and_refuses_what_breaks_the_contract(project: Path, lingqu: Lingqu) -> None:
+    assert lingqu("run").returncode == 0
+    (project / "new.csv").write_text('number,text\n1,the soup tastes salty\n2,\n3,"足球队 赢了比赛, 在球场"\n')
+    done = lingqu("predict", "kinds", "new.csv", "-o", "out.csv", "--scores")
+    assert done.returncode == 1
+    assert "1 of 3 rows were refused; the column 'error' says why." in done.stderr
+    with (project / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["number", "text", "prediction", "confidence", "score.food", "score.sport", "error"]
+    assert [row["number"] for row in rows] == ["1", "2", "3"]
+    assert [row["prediction"] for row in rows] == ["food", "", "sport"]
+    assert rows[1]["error"] == "Expected a text in 'text', found nothing. Training rows had no missing value there."
+    assert float(rows[0]["score.food"]) == pytest.approx(float(rows[0]["confidence"]))
+
+
+def test_python_gives_the_same_answers(project: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lingqu("run").returncode == 0
+    (project / "new.jsonl").write_text('{"text": "the runner scored twice"}\n{"text": ""}\n')
+    assert lingqu("predict", "kinds@champion", "new.jsonl", "-o", "out.csv").returncode == 1
+    with (project / "out.csv").open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
+    monkeypatch.chdir(project)
+    first, second = package.load("kinds@champion").predict([{"text": "the runner scored twice"}, {"text": ""}])
+    assert isinstance(first, LabelScores)
+    assert (first.label, str(first.confidence)) == (row["prediction"], row["confidence"])
+    assert isinstance(second, Refusal)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_format_goes_in_and_out(suffix: str, project: Path, lingqu: Lingqu) -> None:
+    from lingqu.bundle.files import predict_file
+    from lingqu.data.readers import read
+
+    result = run(project / "lingqu.yaml")
+    bundle = package.load(result["bundle"])
+    first = predict_file(bundle, project / "rows.csv", project / f"one.{suffix}")
+    second = predict_file(bundle, project / f"one.{suffix}", project / "two.jsonl")
+    assert (first.rows, first.refused, second.rows) == (300, 0, 300)
+    assert read(project / "two.jsonl").rows["prediction"] == read(project / f"one.{suffix}").rows["prediction"]
+
+
+def test_a_worse_later_version_is_not_promoted(project: Path) -> None:
+    spec = check(project / "lingqu.yaml")
+    store = Store.open(project / ".lingqu")
+    first = run(spec, store=store)
+    second = run(spec.model_copy(update={"size": "small"}), store=store)
+    assert (first["gate"]["decision"], first["champion"]) == ("promote", 1)
+    assert second["gate"]["decision"] in ("keep", "not-enough-rows")
+    assert second["champion"] == 1
+    assert (second["gate"]["gate_set"], second["gate"]["round"]) == (first["gate"]["gate_set"], 2)
+    assert second["gate"]["alpha"] == pytest.approx(0.05 / 6)
+    assert "version 1 became champion of kinds" in " ".join(event.sentence() for event in Registry(store).history())
+
+
+def test_promote_wants_a_passed_gate_or_a_reason(project: Path, lingqu: Lingqu) -> None:
+    spec = check(project / "lingqu.yaml")
+    store = Store.open(project / ".lingqu")
+    run(spec, store=store)
+    run(spec.model_copy(update={"size": "small"}), store=store)
+    refused = lingqu("promote", "kinds@2")
+    assert refused.returncode == GateError.exit_status
+    assert refused.stderr.startswith("Expected a passed gate for kinds@2, found the decision '")
+    assert lingqu("promote", "kinds@2", "--override").returncode == 2
+    assert lingqu("promote", "kinds@2", "--override", "--why", "the old one has a fault").returncode == 0
+    assert as_json(lingqu("versions", "--json"))["versions"][1]["aliases"] == ["champion"]
+    assert as_json(lingqu("rollback", "kinds", "--json")) == {"name": "kinds", "champion": 1}
+    told = lingqu("history").stdout
+    assert "the old one has a fault" in told
+    assert lingqu("fsck").stdout == "Everything is as it was written.\n"
+
+
+def test_two_runs_in_one_folder_do_no_harm(project: Path) -> None:
+    command = [sys.executable, "-m", "lingqu", "run", "--json"]
+    both = [
+        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert [version.number for version in Registry(Store.open(project / ".lingqu")).versions()] == [1]
+
+
+def test_an_exported_bundle_predicts_anywhere(
+    project: Path, lingqu: Lingqu, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert lingqu("run").returncode == 0
+    assert lingqu("export", "kinds", "out").returncode == 0
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (project / "out").rename(elsewhere / "model")
+    (elsewhere / "a.csv").write_text("text\nthis rice is sweet\n")
+    done = lingqu("predict", "model", "a.csv", "-o", "b.csv", cwd=elsewhere)
+    assert (done.returncode, (elsewhere / "b.csv").read_text().splitlines()[1].split(",")[1]) == (0, "food")
+    assert not (elsewhere / ".lingqu").exists()
