@@ -6,7 +6,7 @@ likelihood ratio of e^14, so that clean data stays quiet.
 >>> from lingqu.data.profile import profile
 >>> reference = profile(Rows({"age": [float(n % 60 + 18) for n in range(400)]}), {"age": "number"})
 >>> [str(one) for one in compare(reference, Rows({"age": [1000 * (n % 60 + 18.0) for n in range(200)]}))]
-["Column 'age' is about 1,000 times as large as before (median 47,500, then 47.5): is the unit the same?"]
+["Column 'age' is about 1,000 times as large as before (median 46, now 44,000): is the unit the same?"]
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _alone(about: Mapping[str, Any], rows: Rows, kinds: Mapping[str, str], targe
         used = name == target or not task.takes_features or column["kind"] in ("number", "category")
         if column.get("different") == 1 and used and about["rows"] > 1:
             found.append(_warn("constant", f"Column {name!r} has one value in every row.", name))
-        if column.get("tells", 0) >= LEAK:
+        if task.takes_features and column.get("tells", 0) >= LEAK:
             message = f"Column {name!r} alone tells {target} nearly always: does it know the answer beforehand?"
             found.append(_warn("leak", message, name))
         found += _damaged(name, rows[name][:TEXTS])
@@ -104,11 +104,12 @@ def _alone(about: Mapping[str, Any], rows: Rows, kinds: Mapping[str, str], targe
 def _damaged(name: str, values: list[Any]) -> list[Finding]:
     """Text that was once read in a wrong encoding and saved so."""
     texts = [value for value in values if isinstance(value, str)]
-    broken = [text for text in texts if not text.isascii() and _DAMAGED.search(text)]
+    broken = [found for text in texts if not text.isascii() and (found := _DAMAGED.search(text))]
     if len(broken) < max(3, 0.005 * len(texts)):
         return []
     share = len(broken) / len(texts)
-    message = f"{share:.1%} of the cells of column {name!r} look as if read in a wrong encoding ({broken[0][:30]!r})."
+    example = broken[0].string[max(broken[0].start() - 12, 0) : broken[0].end() + 12]
+    message = f"{share:.1%} of the cells of column {name!r} look as if read in a wrong encoding (as in {example!r})."
     return [_warn("encoding", message, name)]
 
 
@@ -178,7 +179,7 @@ def _numbers(name: str, about: Mapping[str, Any], present: list[float], before: 
     spread = about["spread"] / max(abs(about["median"]), 1e-300)
     if steps and abs(math.log10(factor) - steps) < 0.15 and spread < 10 and abs(math.log(factor)) > 4 * spread / 10:
         many = f"{10 ** abs(steps):,} times as {'large' if steps > 0 else 'small'}"
-        medians = f"median {np.median(values):,g}, then {about['median']:,g}"
+        medians = f"median {about['median']:,g}, now {np.median(values):,g}"
         return [_warn("unit", f"Column {name!r} is about {many} as before ({medians}): is the unit the same?", name)]
     outside = int(((values < about["low"]) | (values > about["high"])).sum())
     # Of new rows about two in `before` lie outside what so many rows have shown; four times that may still be chance.
