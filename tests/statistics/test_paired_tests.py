@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from lingqu.metrics import find_metric
-from lingqu.statistics import holm, mcnemar, mean_below, paired_bootstrap
+from lingqu.statistics import holm, mcnemar, mean_below, paired_bootstrap, swap_test
 from lingqu.statistics.beta import binomial_at_least
 
 
@@ -76,6 +76,17 @@ def paired_groups_ignored() -> float:
         result = paired_bootstrap(lambda c: c[:, 0] * 0, lambda c, d=difference: c @ d / 300, 300, repeats=300, seed=i)
         wrong += result.p_above() < 0.05
     return wrong / 100
+
+
+def test_swap_test_is_exact_on_few_rows() -> None:
+    # Five rows won, none lost: one chance in 32, which no bootstrap of five differing rows would admit.
+    right = np.array([False] * 5 + [True] * 45 + [True] * 50)
+    p = swap_test(lambda counts: counts @ right / 50, 50)
+    assert p == pytest.approx(1 / 32, abs=0.008)
+    together = swap_test(lambda c: c @ np.array([0.0, 1, 1, 1]) / 50, 2, times=np.array([5, 45]))
+    assert together == pytest.approx(p, abs=0.01)
+    # As one group they are one witness.
+    assert swap_test(lambda counts: counts @ right / 50, 50, groups=np.zeros(50, dtype=np.int64)) > 0.4
 
 
 def test_undefined_resamples_are_counted_and_left_out() -> None:

@@ -8,6 +8,7 @@ from lingqu.statistics.paired import Paired, paired_bootstrap
 from lingqu.statistics.power import power, rows_needed, smallest_effect, spread
 from lingqu.statistics.resample import Score, counts, replicates
 from lingqu.statistics.spending import alpha_at, exhausted
+from lingqu.statistics.swapping import swap_test
 
 __all__ = [
     "Interval",
@@ -30,5 +31,6 @@ __all__ = [
     "rows_needed",
     "smallest_effect",
     "spread",
+    "swap_test",
     "wilson",
 ]

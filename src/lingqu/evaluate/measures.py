@@ -1,0 +1,65 @@
+"""Metrics with their intervals.
+
+>>> judged = Judged("numbers", (), np.arange(50.0), np.arange(50.0) + np.tile([1.0, -1.0, 0.5, 0.0, 0.0], 10))
+>>> found = measure(judged, ["mae"])["mae"]
+>>> found["value"], round(found["low"], 2), round(found["high"], 2), found["method"]
+(0.5, 0.36, 0.62, 'bootstrap')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lingqu.evaluate.judged import Judged
+from lingqu.metrics import find_metric
+from lingqu.statistics import clopper_pearson, percentile, replicates
+
+Groups = NDArray[np.int64] | None
+
+UNDEFINED_SHARE = 0.05
+"""An interval is not shown when more resamples than this leave the metric undefined."""
+
+
+def measure(
+    judged: Judged,
+    names: Iterable[str],
+    *,
+    repeats: int = 1000,
+    seed: int = 0,
+    groups: Groups = None,
+    confidence: float = 0.95,
+) -> dict[str, dict[str, Any]]:
+    """Each metric as value, low, high and method; where a number is None, `why` says the reason."""
+    metrics = {name: find_metric(name) for name in names}
+    scorers = {n: m.scorer(judged.truth, judged.prediction) for n, m in metrics.items() if len(judged)}
+    drawn = replicates(scorers, len(judged), repeats, seed=seed, groups=groups)
+    found: dict[str, dict[str, Any]] = {}
+    for name, metric in metrics.items():
+        value = metric.function(judged.truth, judged.prediction)
+        if not np.isfinite(value):
+            found[name] = _unknown(None, f"it needs {metric.needs}")
+        elif name == "accuracy" and groups is None:
+            low, high = clopper_pearson(int(judged.right.sum()), len(judged), confidence)
+            found[name] = {"value": value, "low": low, "high": high, "method": "exact"}
+        else:
+            found[name] = _resampled(value, drawn[name], confidence)
+    return found
+
+
+def _resampled(value: float, drawn: NDArray[np.float64], confidence: float) -> dict[str, Any]:
+    undefined = float(np.mean(~np.isfinite(drawn)))
+    if undefined > UNDEFINED_SHARE:
+        return _unknown(value, f"{undefined:.0%} of resamples leave it undefined: too few rows of some kind")
+    low, high = percentile(drawn, confidence)
+    # Rows that are all alike (all right, say) resample to themselves; that is no proof of certainty.
+    if low == high:
+        return _unknown(value, "all rows count alike, so resampling shows no spread")
+    return {"value": value, "low": low, "high": high, "method": "bootstrap"}
+
+
+def _unknown(value: float | None, why: str) -> dict[str, Any]:
+    return {"value": value, "low": None, "high": None, "method": "none", "why": why}

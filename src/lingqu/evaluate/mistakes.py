@@ -1,0 +1,86 @@
+"""The answers that went most wrong, with what was asked: the quickest way to see what a model has not understood."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from lingqu.contract import Rows, Task
+from lingqu.data.image import open_picture
+from lingqu.errors import DataError
+from lingqu.evaluate.judged import Judged
+
+MOST = 12
+MOST_OF_A_KIND = 3
+MOST_CHARACTERS = 400
+MOST_COLUMNS = 16
+SIDE = 160
+
+
+def worst(task: Task, rows: Rows, judged: Judged) -> list[dict[str, Any]]:
+    """At most twelve wrong rows, the surest mistakes first; of one pair of labels at most three."""
+    found: list[dict[str, Any]] = []
+    for place in _places(judged):
+        one: dict[str, Any] = {"row": place, "input": _input(task, rows.take([place]))}
+        if judged.kind == "labels":
+            guess, truth = int(judged.guess[place]), int(judged.truth[place])
+            one["truth"], one["prediction"] = judged.labels[truth], judged.labels[guess]
+            one["confidence"] = float(judged.prediction[place, guess])
+            one["confidence_in_truth"] = float(judged.prediction[place, truth])
+        else:
+            one["truth"], one["prediction"] = float(judged.truth[place]), float(judged.prediction[place])
+        found.append(one)
+    return found
+
+
+def _places(judged: Judged) -> list[int]:
+    if judged.kind == "numbers":
+        return [int(i) for i in np.argsort(-judged.cost, kind="stable")[:MOST] if judged.cost[i] > 0]
+    wrong = np.flatnonzero(~judged.right)
+    sure = judged.prediction.max(axis=1)[wrong]
+    seen: Counter[tuple[int, int]] = Counter()
+    chosen: list[int] = []
+    for place in wrong[np.argsort(-sure, kind="stable")]:
+        pair = (int(judged.truth[place]), int(judged.guess[place]))
+        seen[pair] += 1
+        if seen[pair] <= MOST_OF_A_KIND and len(chosen) < MOST:
+            chosen.append(int(place))
+    return chosen
+
+
+def _input(task: Task, row: Rows) -> list[dict[str, Any]]:
+    """The cells of one row as something that JSON and a page can show."""
+    kinds = {column.name: column.kind for column in task.columns}
+    cells: list[dict[str, Any]] = []
+    for name, value in row.row(0).items():
+        if name == task.target.name or len(cells) == MOST_COLUMNS:
+            continue
+        if isinstance(value, bytes):
+            cells.append({"column": name, "kind": "image", "value": _thumbnail(value)})
+        else:
+            cells.append({"column": name, "kind": kinds.get(name, "value"), "value": _plain(value)})
+    return cells
+
+
+def _plain(value: Any) -> str | float | int | None:
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
+def _thumbnail(data: bytes) -> str:
+    """A picture as a small PNG in a data address; drawn anew, so that nothing hidden in the file travels on."""
+    try:
+        picture = open_picture(data)
+    except DataError:
+        return ""
+    picture = picture.convert("L" if picture.mode in ("1", "L", "LA", "I;16") else "RGB")
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
