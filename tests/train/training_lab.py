@@ -58,7 +58,7 @@ def arrays_for(front: str, rows: int, seed: int = 0) -> dict[str, Any]:
     ids = np.where(real, ids, 0)
     if front == "tokens":
         return {"tokens": ids.astype(np.int64), "lengths": lengths.astype(np.int64)}
-    return {"ids": ids.astype(np.int32), "counts": real.astype(np.float32) * draw.integers(1, 4, (rows, width))}
+    return {"ids": ids.astype(np.int32), "counts": (real * draw.integers(1, 4, (rows, width))).astype(np.float32)}
 
 
 def facts_for(front: str, rows: int, *, regression: bool = False) -> Facts:

@@ -139,8 +139,10 @@ class Trees:
 
 def _at_most(threshold: float) -> float:
     """The largest float32 that is not above the threshold: for a float32 x, x <= it exactly when x <= threshold."""
-    rounded = np.float32(threshold)
-    if float(rounded) > threshold:
+    with np.errstate(over="ignore"):  # LightGBM parts missing from all else at 1e300, which is infinite here
+        rounded = np.float32(threshold)
+    # What is within 1e-35 of zero LightGBM takes for zero, so at a threshold of -1e-35 not even -1e-35 goes left.
+    if float(rounded) > threshold or -1.1e-35 < threshold < 0:
         rounded = np.nextafter(rounded, np.float32(-np.inf), dtype=np.float32)
     return float(rounded)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -38,7 +37,7 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run, in a folder of their own.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> kept = Checkpoints(Path(tempfile.mkdtemp()))
     >>> kept.save(Checkpoint(7, {"w": torch.ones(2)}, {"best": 0.5}))
     >>> found, complaints = kept.newest()
@@ -84,6 +83,7 @@ def _read(path: Path) -> Checkpoint:
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors under a prefix, by the rest of their names.
 
+    >>> import torch
     >>> below({"best/w": torch.ones(1), "network/w": torch.zeros(1)}, "best")
     {'w': tensor([1.])}
     """
