@@ -149,13 +149,14 @@ def test_a_changed_stage_is_not_believed(store):
     with connection:
         connection.execute("UPDATE stages SET result = '{\"loss\":0}'")
     connection.close()
-    with pytest.raises(StoreError) as error:
-        store.stage_result(store.stage("train", {"seed": 0}))
-    assert str(error.value) == (
-        "Expected the result of stage train as it was written, found other content in the database. "
-        "Restore it from a backup."
-    )
-    assert len(store.fsck()) == 5
+    key = store.stage("train", {"seed": 0})
+    assert store.stage_result(key) is None
+    assert [str(problem) for problem in store.fsck() if key.key[:12] in str(problem)] == [
+        (
+            f"Expected the result of stage train ({key.key[:12]}…) as it was written, found other content. "
+            "Restore the database from a backup."
+        )
+    ]
 
 
 @pytest.mark.slow

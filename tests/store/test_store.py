@@ -81,7 +81,7 @@ def test_a_damaged_blob_is_refused_and_can_be_put_right(store):
         store.get_bytes(digest)
     assert str(error.value) == (
         f"Expected the blob {path} as it was written, found other bytes (SHA-256 {digest_of(b'chanmel')[:12]}…). "
-        "Run the same command again to make it anew, or restore it from a backup."
+        f"Remove {path} and run the same command again to make it anew, or restore it from a backup."
     )
     store.put_bytes(b"channel")
     assert store.get_bytes(digest) == b"channel"
@@ -141,7 +141,7 @@ def test_damage_of_a_folder_is_told_file_by_file(store, tmp_path):
     (kept / "extra").touch()
     with pytest.raises(StoreError) as error:
         store.folder_path(digest)
-    repair = "Run the same command again to make it anew, or restore it from a backup."
+    repair = f"Remove {kept} and run the same command again to make it anew, or restore it from a backup."
     assert str(error.value) == (
         f"1. Expected no file {kept}/extra, found one that was not put there. Remove it.\n"
         f"2. Expected the file {kept}/model.onnx as it was written, found other bytes (7, SHA-256 "

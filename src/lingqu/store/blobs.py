@@ -64,6 +64,15 @@ class Blobs:
             yield from sorted(shelf.iterdir()) if shelf.is_dir() and len(shelf.name) == 2 else [shelf]
 
 
+def remove_first(path: Path) -> str:
+    """The advice for what is damaged: while it lies there, the stage that made it counts as done.
+
+    >>> remove_first(Path("blobs/ab/ab12.d"))
+    'Remove blobs/ab/ab12.d and run the same command again to make it anew, or restore it from a backup.'
+    """
+    return f"Remove {path} and run the same command again to make it anew, or restore it from a backup."
+
+
 def damaged(path: Path, found: str) -> Problem:
     """What is told of a file whose bytes are not those of its name."""
-    return Problem(f"the blob {path} as it was written", f"other bytes (SHA-256 {found[:12]}…)", REPAIR)
+    return Problem(f"the blob {path} as it was written", f"other bytes (SHA-256 {found[:12]}…)", remove_first(path))

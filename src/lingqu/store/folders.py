@@ -24,7 +24,7 @@ from pathlib import Path
 
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import make_folder, open_output, remove_folder, replace_folder, temporary_beside
-from lingqu.store.blobs import READ_ONLY, REPAIR, Blobs
+from lingqu.store.blobs import READ_ONLY, REPAIR, Blobs, remove_first
 from lingqu.store.canonical import canonical_json, check_digest, digest_of
 from lingqu.store.locks import hold
 
@@ -84,8 +84,9 @@ class Folders:
             return list(error.problems)
         if digest_of(canonical_json(found)) == digest:
             return []
+        advice = remove_first(final)
         if not self.blobs.intact(digest):
-            return [Problem(f"the folder {final} as it was written", "other files, and no listing of it", REPAIR)]
+            return [Problem(f"the folder {final} as it was written", "other files, and no listing", advice)]
         wanted = {name: (sha256, size) for name, sha256, size in json.loads(self.blobs.get(digest))}
         return _differences(final, wanted, {name: (sha256, size) for name, sha256, size in found})
 
@@ -149,16 +150,17 @@ def _copy(source: Path, name: str, staging: Path) -> tuple[str, str, int]:
 
 def _differences(folder: Path, wanted: dict[str, tuple[str, int]], found: dict[str, tuple[str, int]]) -> list[Problem]:
     problems: list[Problem] = []
+    advice = remove_first(folder)
     for name in sorted(wanted.keys() | found.keys()):
         path = folder / name
         if name not in found:
-            problems.append(Problem(f"the file {path}", "no such file", REPAIR))
+            problems.append(Problem(f"the file {path}", "no such file", advice))
         elif name not in wanted:
             problems.append(Problem(f"no file {path}", "one that was not put there", "Remove it."))
         elif wanted[name] != found[name]:
             sha256, size = found[name]
             what = f"other bytes ({size:,}, SHA-256 {sha256[:12]}…)"
-            problems.append(Problem(f"the file {path} as it was written", what, REPAIR))
+            problems.append(Problem(f"the file {path} as it was written", what, advice))
     return problems
 
 

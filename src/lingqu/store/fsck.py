@@ -24,7 +24,7 @@ from sqlalchemy import Connection, create_engine, select, text
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import TEMPORARY
 from lingqu.store.audit import verify
-from lingqu.store.blobs import REPAIR, damaged
+from lingqu.store.blobs import REPAIR, damaged, remove_first
 from lingqu.store.canonical import is_digest
 from lingqu.store.database import Database
 from lingqu.store.folders import Folders
@@ -60,7 +60,7 @@ def _blob(path: Path, digest: str) -> Iterator[Problem]:
         with path.open("rb", buffering=0) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        yield Problem(f"to read the blob {path}", str(error.strerror).lower(), REPAIR)
+        yield Problem(f"to read the blob {path}", str(error.strerror).lower(), remove_first(path))
         return
     if found != digest:
         yield damaged(path, found)

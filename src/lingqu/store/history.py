@@ -86,7 +86,14 @@ def row_hash(row: Mapping[Any, Any]) -> str:
 
 @dataclass(slots=True)
 class Standing:
-    """What the rows of one name add up to: its versions, its aliases with their epochs, its champions in order."""
+    """What the rows of one name add up to: its versions, its aliases with their epochs, its champions in order.
+
+    >>> now = Standing()
+    >>> for version in (1, 2):
+    ...     now.apply({"action": "promote", "version": version, "evidence": "{}"})
+    >>> now.champions, now.aliases
+    ([1, 2], {'champion': (2, 2), 'previous': (1, 1)})
+    """
 
     versions: dict[int, str] = field(default_factory=dict)
     aliases: dict[str, tuple[int | None, int]] = field(default_factory=dict)
