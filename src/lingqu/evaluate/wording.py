@@ -1,0 +1,117 @@
+"""Numbers as people read them; the page, the terminal and the card share these.
+
+>>> measured(0.95138), measured(12345.6), seconds(72.4), size(3_972_000), milliseconds(0.1875)
+('0.951', '12,346', '1 min 12 s', '4.0 MB', '0.19 ms')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "log_loss": "Log loss",
+    "mcc": "Correlation (MCC)",
+    "ece": "Calibration error (ECE)",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+
+VERDICTS = {"promote": "Promoted", "keep": "Not promoted", "not-enough-rows": "Not enough rows to tell"}
+
+
+def title(metric: str) -> str:
+    """The name of a metric for people.
+
+    >>> title("roc_auc"), title("my_own")
+    ('ROC AUC', 'my_own')
+    """
+    return TITLES.get(metric, metric)
+
+
+def measured(value: float | None) -> str:
+    """A metric's value: three decimals near one, fewer the larger it is, a dash where it is undefined.
+
+    >>> measured(0.0041), measured(1.5), measured(None), measured(-250.25)
+    ('0.004', '1.500', '–', '-250.2')
+    """
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    return f"{value:,.{digits}f}"
+
+
+def between(one: Mapping[str, Any]) -> str:
+    """The interval of a measured value, or why there is none.
+
+    >>> between({"low": 0.5, "high": 0.75}), between({"low": None, "why": "one label only"})
+    ('0.500 to 0.750', 'one label only')
+    """
+    if one.get("low") is None:
+        return str(one.get("why", ""))
+    return f"{measured(one['low'])} to {measured(one['high'])}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration.
+
+    >>> seconds(0.04), seconds(8.25), seconds(3700)
+    ('0.04 s', '8.2 s', '1 h 1 min')
+    """
+    if value is None:
+        return "–"
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def milliseconds(value: float | None) -> str:
+    """A short duration.
+
+    >>> milliseconds(12.34), milliseconds(2500)
+    ('12.3 ms', '2.5 s')
+    """
+    if value is None:
+        return "–"
+    if value >= 1000:
+        return seconds(value / 1000)
+    return f"{value:.2f} ms" if value < 10 else f"{value:.1f} ms"
+
+
+def size(value: float | None) -> str:
+    """A number of bytes, in powers of ten as disks and networks are sold.
+
+    >>> size(12), size(3972), size(1.5e9)
+    ('12 B', '4.0 kB', '1.5 GB')
+    """
+    if value is None:
+        return "–"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def headline(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The deciding metric of a report: value, low, high, and maybe why."""
+    return report["metrics"][report["decide_by"]]
+
+
+def called(report: Mapping[str, Any]) -> str:
+    """What the report is about: name and version where they are known, else the task.
+
+    >>> called({"name": "router", "version": 3, "task": "t"}), called({"task": "text-classification"})
+    ('router 3', 'text-classification')
+    """
+    name = str(report.get("name") or report["task"])
+    return f"{name} {report['version']}" if report.get("version") else name
