@@ -5,6 +5,7 @@ import pytest
 from lingqu.errors import ConflictError, GateError, RequestError, StoreError, UnknownNameError
 from lingqu.registry import Event, Registry
 from lingqu.store import Store
+from lingqu.store.database import Database
 
 
 def told(error: pytest.ExceptionInfo[BaseException]) -> str:
@@ -315,3 +316,24 @@ def test_the_store_works_the_same_on_both_databases(store):
     store.records.finish_run("r1", {"version": 1})
     assert [run["result"] for run in store.records.runs("router")] == [{"version": 1}]
     assert [str(problem.expected) for problem in store.fsck()] == ["the folder of data version d1…"]
+
+
+def test_a_writer_that_waits_too_long_is_told_why(store):
+    url = store.database.url.render_as_string(hide_password=False)
+    hurried = Database(url, store.folder, patience=0.05)
+    with store.database.writing():
+        with pytest.raises(StoreError) as error, hurried.writing():
+            pytest.fail("two writers at once")
+        with hurried.reading():
+            pass
+    assert error.value.problems[0].next == ("Another process has been writing for long; try again when it has ended.")
+    with hurried.writing():
+        pass
+
+
+def test_a_failed_change_leaves_nothing(registry, register):
+    register(registry, "a")
+    with pytest.raises(ZeroDivisionError), registry.store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM head")
+        raise ZeroDivisionError
+    assert registry.verify_history() == []

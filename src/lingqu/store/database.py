@@ -27,17 +27,22 @@ from lingqu.store.upgrades import CURRENT, too_new, upgrade, version_of
 
 FILE = "lingqu.db"
 PATIENCE_SECONDS = 60
+_BUSY = "Another process has been writing for long; try again when it has ended."
 _WRITES = "lingqu_writes"
 # Any constant will do: PostgreSQL's advisory locks are numbers that the users of one database agree on.
 _WRITER_LOCK = 0x6C696E677175
 
 
 class Database:
-    """One database, opened on first use and brought up to date then."""
+    """One database, opened on first use and brought up to date then.
 
-    def __init__(self, url: str | None, folder: Path) -> None:
+    A writer waits for another one for `patience` seconds before it gives up.
+    """
+
+    def __init__(self, url: str | None, folder: Path, *, patience: float = PATIENCE_SECONDS) -> None:
         self.folder = folder
         self.url = read_url(url, folder)
+        self.patience = patience
 
     @cached_property
     def engine(self) -> Engine:
@@ -83,11 +88,11 @@ class Database:
         # and leaves nothing open behind.
         if self.path is None:
             try:
-                return create_engine(self.url, poolclass=NullPool)
+                return create_engine(self.url, poolclass=NullPool, isolation_level="READ COMMITTED")
             except ModuleNotFoundError as error:
                 raise missing_package("psycopg", "pg", "a PostgreSQL database") from error
         _make_private(self.path)
-        engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": PATIENCE_SECONDS})
+        engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": self.patience})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -108,6 +113,7 @@ class Database:
     def _writer(self, engine: Engine) -> Iterator[Connection]:
         with engine.execution_options(**{_WRITES: True}).begin() as connection:
             if not self.is_sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self.patience * 1000)}")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
             yield connection
 
@@ -199,7 +205,8 @@ def _advice(reason: str) -> str:
     known = {
         "readonly": "Choose another place with LINGQU_HOME, or change who may write there.",
         "full": "Free some space, then run the same command again.",
-        "locked": "Another process has been writing for long; try again when it has ended.",
+        "locked": _BUSY,
+        "lock timeout": _BUSY,
         "malformed": "It is damaged: restore it from a backup.",
         "not a database": "It is damaged: restore it from a backup.",
     }

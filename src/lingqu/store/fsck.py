@@ -122,12 +122,13 @@ def _rows(connection: Connection, folders: Folders) -> Iterator[Problem]:
 
 def _leftovers(folder: Path) -> Iterator[Problem]:
     """What a kill has left, once it is older than a day; younger ones may belong to a run that goes on."""
-    now = time.time()
-    for top in ("work", "blobs"):
-        for path in sorted((folder / top).rglob("*") if top == "blobs" else (folder / top).glob("*")):
-            if top == "blobs" and not path.name.startswith(TEMPORARY):
-                continue
-            age = now - path.stat().st_mtime
-            if age > LEFTOVER_SECONDS:
-                advice = "Run the same spec again to go on from it, or remove it." if top == "work" else "Remove it."
-                yield Problem(f"nothing left over in {folder / top}", f"{path}, {age / 86400:.0f} days old", advice)
+    work = folder / "work"
+    for path in sorted({*work.glob("*"), *folder.rglob(f"{TEMPORARY}*")}):
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            # Whoever wrote it has finished meanwhile.
+            continue
+        if age > LEFTOVER_SECONDS:
+            advice = "Run the same spec again to go on from it, or remove it." if path.parent == work else "Remove it."
+            yield Problem(f"nothing left over in {folder}", f"{path}, {age / 86400:.0f} days old", advice)
