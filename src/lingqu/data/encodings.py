@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lingqu.errors import DataError, Problem
 
@@ -186,23 +187,35 @@ def _is_common(character: str) -> bool:
 
 
 def _judge_letters(text: str, encoding: str) -> _Reading:
-    """Western text has one or two accents among plain letters; Cyrillic comes in whole words."""
+    """Western text has one or two accents among plain letters; Cyrillic comes in whole words, capitals first."""
     points = 0.0
     total = 0
+    judge = _cyrillic if encoding == "cp1251" else _western
     for run in _RUN.finditer(text):
-        before, after = text[run.start() - 1 : run.start()], text[run.end() : run.end() + 1]
-        beside = before.isalpha() or after.isalpha()
-        for character in run[0]:
-            if encoding == "cp1251":
-                points += 0.8 if "а" <= character.lower() <= "я" and len(run[0]) > 1 and not beside else -0.5
-            elif character in _WESTERN_MARKS:
-                points += 0.6
-            elif character in _WESTERN and len(run[0]) <= 2 and (beside or len(run[0]) == 1):
-                points += 1.0
-            else:
-                points -= 1.0
+        points += judge(run[0], text[run.start() - 1 : run.start()], text[run.end() : run.end() + 1])
         total += len(run[0])
     return _Reading(points / total if total else 0.0, encoding, total)
+
+
+def _western(run: str, before: str, after: str) -> float:
+    beside = before.isalpha() or after.isalpha()
+    alone = not before.strip() and after == " "
+    if len(run) > 2:
+        return -1.0 * len(run)
+    return sum(
+        0.6 if character in _WESTERN_MARKS else 1.0 if character in _WESTERN and (beside or alone) else -1.0
+        for character in run
+    )
+
+
+def _cyrillic(run: str, before: str, after: str) -> float:
+    if len(run) == 1 or before.isalpha() or after.isalpha():
+        return -0.5 * len(run)
+    points = 0.0
+    for previous, character in pairwise(" " + run):
+        letter = "а" <= character.lower() <= "я" or character in "ёЁ"
+        points += -1.5 if character.isupper() and previous.islower() else 0.8 if letter else -0.5
+    return points
 
 
 def _decide(utf8: _Reading, others: list[_Reading], name: str) -> str:

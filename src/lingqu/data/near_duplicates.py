@@ -76,8 +76,8 @@ def text_groups(texts: Sequence[str]) -> list[int]:
     unique = sorted(set(plain))
     unions = Unions(len(unique))
     shingles = _Shingles(unique)
-    for one, other in _candidates(shingles.signatures()):
-        if unions.find(one) != unions.find(other) and shingles.jaccard(one, other) >= THRESHOLD:
+    for one, other in _candidates(shingles.signatures(), unions):
+        if shingles.jaccard(one, other) >= THRESHOLD:
             unions.join(one, other)
     number = {text: i for i, text in enumerate(unique)}
     return same_groups([unions.find(number[text]) for text in plain])
@@ -178,8 +178,9 @@ def _odd_numbers(count: int) -> Array:
     return np.random.default_rng(20).integers(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
 
 
-def _candidates(signatures: Array) -> Iterator[tuple[int, int]]:
-    """Pairs that agree in all rows of some band; in a large bucket each text meets its leaders and its predecessor."""
+def _candidates(signatures: Array, unions: Unions) -> Iterator[tuple[int, int]]:
+    """Pairs not yet joined that agree in all rows of some band and in most hashes."""
+    likely = LIKELY * signatures.shape[1]
     for band in range(BANDS):
         part = np.ascontiguousarray(signatures[:, band * ROWS_PER_BAND : (band + 1) * ROWS_PER_BAND])
         keys = part.view([("", part.dtype)] * ROWS_PER_BAND)[:, 0]
@@ -189,11 +190,14 @@ def _candidates(signatures: Array) -> Iterator[tuple[int, int]]:
         for start, stop in pairwise(bounds.tolist()):
             if stop - start > 1:
                 for one, other in _pairs(order[start:stop].tolist()):
-                    if np.count_nonzero(signatures[one] == signatures[other]) >= LIKELY * signatures.shape[1]:
+                    if unions.find(one) == unions.find(other):
+                        continue
+                    if np.count_nonzero(signatures[one] == signatures[other]) >= likely:
                         yield one, other
 
 
 def _pairs(bucket: list[int]) -> Iterable[tuple[int, int]]:
+    """In a large bucket each text meets the first few and its predecessor, so that the work stays linear."""
     for i, item in enumerate(bucket):
         for j in {*range(min(i, _LEADERS)), max(i - 1, 0)} - {i}:
             yield bucket[j], item

@@ -134,7 +134,8 @@ class ParquetWriter:
         """Write what makes the file whole."""
         if self._writer is None:
             self.write(Rows({"prediction": []}))
-        self._writer.close()
+        writer: Any = self._writer
+        writer.close()
 
     def _type(self, values: Sequence[Any]) -> Any:
         kinds = {type(value) for value in values if value is not None}

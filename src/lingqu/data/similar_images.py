@@ -1,8 +1,9 @@
 """Groups of pictures that are nearly the same: saved again, scaled, a little brighter or darker.
 
 Each picture becomes a grey thumbnail of 16 x 16, brought to mean 0 and length 1. Candidates share 16 signs of random
-projections in one of 32 tables (Charikar 2002, "Similarity Estimation Techniques from Rounding Algorithms"); a pair is
-joined when its thumbnails correlate by at least 0.995, which two different digits of one hand do not reach.
+projections in one of 32 tables (Charikar 2002, "Similarity Estimation Techniques from Rounding Algorithms"). A pair is
+joined when its thumbnails correlate by at least 0.98 (photographs) to 0.995 (handwritten digits, among which any two of
+one kind are alike): the more alike different pictures of a set are, the nearer its duplicates must be.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from lingqu.data.pictures import open_picture
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SIDE = 16
-THRESHOLD = 0.995
+STRICT, LENIENT = 0.995, 0.98
+"""The correlation of two thumbnails from which on they show the same, where different ones are alike, and where not."""
+
 TABLES, BITS = 32, 16
 NEIGHBOURS = 8
 """How many members of a bucket a picture is compared with, in the order of their brightness."""
@@ -65,10 +68,11 @@ def _groups(grey: Array) -> list[int]:
     for i in np.flatnonzero(flat).tolist():
         unions.join(seen.setdefault(grey[i].tobytes(), i), i)
     bits = _signs(vectors)
+    threshold = _threshold(vectors[~flat])
     brightness = grey.mean(axis=1)
     for table in range(TABLES):
         one, other = _pairs(bits[:, table], brightness, ~flat)
-        for a, b in _close(vectors, bits, one, other).tolist():
+        for a, b in _close(vectors, bits, one, other, threshold).tolist():
             unions.join(a, b)
     return unions.leaders()
 
@@ -79,6 +83,18 @@ def _normalised(grey: Array) -> tuple[Array, Array]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     flat = lengths[:, 0] < _FLAT * SIDE
     return vectors / np.maximum(lengths, 1e-6), flat
+
+
+def _threshold(vectors: Array) -> float:
+    """A tenth of the distance at which the nearest different picture usually is, within the two bounds."""
+    if len(vectors) < 2:
+        return STRICT
+    step = max(1, len(vectors) // 300)
+    places = np.arange(0, len(vectors), step)
+    likeness = vectors[places] @ vectors.T
+    likeness[likeness >= STRICT] = -1.0
+    usual = float(np.median(likeness.max(axis=1)))
+    return min(max(1 - (1 - usual) / 10, LENIENT), STRICT)
 
 
 def _signs(vectors: Array) -> Array:
@@ -101,7 +117,7 @@ def _pairs(keys: Array, brightness: Array, wanted: Array) -> tuple[Array, Array]
     return np.concatenate(ones), np.concatenate(others)
 
 
-def _close(vectors: Array, bits: Array, one: Array, other: Array) -> Array:
+def _close(vectors: Array, bits: Array, one: Array, other: Array, threshold: float) -> Array:
     """Of these pairs the ones whose thumbnails correlate enough, (pairs, 2)."""
     kept: list[Array] = []
     for start in range(0, len(one), 200_000):
@@ -109,6 +125,6 @@ def _close(vectors: Array, bits: Array, one: Array, other: Array) -> Array:
         # Signs that differ in more than a quarter cannot belong to such a pair; this is far cheaper to see.
         near = np.bitwise_count(bits[a] ^ bits[b]).sum(axis=1) < TABLES * BITS // 4
         a, b = a[near], b[near]
-        close = np.einsum("ij,ij->i", vectors[a], vectors[b]) >= THRESHOLD
+        close = np.einsum("ij,ij->i", vectors[a], vectors[b]) >= threshold
         kept.append(np.stack([a[close], b[close]], axis=1))
     return np.concatenate(kept) if kept else np.empty((0, 2), np.int64)
