@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,12 +18,12 @@ import pytest
 from lingqu.registry import Registry, Version
 from lingqu.store import Store, write_bytes
 
-_databases = count(1)
+_schemas = count(1)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
-    """A function that makes an empty database and gives its URL."""
+    """A function that makes an empty schema and gives its URL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     found = programs[-1] if programs else Path(shutil.which("initdb") or "/nowhere").parent
     if not (found / "initdb").exists():
@@ -45,14 +46,15 @@ def postgresql() -> Iterator[Callable[[], str]]:
         _wait_for(lambda: psycopg.connect(address).close(), psycopg.OperationalError)
 
         def fresh() -> str:
-            name = f"t{next(_databases)}"
+            # A schema is a database to whoever sees no other, and takes a hundredth of the time to make.
+            name = f"t{next(_schemas)}"
             with psycopg.connect(address, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
-            return f"postgresql://anna@/{name}?host={home}"
+                connection.execute(f"CREATE SCHEMA {name}")
+            return f"postgresql://anna@/postgres?host={home}&options=-csearch_path%3D{name}"
 
         yield fresh
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGQUIT)
         server.wait(20)
         shutil.rmtree(home)
 
@@ -73,6 +75,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return Store.open(tmp_path / "store")
     return Store.open(tmp_path / "store", request.getfixturevalue("postgresql")())
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Registry:
+    """A registry on SQLite alone, for what does not depend on the database."""
+    return Registry(Store.open(tmp_path / "local"))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def url_of(registry: Registry) -> str:
     return registry.store.database.url.render_as_string(hide_password=False)
 
 
-@pytest.mark.parametrize(("processes", "times"), [(3, 4), pytest.param(8, 500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("processes", "times"), [(3, 4), pytest.param(8, 200, marks=pytest.mark.slow)])
 def test_processes_together_keep_numbers_dense_and_one_champion(
     registry: Registry, bundle: Callable[[Registry, str], str], tmp_path: Path, processes: int, times: int
 ):

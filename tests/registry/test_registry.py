@@ -35,12 +35,12 @@ def test_a_version_comes_back_as_it_was_registered(registry, register):
     assert version.to_json()["metrics"]["accuracy"]["low"] == 0.88
 
 
-def test_a_bundle_must_be_in_the_store(registry):
+def test_a_bundle_must_be_in_the_store(local):
     facts = {"data_version": "d", "run": "r", "task": "t", "metrics": {}, "decision": {}, "lineage": {}, "spec": {}}
     with pytest.raises(StoreError) as error:
-        registry.register("router", bundle="ab" * 32, **facts)
+        local.register("router", bundle="ab" * 32, **facts)
     assert told(error).startswith("Expected the folder ") and "found no such folder" in told(error)
-    assert registry.versions() == [] and registry.history() == []
+    assert local.versions() == [] and local.history() == []
 
 
 def test_references(registry, register):
@@ -71,19 +71,19 @@ def test_references(registry, register):
         ("one@2", "Expected a version of one, found one@2. Its only version is 1."),
     ],
 )
-def test_a_wrong_reference_names_the_nearest_right_one(registry, register, reference, message):
-    register(registry, "a")
-    register(registry, "b")
-    register(registry, "a", name="one")
-    registry.set_alias("router", "shadow", 1, expect_epoch=0, who="anna")
+def test_a_wrong_reference_names_the_nearest_right_one(local, register, reference, message):
+    register(local, "a")
+    register(local, "b")
+    register(local, "a", name="one")
+    local.set_alias("router", "shadow", 1, expect_epoch=0, who="anna")
     with pytest.raises(UnknownNameError) as error:
-        registry.get(reference)
+        local.get(reference)
     assert told(error) == message
 
 
-def test_an_empty_registry_says_so(registry):
+def test_an_empty_registry_says_so(local):
     with pytest.raises(UnknownNameError) as error:
-        registry.get("router")
+        local.get("router")
     assert told(error) == "Expected a model of the registry, found 'router'. Known: none yet."
 
 
@@ -119,10 +119,10 @@ def test_promote_keeps_the_champion_before_as_previous(registry, register):
     assert registry.verify_history() == []
 
 
-def test_a_promotion_needs_evidence_or_a_reason(registry, register):
-    register(registry, "a")
+def test_a_promotion_needs_evidence_or_a_reason(local, register):
+    register(local, "a")
     with pytest.raises(GateError) as error:
-        registry.promote("router", 1, who="anna")
+        local.promote("router", 1, who="anna")
     assert told(error) == (
         "Expected evidence or a reason to promote version 1 of router, found neither. "
         "Run the gate, or say why it is promoted without one."
@@ -156,37 +156,37 @@ def test_rollback_goes_back_one_champion_at_a_time(registry, register):
     assert registry.verify_history() == []
 
 
-def test_rollback_goes_only_to_what_was_champion(registry, register):
+def test_rollback_goes_only_to_what_was_champion(local, register):
     for content in "abc":
-        register(registry, content)
+        register(local, content)
     with pytest.raises(RequestError) as error:
-        registry.rollback("router", who="anna")
+        local.rollback("router", who="anna")
     assert told(error) == (
         "Expected a champion of router before the one it has, found no champion. Promote a version first."
     )
-    registry.promote("router", 1, who="anna", why="first")
-    registry.promote("router", 2, who="anna", why="better")
+    local.promote("router", 1, who="anna", why="first")
+    local.promote("router", 2, who="anna", why="better")
     with pytest.raises(RequestError) as error:
-        registry.rollback("router", to=3, who="anna")
+        local.rollback("router", to=3, who="anna")
     assert told(error) == (
         "Expected a version of router that was champion before, found version 3, never champion. Those that were: 1."
     )
     with pytest.raises(RequestError) as error:
-        registry.rollback("router", to=2, who="anna")
+        local.rollback("router", to=2, who="anna")
     assert "found version 2, champion now." in told(error)
 
 
-def test_an_unknown_name_cannot_be_rolled_back(registry, register):
-    register(registry, "a")
+def test_an_unknown_name_cannot_be_rolled_back(local, register):
+    register(local, "a")
     with pytest.raises(UnknownNameError) as error:
-        registry.rollback("routr", who="anna")
+        local.rollback("routr", who="anna")
     assert told(error) == "Expected a model of the registry, found 'routr'. Did you mean 'router'?"
 
 
 @pytest.mark.parametrize("name", ["../x", "", ".hidden", "-flag", "a/b", "a b", "a\n", "a@b", "渠", "x" * 256])
-def test_a_model_name_is_no_path_and_no_flag(registry, register, name):
+def test_a_model_name_is_no_path_and_no_flag(local, register, name):
     with pytest.raises(RequestError) as error:
-        register(registry, "a", name=name)
+        register(local, "a", name=name)
     assert told(error).startswith(
         "Expected a model name of letters, digits, '-', '_' and '.' that begins with an ASCII"
     )
@@ -206,10 +206,10 @@ def test_a_model_name_is_no_path_and_no_flag(registry, register, name):
         ("a\n", "Expected an alias of letters, digits, '-' and '_', found 'a\\n'."),
     ],
 )
-def test_aliases_follow_mlflow(registry, register, alias, message):
-    register(registry, "a")
+def test_aliases_follow_mlflow(local, register, alias, message):
+    register(local, "a")
     with pytest.raises(RequestError) as error:
-        registry.set_alias("router", alias, 1, expect_epoch=0, who="anna")
+        local.set_alias("router", alias, 1, expect_epoch=0, who="anna")
     assert told(error) == message
 
 
@@ -230,12 +230,12 @@ def test_a_chinese_alias_is_an_alias(registry, register):
         ("anna", "x" * 2001, "a reason in one line"),
     ],
 )
-def test_a_reason_cannot_forge_a_line_of_history(registry, register, who, why, message):
-    register(registry, "a")
+def test_a_reason_cannot_forge_a_line_of_history(local, register, who, why, message):
+    register(local, "a")
     with pytest.raises(RequestError) as error:
-        registry.promote("router", 1, who=who, why=why)
+        local.promote("router", 1, who=who, why=why)
     assert message in told(error)
-    assert registry.alias("router", "champion") is None
+    assert local.alias("router", "champion") is None
 
 
 def test_history_is_told_in_sentences(registry, register):
@@ -289,10 +289,10 @@ def test_a_round_is_spent_once(registry):
     assert len(registry.history()) == 1
 
 
-def test_probabilities_are_probabilities(registry):
+def test_probabilities_are_probabilities(local):
     for alpha, p in ((0.0, 0.1), (1.0, 0.1), (0.05, float("nan")), (0.05, 1.5)):
         with pytest.raises(ValueError, match="probabilities expected"):
-            registry.spend("router", "g0", 1, alpha, p, "keep")
+            local.spend("router", "g0", 1, alpha, p, "keep")
 
 
 def test_a_second_registry_sees_the_same(store, registry, register):
