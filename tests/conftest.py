@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from lingqu.contract import Rows
+from lingqu.loop import run
 from lingqu.tasks import find_task
 
 Lingqu = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,17 +29,36 @@ def write_csv(path: Path, rows: Rows) -> Path:
     return path
 
 
+SPEC = """\
+name: kinds
+task: text-classification
+data: {source: rows.csv, columns: {text: text, label: label}, near_duplicates: false}
+size: tiny
+model: ngram-linear
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with 300 toy texts and the six-line spec."""
     write_csv(tmp_path / "rows.csv", find_task("text-classification").toy(300))
-    (tmp_path / "lingqu.yaml").write_text(
-        "name: kinds\n"
-        "task: text-classification\n"
-        "data: {source: rows.csv, columns: {text: text, label: label}, near_duplicates: false}\n"
-        "size: tiny\n"
-        "model: ngram-linear\n"
-    )
+    (tmp_path / "lingqu.yaml").write_text(SPEC)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def _ran_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ran")
+    write_csv(folder / "rows.csv", find_task("text-classification").toy(300))
+    (folder / "lingqu.yaml").write_text(SPEC)
+    assert run(folder / "lingqu.yaml")["champion"] == 1
+    return folder
+
+
+@pytest.fixture
+def finished(tmp_path: Path, _ran_once: Path) -> Path:
+    """The same folder after `lingqu run`, its version 1 being champion; a copy that a test may change."""
+    shutil.copytree(_ran_once, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

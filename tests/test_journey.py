@@ -32,14 +32,14 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
     assert sum(result["rows"].values()) == 300
     assert result["gate"]["decision"] == "promote"
     assert result["cached"] == []
-    metric = result["metrics"]["f1"]
-    assert metric["low"] <= metric["value"] <= metric["high"]
+    for metric in result["metrics"].values():
+        assert metric["why"] if metric["low"] is None else metric["low"] <= metric["value"] <= metric["high"]
     assert {"recipe", "value", "low", "high", "seconds", "bytes", "ms_per_row"} <= set(result["ladder"][0])
     assert (Path(result["bundle"]) / "model.onnx").is_file()
     assert "<html" in Path(result["report"]).read_text()
 
 
-def test_the_second_run_does_nothing_and_fast(project: Path, lingqu: Lingqu) -> None:
+def test_the_second_run_does_nothing_and_fast(finished: Path, lingqu: Lingqu) -> None:
     first = as_json(lingqu("run", "--json"))
     started = time.perf_counter()
     second = as_json(lingqu("run", "--json"))
@@ -50,24 +50,22 @@ def test_the_second_run_does_nothing_and_fast(project: Path, lingqu: Lingqu) -> 
     assert seconds < 3.0
 
 
-def test_a_second_run_never_imports_torch(project: Path) -> None:
-    run(project / "lingqu.yaml")
+def test_a_second_run_never_imports_torch(finished: Path) -> None:
     code = (
         "import sys, lingqu; lingqu.run('lingqu.yaml')\n"
         "heavy = {'torch', 'sklearn', 'scipy', 'lightgbm', 'onnx', 'pyarrow', 'transformers'} & set(sys.modules)\n"
         "sys.exit(repr(heavy) if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=finished, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_predict_answers_in_order_and_refuses_what_breaks_the_contract(project: Path, lingqu: Lingqu) -> None:
-    assert lingqu("run").returncode == 0
-    (project / "new.csv").write_text('number,text\n1,the soup tastes salty\n2,\n3,"足球队 赢了比赛, 在球场"\n')
+def test_predict_answers_in_order_and_refuses_what_breaks_the_contract(finished: Path, lingqu: Lingqu) -> None:
+    (finished / "new.csv").write_text('number,text\n1,the soup tastes salty\n2,\n3,"足球队 赢了比赛, 在球场"\n')
     done = lingqu("predict", "kinds", "new.csv", "-o", "out.csv", "--scores")
     assert done.returncode == 1
     assert "1 of 3 rows were refused; the column 'error' says why." in done.stderr
-    with (project / "out.csv").open(encoding="utf-8", newline="") as file:
+    with (finished / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["number", "text", "prediction", "confidence", "score.food", "score.sport", "error"]
     assert [row["number"] for row in rows] == ["1", "2", "3"]
@@ -76,13 +74,12 @@ def test_predict_answers_in_order_and_refuses_what_breaks_the_contract(project: 
     assert float(rows[0]["score.food"]) == pytest.approx(float(rows[0]["confidence"]))
 
 
-def test_python_gives_the_same_answers(project: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lingqu("run").returncode == 0
-    (project / "new.jsonl").write_text('{"text": "the runner scored twice"}\n{"text": ""}\n')
+def test_python_gives_the_same_answers(finished: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finished / "new.jsonl").write_text('{"text": "the runner scored twice"}\n{"text": ""}\n')
     assert lingqu("predict", "kinds@champion", "new.jsonl", "-o", "out.csv").returncode == 1
-    with (project / "out.csv").open(encoding="utf-8", newline="") as file:
+    with (finished / "out.csv").open(encoding="utf-8", newline="") as file:
         row = next(csv.DictReader(file))
-    monkeypatch.chdir(project)
+    monkeypatch.chdir(finished)
     first, second = package.load("kinds@champion").predict([{"text": "the runner scored twice"}, {"text": ""}])
     assert isinstance(first, LabelScores)
     assert (first.label, str(first.confidence)) == (row["prediction"], row["confidence"])
@@ -90,21 +87,21 @@ def test_python_gives_the_same_answers(project: Path, lingqu: Lingqu, monkeypatc
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
-def test_every_format_goes_in_and_out(suffix: str, project: Path, lingqu: Lingqu) -> None:
+def test_every_format_goes_in_and_out(suffix: str, finished: Path, lingqu: Lingqu) -> None:
     from lingqu.bundle.files import predict_file
     from lingqu.data.readers import read
 
-    result = run(project / "lingqu.yaml")
+    result = run(finished / "lingqu.yaml")
     bundle = package.load(result["bundle"])
-    first = predict_file(bundle, project / "rows.csv", project / f"one.{suffix}")
-    second = predict_file(bundle, project / f"one.{suffix}", project / "two.jsonl")
+    first = predict_file(bundle, finished / "rows.csv", finished / f"one.{suffix}")
+    second = predict_file(bundle, finished / f"one.{suffix}", finished / "two.jsonl")
     assert (first.rows, first.refused, second.rows) == (300, 0, 300)
-    assert read(project / "two.jsonl").rows["prediction"] == read(project / f"one.{suffix}").rows["prediction"]
+    assert read(finished / "two.jsonl").rows["prediction"] == read(finished / f"one.{suffix}").rows["prediction"]
 
 
-def test_a_worse_later_version_is_not_promoted(project: Path) -> None:
-    spec = check(project / "lingqu.yaml")
-    store = Store.open(project / ".lingqu")
+def test_a_worse_later_version_is_not_promoted(finished: Path) -> None:
+    spec = check(finished / "lingqu.yaml")
+    store = Store.open(finished / ".lingqu")
     first = run(spec, store=store)
     second = run(spec.model_copy(update={"size": "small"}), store=store)
     assert (first["gate"]["decision"], first["champion"]) == ("promote", 1)
@@ -115,9 +112,9 @@ def test_a_worse_later_version_is_not_promoted(project: Path) -> None:
     assert "version 1 became champion of kinds" in " ".join(event.sentence() for event in Registry(store).history())
 
 
-def test_promote_wants_a_passed_gate_or_a_reason(project: Path, lingqu: Lingqu) -> None:
-    spec = check(project / "lingqu.yaml")
-    store = Store.open(project / ".lingqu")
+def test_promote_wants_a_passed_gate_or_a_reason(finished: Path, lingqu: Lingqu) -> None:
+    spec = check(finished / "lingqu.yaml")
+    store = Store.open(finished / ".lingqu")
     run(spec, store=store)
     run(spec.model_copy(update={"size": "small"}), store=store)
     refused = lingqu("promote", "kinds@2")
@@ -143,12 +140,11 @@ def test_two_runs_in_one_folder_do_no_harm(project: Path) -> None:
 
 
 def test_an_exported_bundle_predicts_anywhere(
-    project: Path, lingqu: Lingqu, tmp_path_factory: pytest.TempPathFactory
+    finished: Path, lingqu: Lingqu, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert lingqu("run").returncode == 0
     assert lingqu("export", "kinds", "out").returncode == 0
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (project / "out").rename(elsewhere / "model")
+    (finished / "out").rename(elsewhere / "model")
     (elsewhere / "a.csv").write_text("text\nthis rice is sweet\n")
     done = lingqu("predict", "model", "a.csv", "-o", "b.csv", cwd=elsewhere)
     assert (done.returncode, (elsewhere / "b.csv").read_text().splitlines()[1].split(",")[1]) == (0, "food")

@@ -190,7 +190,7 @@ def _trees(wanted: Set, train: Any, test: Any) -> float:
 
     target = next(iter(wanted.data["columns"].values()))
     names = [name for name in train.column_names if name != target]
-    kinds = {name: "category" if str(train.schema.field(name).type) == "string" else "number" for name in names}
+    kinds = {name: "category" if "string" in str(train.schema.field(name).type) else "number" for name in names}
 
     def table(part: Any) -> Any:
         return np.array([part[name].to_pylist() for name in names], dtype=object).T

@@ -181,7 +181,7 @@ class Stages:
             "rungs": [rung["bundle"] for rung in rungs],
             "gates": self.spec.gates.model_dump(mode="json"),
         }
-        decided = self._once("gate", inputs, EVALUATE, lambda stage, say: trial.decide(stage, say))
+        decided = self._once("gate", inputs, EVALUATE, trial.decide)
         return trial.register(decided)
 
     def _once(

@@ -14,7 +14,7 @@ from tests.conformance import suite
 PAIRS = [(name, family) for name in task_names() for family in find_task(name).ladder]
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
 def learned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, Bundle, Rows]:
     name, family = request.param
     task = find_task(name)

@@ -61,7 +61,9 @@ def test_a_file_is_read_right_or_refused(
     path = tmp_path / "rows.csv"
     path.write_bytes(table(rows, newline).encode(encoding))
     if encoding in REFUSED:
-        with pytest.raises(DataError, match="^Expected text in UTF-8, UTF-16, GB18030, Big5 or Latin-1 in rows.csv, "):
+        with pytest.raises(
+            DataError, match=r"^Expected text in UTF-8, UTF-16, GB18030, Big5 or Latin-1 in rows\.csv, "
+        ):
             read(path)
         return
     found = read(path)

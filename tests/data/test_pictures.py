@@ -106,7 +106,7 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(name: str, tmp_path: Pat
     (root / "link.png").symlink_to(tmp_path / "a.png")
     with pytest.raises(PictureFault, match="leads out of the folder photos"):
         read_named(name, root)
-    with pytest.raises(PictureFault, match="^no file 'b.png' in the folder photos$"):
+    with pytest.raises(PictureFault, match=r"^no file 'b\.png' in the folder photos$"):
         read_named("b.png", root)
 
 

@@ -88,8 +88,7 @@ def test_a_line_without_end_is_one_broken_row(tmp_path: Path) -> None:
         ("a,b,a\n1,2,3\n", "Expected column names that differ in a.csv, found 'a' twice. Rename one of them."),
         (
             "5.1,3.5\n4.9,3.0\n",
-            "Expected column names in the first line of a.csv, found only numbers in its first line (5.1, 3.5). "
-            "Add a header line.",
+            "Expected column names in the first line of a.csv, found only numbers in its first line (5.1, 3.5). Add a header line.",
         ),
     ],
 )
@@ -143,7 +142,7 @@ def test_parquet_values_come_as_plain_ones(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "a.parquet")
     rows = read(tmp_path / "a.parquet").rows
-    assert list(rows)[0] == {
+    assert rows.row(0) == {
         "n": 1,
         "x": 1.5,
         "when": "1970-01-01T00:00:00",
