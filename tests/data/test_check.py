@@ -115,7 +115,7 @@ def test_there_are_fourteen_faults() -> None:
     assert len(FAULTS) == 14
 
 
-@pytest.mark.parametrize("count", [100, 400, 1000])
+@pytest.mark.parametrize("count", [300, *(pytest.param(n, marks=pytest.mark.slow) for n in (60, 100, 1000, 4000))])
 def test_clean_samples_stay_quiet(count: int) -> None:
     alarms = [seed for seed in range(100) if look(sample(count, 1000 + seed))]
     assert len(alarms) <= 5, alarms

@@ -68,7 +68,7 @@ def hold(table: list[tuple[Any, ...]]) -> None:
             assert [row for part in parts for row in part] == list(found.rows)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TABLES)
 def test_no_value_changes(table: list[tuple[Any, ...]]) -> None:
     hold(table)

@@ -22,7 +22,7 @@ import numpy as np
 from lingqu.contract import Rows, Task
 from lingqu.data.findings import Finding
 from lingqu.data.groups import row_digests
-from lingqu.data.profile import SAMPLE, TEXTS, cells, classes, profile, repeated, tells
+from lingqu.data.profile import SAMPLE, TEXTS, cells, classes, profile, repeated, right, tells
 from lingqu.data.types import convert, infer
 from lingqu.data.values import time_key
 
@@ -268,19 +268,28 @@ def _target(reference: Mapping[str, Any], rows: Rows, typed: Rows, kinds: Mappin
     columns = reference["columns"]
     labels = classes(typed[target], kinds[target], columns[target])
     found: list[Finding] = []
-    before, now = [], []
+    best: tuple[int, str, list[Any]] = (0, "", [])
     for name, kind in kinds.items():
         if "tells" in columns[name]:
-            share = tells(cells(typed[name], kind, columns[name]), labels)
-            if share >= LEAK > columns[name]["tells"]:
+            values = cells(typed[name], kind, columns[name])
+            if tells(values, labels) >= LEAK > columns[name]["tells"]:
                 found.append(_leak(name, target))
-            before.append(columns[name]["tells"])
-            now.append(share)
-    # What the columns told together has gone: so rows no longer belong to their labels.
-    if sum(before) > 0.15 and max(before) > 0.1 and sum(now) < 0.3 * sum(before):
+            best = max(best, (columns[name]["right"], name, values), key=lambda one: one[0])
+    if best[1] and _knows_nothing(reference, columns[best[1]], best[2], labels):
         message = f"The columns tell almost nothing about {target} any more: were rows or ids shuffled?"
         found.append(_warn("shuffled", message, target))
     return found + _new_columns(reference, rows, labels)
+
+
+def _knows_nothing(
+    reference: Mapping[str, Any], about: Mapping[str, Any], values: list[Any], labels: list[Any]
+) -> bool:
+    """Whether the guesses that the best column once allowed are now about as often right as no guess at all."""
+    total, usual = reference["rows"], reference["usual"] / max(reference["rows"], 1)
+    before = about["right"] / max(total, 1)
+    count = right(values, labels, about["guess"])
+    lost = count / len(labels) < usual + 0.3 * (before - usual)
+    return lost and before > usual + 0.05 and difference(count, len(labels), about["right"], total) > SURE
 
 
 def _new_columns(reference: Mapping[str, Any], rows: Rows, labels: list[Any]) -> list[Finding]:

@@ -42,7 +42,10 @@ def profile(rows: Rows, kinds: Mapping[str, str], target: str = "") -> dict[str,
         for name, kind in held.items():
             if kind in ("number", "category") and name != target:
                 column = about["columns"][name]
-                column["tells"] = tells(cells(rows[name], kind, column), labels)
+                found = cells(rows[name], kind, column)
+                column |= {"tells": tells(found, labels), "guess": guesses(found, labels)}
+                column["right"] = right(found, labels, column["guess"])
+        about["usual"] = max(Counter(labels).values(), default=0)
     return about
 
 
@@ -147,6 +150,27 @@ def classes(values: Sequence[Any], kind: str, about: Mapping[str, Any]) -> list[
         return list(values)
     edges = about.get("edges", [])
     return cells(values, kind, {"edges": edges[9::10]})
+
+
+def guesses(values: Sequence[Any], labels: Sequence[Any]) -> dict[str, Any]:
+    """The most frequent label of each value.
+
+    >>> guesses(["x", "x", "y"], ["a", "a", "b"])
+    {'x': 'a', 'y': 'b'}
+    """
+    counts: dict[str, Counter[Any]] = {}
+    for value, label in zip(values, labels, strict=True):
+        counts.setdefault(str(value), Counter())[label] += 1
+    return {value: max(found, key=lambda label: (found[label], str(label))) for value, found in counts.items()}
+
+
+def right(values: Sequence[Any], labels: Sequence[Any], guess: Mapping[str, Any]) -> int:
+    """How many labels these guesses get right.
+
+    >>> right(["x", "y", "z"], ["a", "a", "a"], {"x": "a", "y": "b"})
+    1
+    """
+    return sum(guess.get(str(value)) == label for value, label in zip(values, labels, strict=True))
 
 
 def tells(values: Sequence[Any], labels: Sequence[Any]) -> float:

@@ -189,7 +189,9 @@ def preview(settings: DataSettings, task: Task) -> Preview:
 def _quarantine(prepared: Prepared, settings: DataSettings, store: Store) -> str:
     """The digest of the rows set aside, as a blob; DataError when there are too many of them."""
     broken = prepared.quarantined
-    if not broken and prepared.seen:
+    if not prepared.seen:
+        raise DataError(too_many(broken, 0, settings.max_bad))
+    if not broken:
         return ""
     digest = store.put_json([one.as_dict() for one in broken])
     if len(broken) > settings.max_bad * prepared.seen:
@@ -238,13 +240,13 @@ def _write(stored: Rows, kinds: Mapping[str, str], splits: Sequence[str], store:
 def version_id(
     task: str, kinds: Mapping[str, str], digests: Sequence[str], splits: Sequence[str], keys: Sequence[str]
 ) -> str:
-    """The name of a data version: SHA-256 over its columns and every row with its split and group, in sorted order.
+    """The name of a data version: SHA-256 over its columns in order and every row with its split and group, in sorted order.
 
     >>> a = version_id("t", {"x": "number"}, ["1", "2"], ["train", "test"], ["1", "2"])
     >>> a == version_id("t", {"x": "number"}, ["2", "1"], ["test", "train"], ["2", "1"])
     True
     """
-    whole = hashlib.sha256(repr((1, task, sorted(kinds.items()))).encode())
+    whole = hashlib.sha256(repr((1, task, list(kinds.items()))).encode())
     for line in sorted(zip(digests, splits, keys, strict=True)):
         whole.update("\t".join(line).encode())
         whole.update(b"\n")
