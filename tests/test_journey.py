@@ -24,7 +24,7 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
     assert done.returncode == 0, done.stderr
     result = as_json(done)
     assert set(result) == {
-        "name", "version", "task", "rows", "ladder", "metrics", "baseline", "gate", "champion", "bundle", "report",
+        "name", "version", "task", "rows", "ladder", "chosen", "metrics", "baseline", "gate", "champion", "bundle", "report",
         "seconds", "cached",
     }  # fmt: skip
     assert (result["name"], result["version"], result["champion"]) == ("kinds", 1, 1)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lingqu.data.roles import roles_of
-from lingqu.metrics import METRICS, find_metric
+from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
 from lingqu.stages import Stages, Tell, silent
@@ -47,7 +47,6 @@ def run(
     started = time.perf_counter()
     spec = check(spec)
     task = find_task(spec.task)
-    metric = find_metric(task.decide_by)
     store = store or Store.open(home(spec.folder))
     with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
         stages = Stages(spec, task, store, tell)
@@ -63,8 +62,8 @@ def run(
             if seconds > 0:
                 rungs.append(stages.bundle(stages.train(family, data, seconds), data))
 
-        # The best rung, made smaller where a paired test sees no cost.
-        shipped = stages.compress(ladder.best(rungs, higher_is_better=metric.higher_is_better), data)
+        # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
+        shipped = stages.compress(stages.choose(rungs, data), data)
 
         # The bundle is measured on rows that nothing was fitted on, beside its baselines.
         measured = stages.evaluate(shipped, rungs, data)

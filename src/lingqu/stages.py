@@ -135,10 +135,27 @@ class Stages:
         found = self._once(f"bundle {family}", {"data": data.id, "trained": learned}, BUNDLE, work)
         return {**{name: trained[name] for name in ("seconds", "epochs", "parameters", "settings", "history")}, **found}
 
+    def choose(self, rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
+        """The rung to ship: the cheapest that validation rows cannot tell from the best."""
+        if len(rungs) == 1:
+            return {**rungs[0], "why": "the only one that was tried"}
+
+        def work(_: Path, say: Say) -> dict[str, Any]:
+            from lingqu.bundle.read import Bundle
+            from lingqu.evaluate.rung import choose
+
+            say(0.1, "comparing the rungs on the same rows")
+            bundles = [Bundle.open(self.store.folder_path(rung["bundle"])) for rung in rungs]
+            return choose(bundles, data.rows("validation", self.store), self.task.decide_by)
+
+        inputs = {"data": data.id, "rungs": [rung["bundle"] for rung in rungs]}
+        found = self._once("choose", inputs, EVALUATE, work)
+        return {**rungs[found["chosen"]], "why": found["why"]}
+
     def compress(self, rung: dict[str, Any], data: DataVersion) -> dict[str, Any]:
         """The rung's bundle, or its int8 twin when that costs nothing that a paired test on validation rows can see."""
         if self.spec.compress.quantise == "none":
-            return {"bundle": rung["bundle"], "family": rung["family"], "steps": []}
+            return {"bundle": rung["bundle"], "family": rung["family"], "why": rung["why"], "steps": []}
 
         def work(stage: Path, say: Say) -> dict[str, Any]:
             from lingqu.bundle.read import Bundle
@@ -152,7 +169,8 @@ class Stages:
             say(0.9, f"int8 {'kept' if tried.kept else 'not kept'}: {tried.why}")
             return {"bundle": kept, "family": rung["family"], "steps": [tried.to_json()]}
 
-        return self._once("compress", {"data": data.id, "bundle": rung["bundle"], "quantise": "int8"}, COMPRESS, work)
+        inputs = {"data": data.id, "bundle": rung["bundle"], "quantise": "int8"}
+        return {**self._once("compress", inputs, COMPRESS, work), "why": rung["why"]}
 
     def evaluate(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
         """Measure the bundle that would be shipped on the test split, beside its baselines."""

@@ -143,7 +143,7 @@ def test_a_perfect_model_is_not_certain() -> None:
         "low": None,
         "high": None,
         "method": "none",
-        "why": "all rows count alike, so resampling shows no spread",
+        "why": "all rows count alike",
     }
 
 

@@ -37,6 +37,7 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
         return
     name, number, gate = result["name"], result["version"], result["gate"]
     out.print(ladder_table(result["ladder"]))
+    out.print(f"Chosen: [bold]{escape(result['chosen']['recipe'])}[/bold], {escape(result['chosen']['why'])}.")
     out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
     out.print(f"\nGate: [bold]{DECISIONS[gate['decision']]}[/bold]. {escape(gate.get('why', ''))}")
     out.print(f"Report: {escape(result['report'])}")

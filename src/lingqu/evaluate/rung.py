@@ -1,25 +1,28 @@
-"""What a rung of the ladder is worth on validation rows: the deciding metric with its interval, and its price per row."""
+"""What a rung of the ladder is worth on validation rows, what it costs per row, and which rung is chosen."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Rows
-from lingqu.evaluate.judged import judge
+from lingqu.evaluate.comparison import compare
+from lingqu.evaluate.judged import Judged, judge
 from lingqu.metrics import find_metric
 from lingqu.statistics import percentile, replicates
 
 REPEATS = 500
+COMPARED = 1000
 TIMED_ROWS = 200
 
 
 def score(bundle: Bundle, rows: Rows, metric: str) -> dict[str, Any]:
     """The metric on these rows with a 95 % bootstrap interval: {"metric", "value", "low", "high"}."""
-    judged = judge(rows[bundle.task.target.name], bundle.predict(rows), bundle.memory.get("labels", ()))
+    judged = _judged(bundle, rows)
     scorer = find_metric(metric).scorer(judged.truth, judged.prediction)
     drawn = replicates({metric: scorer}, len(judged), REPEATS, seed=0)[metric]
     interval = percentile(drawn[~np.isnan(drawn)], 0.95)
@@ -38,3 +41,30 @@ def price(bundle: Bundle, rows: Rows) -> float:
         bundle.predict(single)
         seconds.append(time.perf_counter() - started)
     return round(float(np.median(seconds)) * 1000, 4)
+
+
+def choose(bundles: Sequence[Bundle], rows: Rows, metric: str) -> dict[str, Any]:
+    """The cheapest rung that cannot be told apart from the best one, from bundles in the order of their price.
+
+    A rung is as good as the best when the best one's lead on the same rows is within one standard error of that lead
+    (the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, for paired
+    rows). Few validation rows so speak for the simple model, and many let the better one win.
+    """
+    found = find_metric(metric)
+    judged = [_judged(bundle, rows) for bundle in bundles]
+    values = [found.function(one.truth, one.prediction) * (1 if found.higher_is_better else -1) for one in judged]
+    best = int(np.argmax(values))
+    for place, one in enumerate(judged):
+        lead = compare(found, one, judged[best], resamples=COMPARED)
+        if place == best or lead.lead <= lead.error:
+            why = "the best on validation rows" if place == best else _as_good(bundles[best], lead.lead, lead.error)
+            return {"chosen": place, "best": best, "why": why}
+    raise AssertionError("the best rung is as good as itself")
+
+
+def _as_good(best: Bundle, lead: float, error: float) -> str:
+    return f"the lead of {best.manifest['family']}, {lead:.3g}, is within its standard error of {error:.3g}"
+
+
+def _judged(bundle: Bundle, rows: Rows) -> Judged:
+    return judge(rows[bundle.task.target.name], bundle.predict(rows), bundle.memory.get("labels", ()))

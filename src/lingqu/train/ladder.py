@@ -1,11 +1,7 @@
 """The ladder: recipes from the cheapest model to the dearest, climbed while the budget lasts.
 
 A recipe is a model family at a size. Each one that is tried is kept as a rung: its weights, its score on validation
-rows (taken from its bundle, higher up), its seconds, its bytes. The cheapest of those that cannot be told apart wins.
-
->>> rungs = [{"family": "a", "score": {"value": 0.90}}, {"family": "b", "score": {"value": 0.95}}]
->>> best(rungs, higher_is_better=True)["family"]
-'b'
+rows (taken from its bundle, higher up), its seconds, its bytes. evaluate/rung.py chooses between them.
 """
 
 from __future__ import annotations
@@ -45,9 +41,3 @@ def affordable(rungs: Sequence[dict[str, Any]], budget_seconds: float) -> float:
     """
     left = budget_seconds - sum(rung["seconds"] for rung in rungs)
     return left if left >= LEAST_SECONDS or not rungs else 0.0
-
-
-def best(rungs: Sequence[dict[str, Any]], *, higher_is_better: bool) -> dict[str, Any]:
-    """The rung of the best validation score; of equal ones the cheapest, which came first."""
-    sign = 1 if higher_is_better else -1
-    return max(rungs, key=lambda rung: sign * rung["score"]["value"])
