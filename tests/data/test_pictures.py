@@ -152,6 +152,13 @@ def test_a_table_names_its_pictures(tmp_path: Path) -> None:
         lines.append(f"{number}.png,{'cat' if number % 2 else 'dog'}")
     lines.append("missing.png,cat")
     (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError) as error:
+        ingest(
+            DataSettings(source=str(tmp_path / "a.csv")), find_task("image-classification"), Store.open(tmp_path / "s")
+        )
+    assert str(error.value) == (
+        "Expected the folder of the pictures that the table names, found no data.root. Name it: data: {root: photos}."
+    )
     settings = DataSettings(source=str(tmp_path / "a.csv"), root=str(tmp_path / "photos"), max_bad=0.05)
     store = Store.open(tmp_path / "store")
     version = ingest(settings, find_task("image-classification"), store)

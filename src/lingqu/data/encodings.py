@@ -12,6 +12,7 @@ about as good, or none looks good, that is an error which names them.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import unicodedata
@@ -20,6 +21,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lingqu.errors import DataError, Problem
+
+BROKEN = "lingqu-broken"
+"""The error handler under which a byte that does not fit becomes a lone surrogate, in UTF-16 too."""
 
 SAMPLE_CAP = 1 << 18
 """How many bytes are judged, from the first chunk on that is not plain ASCII."""
@@ -68,6 +72,16 @@ class _Reading:
     score: float
     encoding: str
     characters: int = 0
+
+
+def _keep_broken(error: UnicodeError) -> tuple[str, int]:
+    # Python's "surrogateescape" does the same, but refuses bytes below 128, which half of UTF-16 consists of.
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(BROKEN, _keep_broken)
 
 
 def detect(source: bytes | io.BufferedReader, name: str = "the file") -> str:
@@ -121,10 +135,7 @@ def _read_as(sample: bytes, encoding: str) -> _Reading:
 
 def _decode(sample: bytes, encoding: str) -> str | None:
     """The text, with lone surrogates for bytes that do not fit; None when more than one character in fifty is such."""
-    try:
-        text = sample.decode(encoding, "surrogateescape")
-    except UnicodeDecodeError as error:
-        text = sample[: error.start].decode(encoding, "ignore") if error.start >= len(sample) - 4 else ""
+    text = sample.decode(encoding, BROKEN)
     # The sample may be cut off within a character.
     if len(sample) >= SAMPLE_CAP:
         text = _CUT_OFF.sub("", text)

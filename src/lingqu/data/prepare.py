@@ -104,6 +104,10 @@ def _look(
         return typed, None
     thumbs: list[Any] = [None] * len(typed)
     root = Path(settings.root) if settings.root else None
+    if root is None and any(isinstance(value, str) for name in pictures for value in typed[name]):
+        # Without it nobody could tell that a picture has changed since the last run.
+        expected = "the folder of the pictures that the table names"
+        raise DataError(Problem(expected, "no data.root", "Name it: data: {root: photos}."))
     for name in pictures:
         cells: list[bytes | None] = []
         for i, value in enumerate(typed[name]):
@@ -111,7 +115,7 @@ def _look(
             if value is None or i in faults:
                 continue
             try:
-                data = read_named(value, root or raw.folder(i)) if isinstance(value, str) else value
+                data = read_named(value, root) if isinstance(value, str) and root else value
                 thumbs[i] = thumbnail(data)
                 cells[i] = data
             except PictureFault as error:

@@ -10,7 +10,8 @@ r"""One door for every source: a file, a folder of images, or a bundled set, as 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,10 @@ def append_rows(columns: dict[str, list[Any]], rows: Rows, before: int) -> None:
             values.extend([None] * len(rows))
 
 
-def fingerprint(source: str | Path) -> str:
+def fingerprint(source: str | Path, suffixes: Collection[str] = ()) -> str:
     r"""SHA-256 of what a source holds, so that unchanged data need not be read again.
+
+    Of a folder every file counts that is not hidden, or those with one of `suffixes`.
 
     >>> path = getfixture("tmp_path") / "a.csv"
     >>> _ = path.write_text("text\n")
@@ -141,8 +144,17 @@ def fingerprint(source: str | Path) -> str:
         with open_bytes(path) as raw:
             return hashlib.file_digest(raw, "sha256").hexdigest()
     whole = hashlib.sha256()
-    for file in sorted(one for one in path.rglob("*") if one.is_file()):
+    for file in _files(path, suffixes):
         with open_bytes(file) as raw:
             digest = hashlib.file_digest(raw, "sha256").hexdigest()
         whole.update(f"{file.relative_to(path).as_posix()}\0{digest}\n".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
+
+
+def _files(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    # Hidden folders hold what tools keep (a store, version control), which changes by itself.
+    for top, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and (not suffixes or Path(name).suffix.lower() in suffixes):
+                yield Path(top, name)

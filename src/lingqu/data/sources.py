@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lingqu.contract import Rows, Task
+from lingqu.data.pictures import SUFFIXES as PICTURES
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.readers import append_rows, fingerprint, read, source_name
 from lingqu.data.roles import check_named, roles_of
@@ -29,10 +29,6 @@ class Gathered:
         """Row `i` set aside, with as much of it as helps to find it."""
         raw = ", ".join(f"{name}={_short(value)}" for name, value in self.rows.row(i).items() if value is not None)
         return Quarantined(source_name(self.sources[self.origins[i]]), self.numbers[i], reason, raw[:500])
-
-    def folder(self, i: int) -> Path:
-        """The folder of the source of row `i`, where a table's picture names are looked up."""
-        return Path(self.sources[self.origins[i]]).parent
 
 
 def _short(value: Any) -> str:
@@ -58,7 +54,7 @@ def fingerprints(settings: DataSettings) -> dict[str, str]:
     ['source']
     """
     digests = {split or "source": fingerprint(source) for split, source in named_sources(settings).items()}
-    return digests | ({"root": fingerprint(settings.root)} if settings.root else {})
+    return digests | ({"root": fingerprint(settings.root, PICTURES)} if settings.root else {})
 
 
 def gather(settings: DataSettings, task: Task) -> Gathered:

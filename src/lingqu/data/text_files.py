@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lingqu.data.encodings import detect
+from lingqu.data.encodings import BROKEN, detect
 from lingqu.errors import DataError, Problem
 
 LINE_CAP = 8 << 20
@@ -76,7 +76,7 @@ def open_text(path: Path, encoding: str = "auto") -> Iterator[io.TextIOWrapper]:
         name = detect(raw, path.name) if encoding == "auto" else encoding
         raw.seek(0)
         try:
-            text = io.TextIOWrapper(raw, encoding=name, errors="surrogateescape", newline="")
+            text = io.TextIOWrapper(raw, encoding=name, errors=BROKEN, newline="")
         except LookupError:
             raise DataError(
                 Problem("a known text encoding", repr(encoding), "Try utf-8, gb18030, big5, utf-16 or cp1252.")
