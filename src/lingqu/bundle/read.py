@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue]
 
 from lingqu.contract import Answer, Memory, Refusal, Rows, Task
 from lingqu.data.accept import accept
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL, ENCODING, MANIFEST, CARD = "model.onnx", "encoding.json", "manifest.json", "README.md"
 BATCH = 64
+REQUIRED = {"task": str, "columns": list, "answer": str, "files": dict}
+
+# What ONNX Runtime raises for a model that it cannot run.
+_REFUSED = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
 
 
 class Bundle:
@@ -42,7 +54,13 @@ class Bundle:
         self.manifest = manifest
         self.memory = memory
         self.task = task
-        self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
+        except _REFUSED as error:
+            found = str(error).split(" : ")[-1][:200].rstrip(".")
+            raise BundleError(
+                Problem(f"an ONNX model in {path.name}/{MODEL}", found, "Export the bundle again.")
+            ) from None
         self._inputs = {found.name for found in self._session.get_inputs()}
 
     @classmethod
@@ -61,7 +79,7 @@ class Bundle:
                     "Install the package that brings it.",
                 )
             ) from error
-        return cls(folder, manifest, json.loads(files[ENCODING]), task, files[MODEL])
+        return cls(folder, manifest, _json(files[ENCODING], folder, ENCODING), task, files[MODEL])
 
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
@@ -121,14 +139,10 @@ def _options() -> onnxruntime.SessionOptions:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = _json((folder / MANIFEST).read_bytes(), folder, MANIFEST)
     except FileNotFoundError:
         found = "no such folder" if not folder.is_dir() else f"no {MANIFEST} in it"
         raise DataError(Problem(f"a bundle folder at {folder}", found, "Make one with `lingqu export`.")) from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise BundleError(
-            Problem(f"JSON in {folder.name}/{MANIFEST}", "a damaged file", "Export the bundle again.")
-        ) from None
     version = manifest.get("format")
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise BundleError(
@@ -136,9 +150,27 @@ def _manifest(folder: Path) -> dict[str, Any]:
                 f"a bundle of format 1 to {FORMAT}", f"format {version!r}", "Upgrade lingqu: pip install -U lingqu."
             )
         )
-    if not {MODEL, ENCODING} <= set(manifest.get("files", {})):
-        raise BundleError(Problem(f"{MODEL} and {ENCODING} in {MANIFEST}", "neither hash", "Export the bundle again."))
+    absent = [key for key, kind in REQUIRED.items() if not isinstance(manifest.get(key), kind)]
+    absent += [name for name in (MODEL, ENCODING) if not absent and name not in manifest["files"]]
+    if absent:
+        raise BundleError(
+            Problem(
+                f"{', '.join(absent)} in {folder.name}/{MANIFEST}", "nothing of the kind", "Export the bundle again."
+            )
+        )
     return manifest
+
+
+def _json(data: bytes, folder: Path, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BundleError(
+            Problem(f"a JSON object in {folder.name}/{name}", "something else", "Export the bundle again.")
+        )
+    return value
 
 
 def _checked(folder: Path, name: str, digest: str) -> bytes:

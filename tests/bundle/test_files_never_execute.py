@@ -1,0 +1,139 @@
+"""HARDENING X1: pickle-type files through every entry point run nothing.
+
+The corpus is made here; each payload only touches a canary file. Everything happens in one child process whose audit hook
+writes down any process, any socket and any exec.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = [
+    "pkl", "pt", "pth", "bin", "joblib", "npz", "npy", "onnx", "json", "csv", "tsv", "jsonl", "parquet", "safetensors",
+    "yaml", "txt",
+]  # fmt: skip
+
+
+class Touch:
+    """A payload: whoever unpickles it touches the canary."""
+
+    def __init__(self, canary: Path, how: str) -> None:
+        self.canary, self.how = canary, how
+
+    def __reduce__(self) -> tuple:
+        if self.how == "open":
+            return open, (str(self.canary), "w")
+        if self.how == "exec":
+            return exec, (f"open({str(self.canary)!r}, 'w')",)
+        return os.system, (f"touch {self.canary}",)
+
+
+def payloads(canary: Path) -> list[bytes]:
+    """Pickles of several protocols and calls, plain, in a zip as torch saves them, and as NumPy object arrays."""
+    made = []
+    for how in ("system", "exec", "open"):
+        for protocol in (0, 2, 5):
+            made.append(pickle.dumps(Touch(canary, how), protocol))
+        for name in ("archive/data.pkl", "data.pkl"):
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                archive.writestr(name, pickle.dumps(Touch(canary, how)))
+                archive.writestr("archive/version", "3")
+            made.append(buffer.getvalue())
+        for write in (np.save, np.savez):
+            buffer = io.BytesIO()
+            write(buffer, np.array([Touch(canary, how)], dtype=object), allow_pickle=True)
+            made.append(buffer.getvalue())
+    return made
+
+
+CHILD = """
+import hashlib, json, sys
+from pathlib import Path
+
+folder, bad = Path(sys.argv[1]), []
+from lingqu.bundle.read import Bundle
+from lingqu.contract import Rows
+from lingqu.data.accept import accept
+from lingqu.data.readers import read
+from lingqu.errors import LingquError
+from lingqu.loop import check, load
+from lingqu.bundle.files import predict_file
+from lingqu.store import Store
+from lingqu.train.checkpoint import Checkpoints
+import lingqu.data.arrays, lingqu.data.parquet, onnxruntime, tokenizers, pyarrow.parquet, PIL.Image, safetensors.numpy
+EVENTS = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "pickle.find_class")
+sys.addaudithook(lambda event, args: bad.append((event, str(args)[:80])) if event in EVENTS else None)
+tried = 0
+
+def attempt(door):
+    global tried
+    tried += 1
+    try:
+        door()
+    except LingquError:
+        pass
+
+limits = [{"name": "image", "source": "image", "kind": "image", "missing": False}]
+for path in sorted((folder / "evil").iterdir()):
+    data = path.read_bytes()
+    attempt(lambda: read(path))
+    attempt(lambda: check(path))
+    attempt(lambda: load(path))
+    attempt(lambda: accept(Rows({"image": [data, path.name]}), limits, root=path.parent))
+for number, path in enumerate(sorted((folder / "evil").iterdir())[::8]):
+    data = path.read_bytes()
+    for place in ("model.onnx", "encoding.json"):
+        bundle = folder / f"bundle-{number}-{place}"
+        bundle.mkdir()
+        files = {"model.onnx": b"x", "encoding.json": b"{}", place: data}
+        for name, content in files.items():
+            (bundle / name).write_bytes(content)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        manifest = {"format": 1, "task": "text-classification", "columns": [], "files": hashes}
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        attempt(lambda: Bundle.open(bundle))
+    work = folder / f"work-{number}"
+    work.mkdir()
+    for name in ("checkpoint-00000001.safetensors", "checkpoint-1.safetensors", "00000001.safetensors"):
+        (work / name).write_bytes(data)
+    attempt(lambda: Checkpoints(work).newest())
+print(tried)
+sys.exit(repr(bad[:5]) if bad else 0)
+"""
+
+
+def test_nothing_in_sixty_files_is_run(tmp_path: Path) -> None:
+    canary, evil = tmp_path / "canary", tmp_path / "evil"
+    evil.mkdir()
+    made = payloads(canary)
+    for number, data in enumerate(made):
+        for suffix in SUFFIXES:
+            (evil / f"{number:02}.{suffix}").write_bytes(data)
+    assert len(made) * len(SUFFIXES) >= 60
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+    assert not canary.exists()
+
+
+def test_the_corpus_bites(tmp_path: Path) -> None:
+    """A corpus that no loader would fall for proves nothing: unpickled, each payload touches the canary."""
+    canary = tmp_path / "canary"
+    for data in payloads(canary):
+        if data[:2] in (b"PK", b"\x93N"):
+            continue
+        code = f"import pickle; pickle.loads({data!r})"
+        subprocess.run([sys.executable, "-c", code], check=False)
+        assert canary.exists()
+        canary.unlink()

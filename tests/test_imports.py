@@ -1,0 +1,59 @@
+"""What is imported when: the price of `import lingqu` and `lingqu --help`, and the layers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = {
+    "torch", "sklearn", "scipy", "lightgbm", "pyarrow", "onnx", "pandas", "transformers", "polars", "matplotlib",
+    "datasketch", "safetensors",
+}  # fmt: skip
+LIGHT = HEAVY | {"numpy", "pydantic", "sqlalchemy", "onnxruntime", "rich", "yaml", "tokenizers", "PIL"}
+
+
+def imported(code: str) -> set[str]:
+    """The top packages that are loaded after this code, in a fresh interpreter."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
+
+
+def fastest(*command: str) -> float:
+    """The shortest of five times: what the machine can do when it is left alone for a moment."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def test_import_lingqu_costs_next_to_nothing() -> None:
+    assert not imported("import lingqu") & LIGHT
+    code = "import sys, time; t = time.perf_counter(); import lingqu; sys.exit(time.perf_counter() - t > 0.05)"
+    assert any(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0 for _ in range(5))
+
+
+def test_help_is_instant() -> None:
+    assert fastest(sys.executable, "-m", "lingqu", "--help") < 0.3
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lingqu.loop", "lingqu.stages", "lingqu.spec", "lingqu.store", "lingqu.registry", "lingqu.data.version",
+        "lingqu.data.fronts", "lingqu.tasks", "lingqu.metrics", "lingqu.train.ladder", "lingqu.bundle.files",
+        "lingqu.evaluate.trial", "lingqu.cli.journey", "lingqu.cli.records", "lingqu.cli.start", "lingqu.cli.demo",
+    ],
+)  # fmt: skip
+def test_what_serves_imports_nothing_of_training(module: str) -> None:
+    assert not imported(f"import {module}") & HEAVY
+
+
+def test_reading_a_bundle_needs_four_packages() -> None:
+    found = imported("import lingqu.bundle.read; from lingqu.tasks import find_task; find_task('text-classification')")
+    assert {"lingqu", "numpy", "onnxruntime", "tokenizers"} <= found
+    assert not found & (HEAVY | {"pydantic", "sqlalchemy", "yaml", "rich", "packaging"})
