@@ -115,7 +115,7 @@ def _look(
             if value is None or i in faults:
                 continue
             try:
-                data = read_named(value, root) if isinstance(value, str) and root else value
+                data: bytes = read_named(value, root or Path()) if isinstance(value, str) else value
                 thumbs[i] = thumbnail(data)
                 cells[i] = data
             except PictureFault as error:
