@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lingqu.evaluate.wording import between, called, measured, milliseconds, size, title
+from lingqu.evaluate.wording import between, called, in_order, measured, milliseconds, size, source_name, title
 
 Report = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ def card(report: Report) -> str:
     """The text of a model card for this report."""
     parts = [
         _front_matter(report),
-        f"# {called(report)}\n\n{report['about']}",
+        f"# {_plain(called(report))}\n\n{_plain(report['about'])}",
         _use(report),
         _evaluation(report),
         _limits(report),
@@ -34,7 +34,7 @@ def _front_matter(report: Report) -> str:
     name = called(report)
     results = [
         {"type": metric, "name": title(metric), "value": round(one["value"], 6)}
-        for metric, one in report["metrics"].items()
+        for metric, one in in_order(report["metrics"], report["decide_by"]).items()
         if one["value"] is not None
     ]
     matter = {
@@ -50,7 +50,7 @@ def _front_matter(report: Report) -> str:
                 "results": [
                     {
                         "task": {"type": report["task"]},
-                        "dataset": {"type": "own", "name": _source(report), "split": "test"},
+                        "dataset": {"type": "own", "name": source_name(report), "split": "test"},
                         "metrics": results,
                     }
                 ],
@@ -64,16 +64,8 @@ def _family(report: Report) -> str:
     return str(report.get("family") or "")
 
 
-def _source(report: Report) -> str:
-    """The name of the data, without the folders that it lies in: a card travels, paths do not."""
-    source = ((report.get("spec") or {}).get("data") or {}).get("source", "")
-    if isinstance(source, Mapping):
-        source = next(iter(source.values()), "")
-    return str(source).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "test rows"
-
-
 def _use(report: Report) -> str:
-    columns = ", ".join(f"`{_plain(name)}`" for name in report["columns"][:20])
+    columns = ", ".join(_code(name) for name in report["columns"][:20])
     answer = "a label with the probability of each" if report["kind"] == "labels" else "a number with its range"
     return (
         f"## Use\n\nIt takes {columns} and answers with {answer}.\n\n"
@@ -93,7 +85,7 @@ def _evaluation(report: Report) -> str:
             between(one),
             *[measured((baselines[name]["metrics"].get(metric) or {}).get("value")) for name in names],
         ]
-        for metric, one in report["metrics"].items()
+        for metric, one in in_order(report["metrics"], report["decide_by"]).items()
     ]
     speed, weight = report["latency"], report["size"]
     return (
@@ -140,13 +132,18 @@ def _data(report: Report) -> str:
     if not data:
         return ""
     counts = ", ".join(f"{count:,} {split}" for split, count in data.get("counts", {}).items())
-    hashes = "\n".join(f"- `{_plain(value)}`" for value in dict.fromkeys((data.get("sources") or {}).values()))
-    return f"## Data\n\nVersion `{data.get('id', '')}`: {counts} rows.\n\nSHA-256 of what was read:\n\n{hashes}"
+    hashes = "\n".join(f"- {_code(value)}" for value in dict.fromkeys((data.get("sources") or {}).values()))
+    return f"## Data\n\nVersion {_code(data.get('id', ''))}: {counts} rows.\n\nSHA-256 of what was read:\n\n{hashes}"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = " | ".join("---" for _ in head)
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, [rule], *lines])
+
+
+def _code(text: Any) -> str:
+    """Text from data between backticks, which nothing but a backtick ends."""
+    return f"`{' '.join(str(text).split()).replace('`', chr(39))}`"
 
 
 def _plain(text: Any) -> str:

@@ -22,7 +22,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def el(name: str, *children: Any, **attributes: Any) -> Markup:
+def el(name: str, /, *children: Any, **attributes: Any) -> Markup:
     """An element; children are escaped unless they are Markup, None is left out, `cls` is the class."""
     given = "".join(
         f' {("class" if key == "cls" else key.rstrip("_").replace("_", "-"))}="{escape(str(value), quote=True)}"'

@@ -55,9 +55,9 @@ def _resampled(value: float, drawn: NDArray[np.float64], confidence: float) -> d
     if undefined > UNDEFINED_SHARE:
         return _unknown(value, f"{undefined:.0%} of resamples leave it undefined: too few rows of some kind")
     low, high = percentile(drawn, confidence)
-    # Rows that are all alike (all right, say) resample to themselves; that is no proof of certainty.
+    # Rows that are all alike (all right, say) resample to themselves: a spread of zero would claim a certainty that is not there.
     if low == high:
-        return _unknown(value, "all rows count alike, so resampling shows no spread")
+        return _unknown(value, "all rows count alike")
     return {"value": value, "low": low, "high": high, "method": "bootstrap"}
 
 

@@ -61,7 +61,7 @@ def _by_value(values: Sequence[Any]) -> list[str | None] | None:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lingqu.evaluate.wording import VERDICTS, between, called, measured, milliseconds, seconds, size, title
+from lingqu.evaluate.wording import VERDICTS, between, called, in_order, measured, milliseconds, seconds, size, title
 
 Report = Mapping[str, Any]
 WIDTH = 16
@@ -44,7 +44,7 @@ def _head(report: Report) -> RenderableType:
 def _metrics(report: Report) -> RenderableType:
     baselines = report.get("baselines") or {}
     table = _table("Metric", "Value", "95 % interval", "", *baselines)
-    for metric, one in report["metrics"].items():
+    for metric, one in in_order(report["metrics"], report["decide_by"]).items():
         style = "bold" if metric == report["decide_by"] else ""
         beside = [measured((about["metrics"].get(metric) or {}).get("value")) for about in baselines.values()]
         table.add_row(

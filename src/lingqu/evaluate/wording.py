@@ -25,7 +25,11 @@ TITLES = {
     "r2": "R²",
 }
 
-VERDICTS = {"promote": "Promoted", "keep": "Not promoted", "not-enough-rows": "Not enough rows to tell"}
+VERDICTS = {
+    "promote": "Passed its gate",
+    "keep": "Did not pass its gate",
+    "not-enough-rows": "Not enough rows to tell",
+}
 
 
 def title(metric: str) -> str:
@@ -59,6 +63,15 @@ def between(one: Mapping[str, Any]) -> str:
     if one.get("low") is None:
         return str(one.get("why", ""))
     return f"{measured(one['low'])} to {measured(one['high'])}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share in percent, with a space that does not break.
+
+    >>> percent(0.1234).replace("\u00a0", " "), percent(0.9, 0).replace("\u00a0", " ")
+    ('12.3 %', '90 %')
+    """
+    return f"{100 * value:.{digits}f}\u00a0%"
 
 
 def seconds(value: float | None) -> str:
@@ -115,3 +128,25 @@ def called(report: Mapping[str, Any]) -> str:
     """
     name = str(report.get("name") or report["task"])
     return f"{name} {report['version']}" if report.get("version") else name
+
+
+def source_name(report: Mapping[str, Any]) -> str:
+    """The name of the data without the folders that it lies in: reports travel, paths do not.
+
+    >>> source_name({"spec": {"data": {"source": "/home/anna/tickets.csv"}}}), source_name({})
+    ('tickets.csv', 'test rows')
+    """
+    source = ((report.get("spec") or {}).get("data") or {}).get("source", "")
+    if isinstance(source, Mapping):
+        source = source.get("train", "")
+    return str(source).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "test rows"
+
+
+def in_order(metrics: Mapping[str, Any], first: str) -> dict[str, Any]:
+    """Metrics in the order that people expect, the deciding one first; stored reports are in order of the alphabet.
+
+    >>> list(in_order({"accuracy": 1, "f1": 2, "mine": 3, "recall": 4}, "f1"))
+    ['f1', 'accuracy', 'recall', 'mine']
+    """
+    known = [first, *TITLES]
+    return {name: metrics[name] for name in sorted(metrics, key=lambda n: known.index(n) if n in known else len(known))}
