@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lingqu.data.look import problems_beside
 from lingqu.data.roles import roles_of
+from lingqu.errors import SpecError
 from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
 
 
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
-    """The spec with all its names known and its paths there; SpecError with every problem, before any work."""
+    """The spec with all its names known and its paths there; SpecError with every problem of spec and data."""
     tasks = {name: find_task(name) for name in task_names()}
     roles = {name: roles_of(task) for name, task in tasks.items()}
-    return load_spec(spec, tasks=roles, metrics=METRICS, models=family_names())
+    try:
+        return load_spec(spec, tasks=roles, metrics=METRICS, models=family_names())
+    except SpecError as error:
+        # Whoever mends the spec should hear at once what its data will say.
+        beside = problems_beside(spec, tasks) if isinstance(spec, str | Path) else []
+        raise SpecError(*error.problems, *beside) from None
 
 
 def home(folder: Path) -> Path:

@@ -151,7 +151,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         verb = self.prog.removeprefix("lingqu").strip()
         advice = f"See: lingqu {verb} --help" if verb else "See: lingqu --help"
-        raise RequestError(Problem(f"a command line such as `{self.format_usage()[7:].strip()}`", message, advice))
+        usage = " ".join(self.format_usage().removeprefix("usage:").split())
+        raise RequestError(Problem(f"a command line such as `{usage}`", message, advice))
 
 
 def _verb(arguments: list[str]) -> list[str]:

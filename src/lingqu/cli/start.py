@@ -32,28 +32,21 @@ def tasks(arguments: argparse.Namespace) -> int:
         for task in found
     ]
     rows = [
-        (
-            task.name,
-            ", ".join(column.name for column in task.columns),
-            task.target.name,
-            " < ".join(task.ladder),
-            task.about,
-        )
-        for task in found
+        (task.name, " + ".join(column.name for column in task.columns), task.target.name, task.about) for task in found
     ]
-    emit(arguments, {"tasks": records}, table("", ["task", "in", "out", "models", "about"], rows))
+    emit(arguments, {"tasks": records}, table("", ["task", "in", "out", "about"], rows))
     return 0
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Look at the spec and its data before any work."""
-    from lingqu.data.version import preview
+    from lingqu.data.look import look
 
     spec = check_spec(arguments.spec)
     if arguments.show:
         out.print(show(spec), markup=False)
         return 0
-    found = preview(spec.located_data(), find_task(spec.task))
+    found = look(spec.located_data(), find_task(spec.task), arguments.spec)
     rows = [(name, kind, found.examples.get(name, "")) for name, kind in found.kinds.items()]
     emit(
         arguments,

@@ -1,0 +1,145 @@
+"""The command line: one plain sentence for what was wrong, the right exit status, JSON alone on standard output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lingqu.cli import COMMANDS, call
+from lingqu.spec.synonyms import VERBS
+from lingqu.tasks import task_names
+from tests.conftest import Lingqu, as_json
+
+SPEC = """\
+name: router
+task: text-classification
+data:
+  source: t.csv
+  columns: {text: mesage, label: queue}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "t.csv").write_text("message,queue\n" + "".join(f"hello {i},{'ab'[i % 2]}\n" for i in range(40)))
+    (tmp_path / "lingqu.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    status = call(arguments)
+    return status, capsys.readouterr().err
+
+
+def test_all_problems_of_spec_and_data_in_one_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "lingqu.yaml").write_text(SPEC + "bugdet: 5 min\nsize: smal\n")
+    for command in ("check", "run"):
+        assert told(capsys, command) == (
+            2,
+            "3 problems:\n"
+            "1. lingqu.yaml:6: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?\n"
+            "2. lingqu.yaml:7: Expected tiny, small, medium or large for size, found 'smal'. Did you mean 'small'?\n"
+            "3. lingqu.yaml:5: Expected the column 'mesage' for text, found the columns 'message', 'queue'. "
+            "Did you mean 'message'?\n",
+        )
+    assert not (folder / ".lingqu").exists(), "nothing is done before the spec is right"
+
+
+def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "lingqu.yaml").write_text(SPEC.replace("mesage", "message"))
+    assert call(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "name": "router",
+        "task": "text-classification",
+        "rows": 40,
+        "kinds": {"text": "text", "label": "label"},
+        "roles": {"text": "message", "label": "queue"},
+    }
+    assert call(["check", "--show"]) == 0
+    shown = capsys.readouterr().out
+    assert "budget:" in shown
+    assert "# The one dial" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "Expected a command of lingqu, found 'rnu'. Did you mean 'run'? See: lingqu --help\n"),
+        (
+            ["predict", "x"],
+            "Expected a command line such as `lingqu predict [-h] [--json] [--home FOLDER] [-o OUT] [--scores] MODEL "
+            "INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n",
+        ),
+        (["show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
+        (["predict", "x", "y.csv"], "Expected a model of the registry, found 'x'. Known: none yet.\n"),
+        (["new", "x"], f"Expected --task TASK, found no task. Known: {', '.join(task_names())}.\n"),
+        (
+            ["new", "x", "--task", "text-classification", "--data", "no.csv"],
+            "Expected a file or folder for --data, found nothing at 'no.csv'. Check the path.\n",
+        ),
+        (
+            ["run", "other.yaml"],
+            "Expected a spec, found no file 'other.yaml'. Make one: lingqu new NAME --task TASK --data FILE\n",
+        ),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_status_2(
+    arguments: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, *arguments) == (2, said)
+
+
+@pytest.mark.parametrize("word", sorted(VERBS))
+def test_words_of_other_tools_find_their_verb(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([word, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: lingqu {VERBS[word]} ")
+
+
+def test_every_command_has_help_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([]) == 0
+    shown = capsys.readouterr().out
+    for verb, (_, about, _) in COMMANDS.items():
+        assert f"    {verb} " in shown
+        assert about in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_new_writes_a_spec_that_is_right(task: str, lingqu: Lingqu, tmp_path: Path) -> None:
+    assert as_json(lingqu("new", "mine", "--task", task, "--json"))["task"] == task
+    checked = lingqu("check", "mine/lingqu.yaml", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert as_json(checked)["rows"] == 240
+    again = lingqu("new", "mine", "--task", task)
+    assert again.returncode == 2
+    assert (
+        again.stderr == "Expected a name without a spec yet, found mine/lingqu.yaml. Edit it, or choose another name.\n"
+    )
+
+
+def test_a_wrong_output_format(finished: Path, lingqu: Lingqu) -> None:
+    done = lingqu("predict", "kinds", "rows.csv", "-o", "out.xlsx")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Expected an output file of csv, tsv, jsonl or parquet, found 'out.xlsx'. Known: .csv, .jsonl, .parquet, .tsv.\n",
+    )
+
+
+def test_doctor_finds_everything_here(tmp_path: Path, lingqu: Lingqu) -> None:
+    done = lingqu("doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    checks = {check["what"]: check["state"] for check in as_json(done)["checks"]}
+    assert checks["torch"] == checks["onnxruntime"] == checks["store"] == "ok"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    import lingqu.cli.start
+
+    def broken(_: object) -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(lingqu.cli.start, "tasks", broken)
+    with pytest.raises(ZeroDivisionError):
+        call(["tasks"])
