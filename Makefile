@@ -35,7 +35,7 @@ format: .venv/ready ## put every file in its form
 	$(BIN)/ruff check --fix src tests tools
 
 proofs: .venv/ready ## the slow proofs: kills, races, many seeds
-	$(BIN)/pytest -m slow
+	$(BIN)/python -m tools.proofs
 
 quality: .venv/ready ## measure on the real data sets under ../shared/data and write docs/results/quality.md
 	$(BIN)/python -m tools.quality

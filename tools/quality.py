@@ -9,11 +9,7 @@ as JSON lines in docs/results/quality.jsonl, and docs/results/quality.md is writ
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import subprocess
 import tempfile
 import time
 import warnings
@@ -26,6 +22,7 @@ import numpy as np
 from lingqu.loop import run
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import open_output
+from tools.circumstances import circumstances
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = ROOT / "docs" / "results" / "quality.jsonl"
@@ -219,23 +216,6 @@ class _Floats:
 
     def transform(self, table: Any) -> Any:
         return np.asarray(table, dtype=np.float64)
-
-
-def circumstances() -> dict[str, Any]:
-    """Machine, commit and date, without which a number means little."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "",
-    )
-    return {
-        "machine": f"{model or platform.machine()}, {os.cpu_count()} cores",
-        "commit": commit.stdout.strip(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "load": round(os.getloadavg()[0], 1),
-    }
 
 
 def write_page(lines: list[dict[str, Any]]) -> None:
