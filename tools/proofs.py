@@ -8,8 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 from lingqu.store import write_bytes
 from tools.circumstances import ROOT, circumstances

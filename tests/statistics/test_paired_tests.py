@@ -111,6 +111,24 @@ def test_equal_rows_may_be_drawn_together() -> None:
     assert together.error == pytest.approx(one_by_one.error, rel=0.05)
 
 
+def test_groups_of_one_kind_may_be_drawn_together() -> None:
+    # 100 groups of two kinds: a win and a tie, or a loss.
+    groups = np.array([g for g in range(100) for _ in range(2 if g < 60 else 1)])
+    lead = np.array([x for g in range(100) for x in ((1.0, 0.0) if g < 60 else (-1.0,))])
+    kinds = {"times": np.array([60, 40]), "mix": np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])}
+    few = np.array([1.0, 0.0, -1.0])
+
+    def flat(counts: np.ndarray) -> np.ndarray:
+        return counts[:, 0] * 0
+
+    apart = paired_bootstrap(flat, lambda c: c @ lead / c.sum(axis=1), 160, groups=groups)
+    together = paired_bootstrap(flat, lambda c: c @ few / c.sum(axis=1), 3, **kinds)
+    assert together.difference == pytest.approx(apart.difference)
+    assert together.interval() == pytest.approx(apart.interval(), abs=0.01)
+    one_by_one = swap_test(lambda c: c @ np.concatenate([0 * lead, lead]), 160, groups=groups)
+    assert swap_test(lambda c: c @ np.concatenate([0 * few, few]), 3, **kinds) == pytest.approx(one_by_one, abs=0.02)
+
+
 def test_five_thousand_resamples_of_25_000_rows_take_under_three_seconds() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 25_000)

@@ -62,7 +62,7 @@ _WESTERN_MARKS = frozenset("‘’“”–—…€£°«»·•\u00a0©®™§
 _RUN = re.compile(r"[^\x00-\x7f]+")
 _GLUED = re.compile(r"[a-z](?=[\u2e80-\uffff])|[\u2e80-\uffff](?=[a-z])")
 _CUT_OFF = re.compile("[\ud800-\udfff]{0,4}$")
-_NOT_A_LETTER = -4.0
+_NOT_A_LETTER, _REFUSED = -4.0, -9.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,8 +107,12 @@ def detect(source: bytes | io.BufferedReader, name: str = "the file") -> str:
     if sample.isascii():
         # Plain text in UTF-16, or plain text with some NUL bytes, which cost their rows.
         return max(wide).encoding if max(wide).score > 0.25 else "utf-8"
+    utf8 = _read_as(sample, "utf-8")
     readings = sorted((_read_as(sample, encoding) for encoding in (*_CANDIDATES, *_OTHERS)), reverse=True)
-    return _decide(_read_as(sample, "utf-8"), readings, name)
+    if utf8.score > _REFUSED:
+        # UTF-8 read as cp1252 can look like writing ("Â…"); cp1252 that happens to be UTF-8 does not exist in practice.
+        readings = [reading for reading in readings if reading.encoding != "cp1252"]
+    return _decide(utf8, readings, name)
 
 
 def _sample(file: io.BytesIO | io.BufferedReader) -> bytes:
@@ -124,11 +128,11 @@ def _read_as(sample: bytes, encoding: str) -> _Reading:
     if encoding.startswith("utf-16"):
         # Delimiters and line ends have a zero byte in UTF-16; without one it is something else.
         text = _decode(sample, encoding) if b"\0" in sample else None
-        return _Reading(-9, encoding) if text is None else _judge(text, encoding)
+        return _Reading(_REFUSED, encoding) if text is None else _judge(text, encoding)
     # A few NUL bytes are damage to some rows; many are a sign of UTF-16.
     text = _decode(sample.replace(b"\0", b""), encoding)
     if text is None:
-        return _Reading(-9, encoding)
+        return _Reading(_REFUSED, encoding)
     reading = _judge_letters(text, encoding) if encoding.startswith("cp") else _judge(text, encoding)
     return _Reading(reading.score - 2 * (sample.count(0) > len(sample) / 100), encoding, reading.characters)
 
@@ -177,6 +181,8 @@ def _points(character: str, encoding: str) -> float:
         return korean if encoding == "euc-kr" else 0.7 if encoding == "utf-8" else max(korean, 0) if unicode else -0.7
     if "\uff01" <= character <= "\uff5e":
         return 0.5
+    if unicode and "\x80" <= character <= "\x9f":
+        return -0.5  # damage from before, which UTF-8 has kept as it was
     if unicodedata.category(character) in ("Cn", "Co", "Cc", "Cs"):
         return _NOT_A_LETTER
     if character in _WESTERN or character in _WESTERN_MARKS:
@@ -233,7 +239,7 @@ def _decide(utf8: _Reading, others: list[_Reading], name: str) -> str:
     """The reading that clearly wins; DataError otherwise."""
     rival = next(other for other in others if other.encoding in _CANDIDATES)
     # A dozen characters that happen to be UTF-8 do not exist in practice; a few do.
-    if utf8.score > max(rival.score, -1) or (utf8.score > -1 and utf8.characters >= 12):
+    if utf8.score > max(rival.score, -1) or (utf8.score > -2 and utf8.characters >= 12):
         return "utf-8"
     best, second = others[0], utf8 if utf8.score > others[1].score else others[1]
     if best.score < 0.25:

@@ -57,8 +57,9 @@ def paired_bootstrap(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
     times: NDArray[np.int64] | None = None,
+    mix: Floats | None = None,
 ) -> Paired:
-    """Compares two scores on the same resamples; with `times`, each row stands for that many equal ones.
+    """Compares two scores on the same resamples; `times` and `mix` draw equal rows together, as in `counts`.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(0, 1, 400), rng.normal(0.3, 1, 400)
@@ -67,7 +68,10 @@ def paired_bootstrap(
     (True, True)
     """
     once = np.ones((1, rows)) if times is None else times[None].astype(float)
-    drawn = replicates({"first": first, "second": second}, rows, repeats, seed=seed, groups=groups, times=times)
+    once = once if mix is None else once @ mix
+    drawn = replicates(
+        {"first": first, "second": second}, rows, repeats, seed=seed, groups=groups, times=times, mix=mix
+    )
     differences = drawn["second"] - drawn["first"]
     defined = differences[~np.isnan(differences)]
     return Paired(float((second(once) - first(once))[0]), defined, repeats - len(defined))

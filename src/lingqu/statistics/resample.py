@@ -26,11 +26,13 @@ def counts(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
     times: NDArray[np.int64] | None = None,
+    mix: Floats | None = None,
 ) -> Iterator[Floats]:
     """How often each row is drawn in each repeat, in parts of shape (some, rows).
 
     With `groups` (an index per row) whole groups are drawn, as rows of one user or document must be. With `times` each
-    row stands for that many equal ones: their counts together are multinomial, which is drawn directly.
+    row stands for that many equal ones: their counts together are multinomial, which is drawn directly; with `mix`, shape
+    (kinds, rows), `times` counts kinds of groups, and a group of a kind holds each row as often as its line of `mix` says.
     Source: Efron 1979; Davison and Hinkley 1997, section 2.4 and, for groups, section 3.8.
 
     >>> [part.shape for part in counts(4, 3)], next(counts(4, 3)).sum(axis=1).tolist()
@@ -41,11 +43,12 @@ def counts(
     """
     rng = np.random.default_rng(seed)
     drawn = rows if groups is None else int(groups.max()) + 1
-    step = max(1, _CELLS // max(1, rows))
+    step = max(1, _CELLS // max(1, rows if times is None else len(times)))
     for start in range(0, repeats, step):
         if times is not None:
             total = int(times.sum())
-            yield rng.multinomial(total, times / total, min(step, repeats - start)).astype(float)
+            kinds = rng.multinomial(total, times / total, min(step, repeats - start)).astype(float)
+            yield kinds if mix is None else kinds @ mix
             continue
         draws = rng.integers(0, drawn, (min(step, repeats - start), drawn), dtype=np.int32)
         part = np.empty(draws.shape)
@@ -62,6 +65,7 @@ def replicates(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
     times: NDArray[np.int64] | None = None,
+    mix: Floats | None = None,
 ) -> dict[str, Floats]:
     """The bootstrap replicates of several scores on the same resamples.
 
@@ -71,7 +75,7 @@ def replicates(
     (500,)
     """
     parts: dict[str, list[Floats]] = {name: [] for name in scores}
-    for part in counts(rows, repeats, seed=seed, groups=groups, times=times):
+    for part in counts(rows, repeats, seed=seed, groups=groups, times=times, mix=mix):
         for name, score in scores.items():
             parts[name].append(score(part))
     return {name: np.concatenate(values) for name, values in parts.items()}

@@ -24,11 +24,12 @@ def swap_test(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
     times: NDArray[np.int64] | None = None,
+    mix: NDArray[np.float64] | None = None,
 ) -> float:
     """The one-sided p-value against "the second model is no better than the first".
 
-    `score` takes counts of 2 x rows: first each row as the first model answered it, then as the second did. With `times`
-    each row stands for that many equal ones.
+    `score` takes counts of 2 x rows: first each row as the first model answered it, then as the second did. `times` and
+    `mix` say how often equal rows, or groups of one kind, stand together, as in `counts`.
 
     >>> right = np.array([0.0] * 5 + [1.0] * 20 + [1.0] * 25)  # Of 25 rows the second model wins five and loses none.
     >>> p = swap_test(lambda counts: counts @ right / 25, 25)
@@ -36,22 +37,23 @@ def swap_test(
     True
     """
     rng = np.random.default_rng(seed)
-    standing = np.ones(rows, dtype=np.int64) if times is None else times
+    kinds = np.ones(rows, dtype=np.int64) if times is None else times
+    standing = kinds.astype(float) if mix is None else kinds @ mix
 
-    def leads(swapped: NDArray[np.int64]) -> NDArray[np.float64]:
+    def leads(swapped: NDArray[np.float64]) -> NDArray[np.float64]:
         kept = standing - swapped
-        second = np.concatenate([swapped, kept], axis=1).astype(float)
-        first = np.concatenate([kept, swapped], axis=1).astype(float)
-        return score(second) - score(first)
+        return score(np.concatenate([swapped, kept], axis=1)) - score(np.concatenate([kept, swapped], axis=1))
 
-    seen = leads(np.zeros((1, rows), dtype=np.int64))[0]
-    as_far, step = 0, max(1, _CELLS // (2 * max(1, rows)))
+    def draw(some: int) -> NDArray[np.float64]:
+        if groups is not None:
+            return rng.integers(0, 2, (some, int(groups.max()) + 1)).astype(float)[:, groups]
+        swapped = rng.binomial(kinds, 0.5, (some, len(kinds))).astype(float)
+        return swapped if mix is None else swapped @ mix
+
+    seen = leads(np.zeros((1, rows)))[0]
+    as_far, step = 0, max(1, _CELLS // (2 * max(1, rows, len(kinds))))
     for start in range(0, repeats, step):
-        some = min(step, repeats - start)
-        if groups is None:
-            swapped = rng.binomial(standing, 0.5, (some, rows))
-        else:
-            swapped = rng.integers(0, 2, (some, int(groups.max()) + 1))[:, groups]
         # Sums in another order may differ in the last digit; equal leads must count as equal.
-        as_far += int(np.sum(~(leads(swapped) < seen - 1e-12 * max(1.0, abs(seen)))))
+        drawn = leads(draw(min(step, repeats - start)))
+        as_far += int(np.sum(~(drawn < seen - 1e-12 * max(1.0, abs(seen)))))
     return (1 + as_far) / (1 + repeats)
