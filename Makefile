@@ -1,6 +1,7 @@
 # `make demo` shows lingqu at work, `make test` runs the fast tests, `make check` is what a contributor runs.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
@@ -11,10 +12,13 @@ help:
 .venv/ready: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lingqu needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 demo"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
-	@# Where pip found no CPU build of torch, the default one is there and still needs its CUDA libraries.
-	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -o '^torch==[0-9.]*' constraints.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# The CPU build of torch, where pip finds one; it is the same version in the lock, with a hash of its own.
+	@awk '/^torch==/ {p=1} p {print} p && !/\\$$/ {exit}' constraints.txt | sed 's/^torch==[0-9.]*/&+cpu/' > .venv/torch.txt
+	$(PIP) --require-hashes --no-deps -r .venv/torch.txt 2> .venv/torch.log || echo "no CPU build of torch here: taking the usual one"
+	$(PIP) --require-hashes --no-deps -r constraints.txt
+	@# The usual build of torch still needs its CUDA libraries.
+	@$(BIN)/python -c 'import torch' 2> /dev/null || $(PIP) "$$(grep -o '^torch==[0-9.]*' constraints.txt)"
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: .venv/ready ## the whole journey on real pictures, in about a minute

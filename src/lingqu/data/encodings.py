@@ -238,9 +238,11 @@ def _cyrillic(run: str, before: str, after: str) -> float:
 def _decide(utf8: _Reading, others: list[_Reading], name: str) -> str:
     """The reading that clearly wins; DataError otherwise."""
     rival = next(other for other in others if other.encoding in _CANDIDATES)
-    # A dozen characters that happen to be UTF-8 do not exist in practice; a few do.
-    if utf8.score > max(rival.score, -1) or (utf8.score > -2 and utf8.characters >= 12):
-        return "utf-8"
+    if utf8.score > _REFUSED:
+        # A dozen characters that happen to be UTF-8 do not exist in practice; a few do, and must look better.
+        clear = utf8.score > rival.score + (0.3 if utf8.characters < 4 else 0)
+        if clear or rival.score < 0.1 or utf8.characters >= 12:
+            return "utf-8"
     best, second = others[0], utf8 if utf8.score > others[1].score else others[1]
     if best.score < 0.25:
         raise _doubt(name, "bytes that look like none of them")

@@ -1,4 +1,4 @@
-"""Linear models fitted to the end: logistic regression and ridge regression along a path of strengths.
+"""Linear models fitted to the end: logistic regression, margins and ridge regression along a path of strengths.
 
 scikit-learn's solvers do the work; this is the one file that imports it. The strength of the penalty is chosen by the
 rows of the validation part, each fit starting from the one before it.
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from lingqu.data.labels import fit_temperature
 from lingqu.models.family import Tell
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def fit_logistic(
     Minimises C Σ -log p(y | x) + |W|²/2. `strengths` are the C to try from small (much penalty) to large; the one with
     the lowest log loss on validation rows wins, and the path ends when two in a row are worse.
     """
-    model = LogisticRegression(max_iter=steps, tol=1e-4, warm_start=True, class_weight="balanced" if balanced else None)
+    model = LogisticRegression(max_iter=steps, tol=1e-5, warm_start=True, class_weight="balanced" if balanced else None)
 
     def attempt(strength: float) -> tuple[Array, Array]:
         model.set_params(C=strength)
@@ -75,6 +77,47 @@ def fit_logistic(
 
     def loss(weights: Array, bias: Array) -> float:
         return log_loss(np.asarray(valid_inputs @ weights) + bias, valid_targets)
+
+    return _best(attempt, loss, strengths, threads, tell)
+
+
+def fit_margins(
+    inputs: Any,
+    targets: Array,
+    valid_inputs: Any,
+    valid_targets: Array,
+    *,
+    outputs: int,
+    strengths: Sequence[float],
+    seed: int,
+    threads: int,
+    balanced: bool = False,
+    tell: Tell = quiet,
+) -> Line:
+    """Each class against the rest by the squared hinge loss; for many sparse inputs, where it beats logistic regression.
+
+    Minimises C Σ max(0, 1 - y f(x))² + |w|²/2 per class with y = ±1, by dual coordinate descent (Hsieh et al. 2008;
+    Fan et al. 2008, "LIBLINEAR"): one pass touches each non-zero once, so it is ten times quicker than L-BFGS there. The
+    scores become probabilities by the temperature that is fitted later; at its best one the strengths are compared here.
+
+    >>> import numpy as np
+    >>> inputs, targets = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
+    >>> line = fit_margins(inputs, targets, inputs, targets, outputs=2, strengths=[1.0], seed=0, threads=1)
+    >>> (inputs @ line.weights + line.bias).argmax(1).tolist()
+    [0, 0, 1, 1]
+    """
+    model = LinearSVC(dual=True, tol=1e-3, random_state=seed, class_weight="balanced" if balanced else None)
+
+    def attempt(strength: float) -> tuple[Array, Array]:
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(inputs, targets)
+        return _all_classes(model, outputs)
+
+    def loss(weights: Array, bias: Array) -> float:
+        scores = np.asarray(valid_inputs @ weights) + bias
+        return log_loss(scores / fit_temperature(scores, valid_targets), valid_targets)
 
     return _best(attempt, loss, strengths, threads, tell)
 
@@ -134,11 +177,11 @@ def _best(
     return best
 
 
-def _all_classes(model: LogisticRegression, outputs: int) -> tuple[Array, Array]:
+def _all_classes(model: LogisticRegression | LinearSVC, outputs: int) -> tuple[Array, Array]:
     """Weights (F, K) and bias (K,) for all classes, also for those that the training rows lack."""
     found, bias = model.coef_, np.asarray(model.intercept_)
     if len(model.classes_) == 2:
-        # scikit-learn keeps one score z for two classes; softmax([-z/2, z/2]) is its sigmoid.
+        # scikit-learn keeps one score z for two classes; softmax([-z/2, z/2]) gives its sigmoid.
         found, bias = np.concatenate([-found, found]) / 2, np.concatenate([-bias, bias]) / 2
     weights = np.zeros((found.shape[1], outputs), found.dtype)
     all_bias = np.full(outputs, NEVER, found.dtype)

@@ -6,7 +6,7 @@ Each n-gram t of a text weighs w_t = (1 + log count_t) · idf_t, and a text is i
 
 Sources: Joachims 1998, "Text Categorization with Support Vector Machines" (TF-IDF and a linear classifier);
 Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning" (the hashing trick);
-Wang and Manning 2012, "Baselines and Bigrams" (word pairs carry sentiment).
+Wang and Manning 2012, "Baselines and Bigrams" (word pairs carry sentiment, and margins read them best).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from lingqu.data.ragged import Ragged, pack
-from lingqu.models.closed_form import fit_logistic, fit_ridge
+from lingqu.models.closed_form import fit_margins, fit_ridge
 from lingqu.models.family import Examples, Facts, Family, Settings, Tell
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def build(facts: Facts, settings: Settings) -> NgramLinear:
 def fit(
     train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
 ) -> NgramLinear:
-    """Logistic (or ridge) regression on TF-IDF; buckets that fewer than `rare` texts touch are left out."""
+    """Margins (or ridge regression) on TF-IDF; buckets that fewer than `rare` texts touch are left out."""
     network = build(facts, settings)
     counts = _matrix(train, facts.front["buckets"])
     texts = np.bincount(counts.indices, minlength=counts.shape[1])
@@ -68,7 +68,7 @@ def fit(
     inputs = _tf_idf(counts, kept, idf)
     valid_inputs = _tf_idf(_matrix(valid, facts.front["buckets"]), kept, idf)
     if facts.kind == "classification":
-        line = fit_logistic(
+        line = fit_margins(
             inputs,
             train.targets,
             valid_inputs,
@@ -76,7 +76,7 @@ def fit(
             outputs=facts.outputs,
             strengths=settings["strengths"],
             balanced=settings.get("class_weights") == "balanced",
-            steps=settings["steps"],
+            seed=seed,
             threads=threads,
             tell=tell,
         )
@@ -123,7 +123,8 @@ def _tf_idf(counts: Any, kept: Array, idf: Array) -> Any:
     )
 
 
-_STRENGTHS = [1.0, 3.0, 10.0, 30.0]
+# Sparse inputs of unit length like little penalty; measured on parts of the training rows of five public sets.
+_STRENGTHS = [0.1, 0.3, 1.0, 3.0]
 
 FAMILY = Family(
     name="ngram-linear",
@@ -131,11 +132,12 @@ FAMILY = Family(
     fronts={
         "ngrams": {
             "tiny": {"buckets": 1 << 16, "words": [1, 2], "chars": []},
-            "small": {"buckets": 1 << 18, "words": [1, 2], "chars": [3, 4, 5]},
-            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "chars": [3, 4, 5]},
+            "small": {"buckets": 1 << 19, "words": [1, 2], "chars": []},
+            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "chars": []},
+            "large": {"buckets": 1 << 22, "words": [1, 2, 3], "chars": [3, 4, 5]},
         }
     },
-    sizes={"small": {"strengths": _STRENGTHS, "rare": 2, "steps": 200}},
+    sizes={"small": {"strengths": _STRENGTHS, "rare": 2}},
     build=build,
     fit=fit,
 )
