@@ -42,7 +42,7 @@ FIXTURES = [
     *[(GERMAN, encoding) for encoding in ("utf-8", "cp1252", "utf-16-be")],
     *[(ENGLISH, encoding) for encoding in ("utf-8", "cp1252", "utf-16")],
     *[(PLAIN, encoding) for encoding in ("ascii", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")],
-    *[(RUSSIAN, encoding) for encoding in ("utf-8", "utf-16", "cp1251", "koi8-r")],
+    *[(RUSSIAN, encoding) for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "koi8-r")],
     *[(JAPANESE, encoding) for encoding in ("utf-8", "utf-16-le", "shift_jis", "euc-jp")],
     *[(KOREAN, encoding) for encoding in ("utf-8", "utf-16", "euc-kr")],
 ]
@@ -104,6 +104,11 @@ def test_two_readings_that_are_as_good_are_named_in_the_error() -> None:
 def test_bytes_that_look_like_nothing_are_refused() -> None:
     with pytest.raises(DataError, match="found bytes that look like none of them"):
         detect(bytes(range(0x80, 0x100)) * 3)
+
+
+def test_many_nul_bytes_are_no_text() -> None:
+    with pytest.raises(DataError, match="found many NUL bytes"):
+        detect(b"a\0\0\0b\x01" * 50)
 
 
 def test_utf_32_is_named() -> None:

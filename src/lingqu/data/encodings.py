@@ -106,7 +106,11 @@ def detect(source: bytes | io.BufferedReader, name: str = "the file") -> str:
     wide = [_read_as(sample, encoding) for encoding in _CANDIDATES if encoding.startswith("utf-16")]
     if sample.isascii():
         # Plain text in UTF-16, or plain text with some NUL bytes, which cost their rows.
-        return max(wide).encoding if max(wide).score > 0.25 else "utf-8"
+        if max(wide).score > 0.25:
+            return max(wide).encoding
+        if sample.count(0) > len(sample) / 50:
+            raise _doubt(name, "many NUL bytes")
+        return "utf-8"
     utf8 = _read_as(sample, "utf-8")
     readings = sorted((_read_as(sample, encoding) for encoding in (*_CANDIDATES, *_OTHERS)), reverse=True)
     if utf8.score > _REFUSED:
@@ -181,6 +185,8 @@ def _points(character: str, encoding: str) -> float:
         return korean if encoding == "euc-kr" else 0.7 if encoding == "utf-8" else max(korean, 0) if unicode else -0.7
     if "\uff01" <= character <= "\uff5e":
         return 0.5
+    if encoding.startswith("utf-16") and "\u0370" <= character <= "\u0e7f":
+        return 0.4  # Greek to Thai; what is no UTF-16 looks like anything but these
     if unicode and "\x80" <= character <= "\x9f":
         return -0.5  # damage from before, which UTF-8 has kept as it was
     if unicodedata.category(character) in ("Cn", "Co", "Cc", "Cs"):
