@@ -124,7 +124,7 @@ def test_the_first_chunk_may_be_plain() -> None:
 def test_damage_from_before_does_not_hide_utf_8(tmp_path: Path) -> None:
     # As in the IMDB reviews: cp1252 dashes that somebody read as Latin-1 and saved as UTF-8.
     path = tmp_path / "rows.csv"
-    path.write_bytes("text,label\n".encode() + "a film \x96 a good one\x85,1\n".encode() * 50)
+    path.write_bytes(b"text,label\n" + "a film \x96 a good one\x85,1\n".encode() * 50)
     assert detect(path.read_bytes()) == "utf-8"
     assert read(path).rows["text"][0] == "a film \x96 a good one\x85"
 

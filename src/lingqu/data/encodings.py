@@ -108,7 +108,7 @@ def detect(source: bytes | io.BufferedReader, name: str = "the file") -> str:
         # Plain text in UTF-16, or plain text with some NUL bytes, which cost their rows.
         if max(wide).score > 0.25:
             return max(wide).encoding
-        if sample.count(0) > len(sample) / 50:
+        if sample.count(0) > len(sample) / 10:
             raise _doubt(name, "many NUL bytes")
         return "utf-8"
     utf8 = _read_as(sample, "utf-8")
