@@ -112,7 +112,7 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
     try:
         data = stages.data()
         rungs = [stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.task, checked)]
-        shipped = stages.compress(rungs[0], data)
+        shipped = stages.compress(stages.choose(rungs, data), data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass

@@ -13,13 +13,15 @@ from typing import Any
 
 from lingqu.bundle.folder import finish
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Answer, Rows, Task
+from lingqu.contract import Answer, Task
 from lingqu.data.version import DataVersion
 from lingqu.evaluate.baseline import NAMES, constant
 from lingqu.evaluate.card import card
+from lingqu.evaluate.comparison import group_index
 from lingqu.evaluate.gate import Decision, decide
 from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
+from lingqu.evaluate.slices import slice_columns
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
 from lingqu.store import Store, write_bytes
@@ -37,7 +39,7 @@ def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersi
     if first_rung["family"] != bundle.manifest["family"]:
         linear = Bundle.open(store.folder_path(first_rung["bundle"]))
         baselines[first_rung["family"]] = linear.predict(test)
-    return evaluate(bundle, test, baselines=baselines)
+    return evaluate(bundle, test, baselines=baselines, groups=group_index(data.groups("test", store)))
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Trial:
             bundle.predict(test),
             alpha=alpha,
             margin=gates.margin,
-            slices=self._slices(test),
+            slices=slice_columns(self.task, test),
             groups=groups,
             thresholds=gates.limits(),
             slice_thresholds=gates.slice_limits(),
@@ -184,12 +186,6 @@ class Trial:
     def _data_of(self, version: Version) -> DataVersion:
         """The data version that a registered version was made from."""
         return DataVersion.from_dict(self.store.get_json(version.lineage["report"])["data"])
-
-    def _slices(self, test: Rows) -> dict[str, list[Any]]:
-        """Columns whose values cut the rows into parts: categories, and every column that a limit names."""
-        asked = set(self.spec.gates.slices)
-        kinds = self.data.kinds
-        return {n: test[n] for n in test.names if n in asked or kinds.get(n) == "category"}
 
     def _gate_set(self, registry: Registry) -> str:
         """The name of these test rows as a gate set: the last one's while they share half of their rows."""
