@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,12 @@ from lingqu.data.text_files import open_bytes
 from lingqu.errors import DataError, Problem
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_DAMAGE = (
+    *(ValueError, OSError, EOFError, OverflowError, MemoryError, NotImplementedError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
+"""What zipfile and NumPy raise on archives that are damaged, encrypted, or packed in ways they do not know."""
 
 ARCHIVE_CAP = 16 << 30
 _SPLITS = {
@@ -71,7 +80,7 @@ def _load(path: Path) -> tuple[dict[str, dict[str, Array]], list[str] | None]:
                         array = archive[key]
                         parts.setdefault(role[0], {})[role[1]] = _flat(array) if role[1] == "y" else array
                 keys = list(archive.files)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        except _DAMAGE as error:
             found = str(error).splitlines()[0][:120] if str(error) else "a damaged one"
             raise DataError(Problem(f"a NumPy archive of plain arrays {path.name}", found, "Write it again.")) from None
     parts = {split: pair for split, pair in parts.items() if "x" in pair}
