@@ -9,16 +9,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lingqu.cli import call
 from lingqu.contract import Rows
 from lingqu.loop import run
 from lingqu.tasks import find_task
 
-Lingqu = Callable[..., subprocess.CompletedProcess[str]]
+Lingqu = Callable[..., Any]
 
 
 def write_csv(path: Path, rows: Rows) -> Path:
@@ -62,11 +64,34 @@ def finished(tmp_path: Path, _ran_once: Path) -> Path:
     return tmp_path
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command line gave."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def lingqu(tmp_path: Path) -> Lingqu:
+def lingqu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lingqu:
+    """`lingqu ARGUMENTS` in the project folder, in this process."""
+
+    def called(*arguments: str, cwd: Path = tmp_path) -> Done:
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        status = call(arguments)
+        captured = capsys.readouterr()
+        return Done(status, captured.out, captured.err)
+
+    return called
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Lingqu:
     """`lingqu ARGUMENTS` in the project folder, as a process of its own."""
 
-    def call(*arguments: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def started(*arguments: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "lingqu", *arguments],
             cwd=cwd,
@@ -77,9 +102,9 @@ def lingqu(tmp_path: Path) -> Lingqu:
             check=False,
         )
 
-    return call
+    return started
 
 
-def as_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def as_json(done: Any) -> dict[str, Any]:
     """The one object on standard output; nothing else may stand there."""
     return json.loads(done.stdout)

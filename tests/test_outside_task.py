@@ -45,7 +45,7 @@ for family in task.ladder:
     bundle = suite.learn(task, family, rows, Path(sys.argv[1]) / family)
     for check in suite.CHECKS:
         check(task, bundle, rows)
-    suite.resumes_exactly(task, family, rows, Path(sys.argv[1]) / f"{family}-again")
+suite.is_learned_again_to_the_bit(task, bundle, rows, Path(sys.argv[1]) / "again")
 """
 
 

@@ -27,7 +27,6 @@ def test_a_task_keeps_its_promise(check, learned: tuple[Task, Bundle, Rows]) -> 
     check(*learned)
 
 
-@pytest.mark.parametrize(("name", "family"), PAIRS)
-def test_the_same_rows_give_the_same_bundle(name: str, family: str, tmp_path: Path) -> None:
-    task = find_task(name)
-    suite.resumes_exactly(task, family, task.toy(suite.EIGHT), tmp_path)
+def test_the_same_rows_give_the_same_bundle(learned: tuple[Task, Bundle, Rows], tmp_path: Path) -> None:
+    task, bundle, rows = learned
+    suite.is_learned_again_to_the_bit(task, bundle, rows, tmp_path)
