@@ -195,7 +195,7 @@ def _parts(
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
     """What each booster learns from and what stops it."""
     inputs = table_inputs(train)
-    if len(train) > settings["bag_below"]:
+    if not settings["bag_above"] <= len(train) <= settings["bag_below"]:
         yield inputs, train.targets, table_inputs(valid), valid.targets
         return
     folds = settings["folds"]
@@ -228,7 +228,9 @@ def _parameters(facts: Facts, settings: Settings, seed: int, threads: int) -> di
         **objective,
         "learning_rate": settings["learning_rate"],
         "num_leaves": settings["leaves"],
-        "min_data_in_leaf": settings["rows_in_leaf"],
+        # A few rows must be able to stand alone, or nothing at all could be learned from them.
+        "min_data_in_leaf": max(1, min(settings["rows_in_leaf"], facts.rows // 20)),
+        "min_data_in_bin": max(1, min(3, facts.rows // 20)),
         "lambda_l2": settings["penalty"],
         "feature_fraction": settings["columns"],
         "bagging_fraction": settings["share"],
@@ -241,7 +243,7 @@ def _parameters(facts: Facts, settings: Settings, seed: int, threads: int) -> di
     }
 
 
-_BAGS = {"bag_below": 5000, "folds": 5, "repeats": 2}
+_BAGS = {"bag_above": 50, "bag_below": 5000, "folds": 5, "repeats": 2}
 
 FAMILY = Family(
     name="boosting",
