@@ -41,7 +41,6 @@ TRAINING_PACKAGES = (
     "scipy",
     "pyarrow",
     "safetensors",
-    "datasketch",
     "threadpoolctl",
 )
 
