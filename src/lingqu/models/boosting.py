@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lingqu.contract.task import Array
 
 
+MANY_ROWS = 100_000
+
+
 class Forest(nn.Module):
     """Trees as flat arrays, walked for all rows and trees at once.
 
@@ -163,6 +166,8 @@ def fit(
     train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
 ) -> Forest:
     """Boosting with early stopping: on the validation rows, or on left-out folds of the training rows if those are few."""
+    if len(train) <= settings["bag_below"]:
+        settings = {**settings, **settings["few"]}
     parts = list(_parts(train, valid, facts, settings, seed))
     trees = Trees()
     for number, (inputs, targets, stop_inputs, stop_targets) in enumerate(parts):
@@ -228,9 +233,9 @@ def _parameters(facts: Facts, settings: Settings, seed: int, threads: int) -> di
         **objective,
         "learning_rate": settings["learning_rate"],
         "num_leaves": settings["leaves"],
-        # A few rows must be able to stand alone, or nothing at all could be learned from them.
-        "min_data_in_leaf": max(1, min(settings["rows_in_leaf"], facts.rows // 20)),
-        "min_data_in_bin": max(1, min(3, facts.rows // 20)),
+        # The fewer the rows, the fewer must be able to stand alone, or hardly anything could be learned from them.
+        "min_data_in_leaf": max(1, min(settings["rows_in_leaf"], facts.rows // 80)),
+        "min_data_in_bin": max(1, min(3, facts.rows // 80)),
         "lambda_l2": settings["penalty"],
         "feature_fraction": settings["columns"],
         "bagging_fraction": settings["share"],
@@ -238,7 +243,8 @@ def _parameters(facts: Facts, settings: Settings, seed: int, threads: int) -> di
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads,
+        # Threads that wait for each other spin: on small tables, and on busy machines, two take far longer than one.
+        "num_threads": threads if facts.rows > MANY_ROWS else 1,
         "verbose": -1,
     }
 
