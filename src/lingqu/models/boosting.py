@@ -249,7 +249,14 @@ def _parameters(facts: Facts, settings: Settings, seed: int, threads: int) -> di
     }
 
 
-_BAGS = {"bag_above": 50, "bag_below": 5000, "folds": 5, "repeats": 2}
+_BAGS = {
+    "bag_above": 50,
+    "bag_below": 5000,
+    "folds": 5,
+    "repeats": 2,
+    # Few rows want small trees with small leaves, each seeing half of the columns.
+    "few": {"leaves": 8, "rows_in_leaf": 5, "columns": 0.5},
+}
 
 FAMILY = Family(
     name="boosting",

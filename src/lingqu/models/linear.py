@@ -1,10 +1,12 @@
 """Logistic and linear regression: the model that every other one has to beat, and the easiest to explain.
 
-    scores = x W + m M + Σ_j C_j[code_j] + b
+    scores = x W + Σ_q max(0, x - t_q) V_q + m M + Σ_j C_j[code_j] + b
 
-with x the standardised numbers (0 where missing), m their missing marks and C_j a weight per category. For pictures x is
-every pixel, standardised by its channel. Fitted to the end by scikit-learn with an L2 penalty.
-Sources: Cox 1958, "The Regression Analysis of Binary Sequences"; Hoerl and Kennard 1970, "Ridge Regression".
+with x the standardised numbers (0 where missing), t_q some of their quantiles, m their missing marks and C_j a weight per
+category. At t_q the line may bend: each column adds a piecewise linear curve that can be drawn, and still nothing but a
+linear model is fitted. For pictures x is every pixel, standardised by its channel. Fitted to the end by scikit-learn
+with an L2 penalty. Sources: Cox 1958, "The Regression Analysis of Binary Sequences"; Hoerl and Kennard 1970, "Ridge
+Regression"; Hastie and Tibshirani 1986, "Generalized Additive Models" (a curve per column).
 """
 
 from __future__ import annotations
@@ -24,18 +26,20 @@ if TYPE_CHECKING:
 
 
 class TableLinear(nn.Module):
-    """One linear layer on numbers, missing marks and categories.
+    """One linear layer on numbers, their bends, missing marks and categories.
 
-    >>> network = TableLinear(numbers=2, cardinalities=[3], outputs=2)
+    >>> network = TableLinear(numbers=2, cardinalities=[3], outputs=2, knots=4)
     >>> network(numbers=torch.tensor([[0.5, float("nan")]]), codes=torch.tensor([[1]])).shape
     torch.Size([1, 2])
     """
 
     offsets: Tensor
 
-    def __init__(self, numbers: int, cardinalities: list[int], outputs: int) -> None:
+    def __init__(self, numbers: int, cardinalities: list[int], outputs: int, knots: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(numbers, outputs))  # (N, K)
+        self.knots = nn.Parameter(torch.zeros(numbers, knots))  # (N, Q): where each column's line may bend
+        self.bends = nn.Parameter(torch.zeros(numbers * knots, outputs))  # (N·Q, K)
         self.missing = nn.Parameter(torch.zeros(numbers, outputs))  # (N, K)
         # All categories share one table; the codes of column j start at row offsets[j].
         self.table = nn.Parameter(torch.zeros(sum(cardinalities), outputs))  # (C, K)
@@ -48,6 +52,9 @@ class TableLinear(nn.Module):
         absent = torch.isnan(numbers)  # (B, N)
         filled = torch.where(absent, torch.zeros_like(numbers), numbers)  # (B, N)
         scores = filled @ self.weight + absent.to(filled.dtype) @ self.missing + self.bias  # (B, K)
+        if self.knots.numel():
+            beyond = (filled.unsqueeze(2) - self.knots).clamp(min=0)  # (B, N, Q): how far past each knot
+            scores = scores + beyond.flatten(1) @ self.bends
         if len(self.offsets):
             scores = scores + self.table[codes + self.offsets].sum(1)  # (B, M, K) summed over M
         return scores
@@ -82,7 +89,7 @@ def build(facts: Facts, settings: Settings) -> TableLinear | PixelLinear:
     if front["name"] == "pixels":
         shape = (front["channels"], front["height"], front["width"])
         return PixelLinear(shape, front["mean"], front["std"], facts.outputs)
-    return TableLinear(len(front["numbers"]), front["cardinalities"], facts.outputs)
+    return TableLinear(len(front["numbers"]), front["cardinalities"], facts.outputs, settings["knots"])
 
 
 def fit(
@@ -90,8 +97,12 @@ def fit(
 ) -> TableLinear | PixelLinear:
     """Logistic regression for labels, ridge regression for numbers."""
     network = build(facts, settings)
-    design = _pixel_design if isinstance(network, PixelLinear) else _table_design
-    inputs, valid_inputs = design(train, facts), design(valid, facts)
+    if isinstance(network, PixelLinear):
+        inputs, valid_inputs = _pixel_design(train, facts), _pixel_design(valid, facts)
+    else:
+        knots = _quantiles(cast("Array", train.arrays["numbers"]), settings["knots"])
+        inputs, valid_inputs = _table_design(train, facts, knots), _table_design(valid, facts, knots)
+        network.knots.data = torch.from_numpy(knots)
     if facts.kind == "classification":
         line = fit_logistic(
             inputs,
@@ -119,11 +130,24 @@ def fit(
     return network
 
 
-def _table_design(part: Examples, facts: Facts) -> Any:
-    """[numbers, missing marks, one column per category] as CSR, in the order of the network's parameters."""
+def _quantiles(numbers: Array, knots: int) -> Array:
+    """The knots of each column, (N, Q) float32: equal shares of its training rows lie between them."""
+    found = np.zeros((numbers.shape[1], knots), np.float32)
+    shares = np.arange(1, knots + 1) / (knots + 1)
+    for column in range(len(found)):
+        present = numbers[:, column][~np.isnan(numbers[:, column])]
+        if len(present):
+            found[column] = np.quantile(present, shares)
+    return found
+
+
+def _table_design(part: Examples, facts: Facts, knots: Array) -> Any:
+    """[numbers, bends, missing marks, one column per category] in the order of the network's parameters."""
     numbers, codes = cast("Array", part.arrays["numbers"]), cast("Array", part.arrays["codes"])
     absent = np.isnan(numbers)
-    blocks = [sparse.csr_array(np.where(absent, 0, numbers)), sparse.csr_array(absent.astype(np.float32))]
+    filled = np.where(absent, 0, numbers)
+    beyond = np.maximum(filled[:, :, None] - knots, 0).reshape(len(part), -1)
+    blocks = [sparse.csr_array(block) for block in (filled, beyond, absent.astype(np.float32))]
     rows = np.arange(len(part) + 1)
     for column, cardinality in enumerate(facts.front["cardinalities"]):
         one = np.ones(len(part), np.float32)
@@ -149,13 +173,16 @@ def _fill(network: TableLinear | PixelLinear, line: Line) -> None:
         if isinstance(network, PixelLinear):
             network.weight.copy_(weights)
             return
-        numbers = len(network.weight)
-        network.weight.copy_(weights[:numbers])
-        network.missing.copy_(weights[numbers : 2 * numbers])
-        network.table.copy_(weights[2 * numbers :])
+        parameters = (network.weight, network.bends, network.missing, network.table)
+        for parameter, part in zip(parameters, weights.split([len(p) for p in parameters]), strict=True):
+            parameter.copy_(part)
 
 
-_SIZES = {"small": {"strengths": [0.001, 0.01, 0.1, 1.0, 10.0], "steps": 200}}
+_STRENGTHS = [0.003, 0.03, 0.3, 3.0]
+_SIZES = {
+    "tiny": {"knots": 0, "strengths": _STRENGTHS, "steps": 200},
+    "small": {"knots": 3, "strengths": _STRENGTHS, "steps": 200},
+}
 
 LOGISTIC = Family(
     name="logistic",

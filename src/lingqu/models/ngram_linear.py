@@ -131,10 +131,10 @@ FAMILY = Family(
     about="Hashed word and character n-grams with a linear layer; any language, seconds to train.",
     fronts={
         "ngrams": {
-            "tiny": {"buckets": 1 << 16, "words": [1, 2], "chars": []},
-            "small": {"buckets": 1 << 19, "words": [1, 2], "chars": []},
-            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "chars": []},
-            "large": {"buckets": 1 << 22, "words": [1, 2, 3], "chars": [3, 4, 5]},
+            "tiny": {"buckets": 1 << 16, "words": [1, 2], "short": [], "chars": []},
+            "small": {"buckets": 1 << 19, "words": [1, 2], "short": [3], "chars": []},
+            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "short": [], "chars": []},
+            "large": {"buckets": 1 << 22, "words": [1, 2, 3], "short": [4], "chars": [3, 4, 5]},
         }
     },
     sizes={"small": {"strengths": _STRENGTHS, "rare": 2}},
