@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def learn_table(rows: Rows, settings: dict[str, Any]) -> Memory:
-    """Mean and deviation of each number, names of each category from the most frequent down.
+    """Mean and deviation of each number, names of each category: numbers by value, others from the most frequent.
 
     `kinds` says which column is a number and which a category (others are left out); a category keeps at most `most`
     names, those beyond are unknown.
@@ -37,7 +37,10 @@ def learn_table(rows: Rows, settings: dict[str, Any]) -> Memory:
             numbers.append({"name": name, "mean": float(values.mean()), "std": deviation if deviation > 1e-12 else 1.0})
         elif kind == "category":
             ranked = sorted(Counter(map(str, present)).items(), key=lambda item: (-item[1], item[0]))
-            categories.append({"name": name, "values": [value for value, _ in ranked[:most]]})
+            values = [value for value, _ in ranked[:most]]
+            # Trees ask about codes in their order: names that are numbers keep theirs.
+            numeric = all(value.isascii() and value.isdigit() for value in values)
+            categories.append({"name": name, "values": sorted(values, key=int) if numeric else values})
     return {
         "numbers": numbers,
         "categories": categories,

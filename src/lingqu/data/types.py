@@ -26,6 +26,8 @@ FEW = 50
 _ID_NAME = re.compile(
     r"(?:.*[_ \-.])?(?:id|ids|uuid|guid|key|index|no|number|nr|编号|序号)|.*[a-z]ID|.*Id|unnamed: 0|column 1"
 )
+_POSTAL_NAME = re.compile(r"(?:.*[_ \-.])?(?:zip|zip[_ \-]?code|postal[_ \-]?code|postcode|plz)|邮编|邮政编码", re.IGNORECASE)
+"""Numbers of these names are names of places: the one in the middle of two others need not lie between them."""
 _KEY_TEXT = re.compile(r"[\w\-:.#/]{1,64}")
 
 
@@ -79,6 +81,8 @@ def _share(counts: Mapping[Any, int], read: Callable[[Any], Any]) -> float:
 def _number_kind(name: str, present: list[Any], distinct: set[Any]) -> str:
     if any(looks_like_code(value) for value in distinct):
         return "category" if _is_few(distinct, present) else "id"
+    if _POSTAL_NAME.fullmatch(name.strip()) and len(distinct) <= 0.5 * len(present):
+        return "category"
     unique = len(distinct) == len(present) and len(present) >= 20
     if unique and _ID_NAME.fullmatch(name.strip()) and all(_is_whole(value) for value in distinct):
         return "id"
