@@ -11,6 +11,7 @@ Regression"; Hastie and Tibshirani 1986, "Generalized Additive Models" (a curve 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,11 +19,15 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from lingqu.models.closed_form import Line, fit_logistic, fit_ridge
+from lingqu.models.closed_form import Line, by_folds, fit_logistic, fit_ridge, quiet
 from lingqu.models.family import Examples, Facts, Family, Settings, Tell
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
+
+
+FOLDED = (50, 2000)
+"""With so many training rows, folds of them choose the strength: validation rows are then too few."""
 
 
 class TableLinear(nn.Module):
@@ -103,31 +108,47 @@ def fit(
         knots = _quantiles(cast("Array", train.arrays["numbers"]), settings["knots"])
         inputs, valid_inputs = _table_design(train, facts, knots), _table_design(valid, facts, knots)
         network.knots.data = torch.from_numpy(knots)
-    if facts.kind == "classification":
-        line = fit_logistic(
-            inputs,
-            train.targets,
-            valid_inputs,
-            valid.targets,
-            outputs=facts.outputs,
-            strengths=settings["strengths"],
-            balanced=settings.get("class_weights") == "balanced",
-            steps=settings["steps"],
-            threads=threads,
-            tell=tell,
-        )
-    else:
-        line = fit_ridge(
-            inputs,
-            train.targets,
-            valid_inputs,
-            valid.targets,
-            strengths=settings["strengths"],
-            threads=threads,
-            tell=tell,
-        )
+    line = _line(inputs, train.targets, valid_inputs, valid.targets, facts, settings, seed, threads, tell)
     _fill(network, line)
     return network
+
+
+def _line(  # noqa: PLR0917
+    inputs: Any,
+    targets: Array,
+    valid_inputs: Any,
+    valid_targets: Array,
+    facts: Facts,
+    settings: Settings,
+    seed: int,
+    threads: int,
+    tell: Tell,
+) -> Line:
+    """The best line along the path of strengths; of few rows, folds of the training rows choose the strength."""
+
+    def fitted(a: Any, b: Array, c: Any, d: Array, strengths: Sequence[float], *, tell: Tell = quiet) -> Line:
+        if facts.kind == "regression":
+            return fit_ridge(a, b, c, d, strengths=strengths, threads=threads, tell=tell)
+        balanced = settings.get("class_weights") == "balanced"
+        return fit_logistic(
+            a,
+            b,
+            c,
+            d,
+            outputs=facts.outputs,
+            strengths=strengths,
+            balanced=balanced,
+            # Thousands of pixels: the last iterations cost much and move little.
+            steps=settings["steps"] if facts.front["name"] == "table" else settings["pixel_steps"],
+            threads=threads,
+            tell=tell,
+        )
+
+    strengths = settings["strengths"]
+    if FOLDED[0] <= len(targets) <= FOLDED[1]:
+        best = by_folds(lambda a, b, c, d, s: fitted(a, b, c, d, [s]).loss, inputs, targets, strengths, seed=seed)
+        strengths = [best]
+    return fitted(inputs, targets, valid_inputs, valid_targets, strengths, tell=tell)
 
 
 def _quantiles(numbers: Array, knots: int) -> Array:
@@ -180,8 +201,8 @@ def _fill(network: TableLinear | PixelLinear, line: Line) -> None:
 
 _STRENGTHS = [0.003, 0.03, 0.3, 3.0]
 _SIZES = {
-    "tiny": {"knots": 0, "strengths": _STRENGTHS, "steps": 200},
-    "small": {"knots": 3, "strengths": _STRENGTHS, "steps": 200},
+    "tiny": {"knots": 0, "strengths": _STRENGTHS, "steps": 200, "pixel_steps": 40},
+    "small": {"knots": 3, "strengths": _STRENGTHS, "steps": 200, "pixel_steps": 40},
 }
 
 LOGISTIC = Family(
