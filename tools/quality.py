@@ -2,7 +2,7 @@
 
     python -m tools.quality [--data ../shared/data] [NAME …]
 
-Each set is one spec with the default settings and a budget of ten minutes, run in a store of its own. Results are kept
+Each set is one spec with the default settings and a budget of ten minutes unless another is given, run in a store of its own. Results are kept
 as JSON lines in docs/results/quality.jsonl, and docs/results/quality.md is written from all of them.
 """
 
@@ -119,12 +119,12 @@ def prepared(name: str, data: Path, scratch: Path) -> dict[str, Any]:
     return section
 
 
-def measure(name: str, data: Path) -> dict[str, Any]:
+def measure(name: str, data: Path, budget: str) -> dict[str, Any]:
     """One set: ours, then the peer on the very same rows."""
     wanted = SETS[name]
     with tempfile.TemporaryDirectory() as folder:
         section = prepared(name, data, Path(folder))
-        spec = {"name": name.replace("_", "-"), "task": wanted.task, "data": section, "budget": "10 min"}
+        spec = {"name": name.replace("_", "-"), "task": wanted.task, "data": section, "budget": budget}
         store = Store.open(Path(folder) / "store")
         started = time.perf_counter()
         result = run(spec, store=store, tell=_tell)
@@ -140,6 +140,8 @@ def measure(name: str, data: Path) -> dict[str, Any]:
         "low": found["low"],
         "high": found["high"],
         "seconds": round(seconds, 1),
+        "budget": budget,
+        "chosen": result["chosen"]["recipe"],
         "ladder": [
             {key: rung[key] for key in ("recipe", "value", "seconds", "bytes", "ms_per_row")}
             for rung in result["ladder"]
@@ -230,11 +232,15 @@ def write_page(lines: list[dict[str, Any]]) -> None:
     for name in SETS:
         if name in newest:
             out.append(_row(newest[name]))
-    out += ["", "| set | rows: train, validation, test | machine | load | commit | date |", "|---|---|---|---|---|---|"]
+    out += [
+        "",
+        "| set | rows: train, validation, test | budget | machine | load | commit | date |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for line in (newest[name] for name in SETS if name in newest):
         rows = ", ".join(f"{line['rows'][split]:,}" for split in ("train", "validation", "test"))
         out.append(
-            f"| {line['title']} | {rows} | {line['machine']} | {line['load']} | {line['commit']} | {line['date']} |"
+            f"| {line['title']} | {rows} | {line['budget']} | {line['machine']} | {line['load']} | {line['commit']} | {line['date']} |"
         )
     out += [
         "",
@@ -247,7 +253,11 @@ def write_page(lines: list[dict[str, Any]]) -> None:
 def _row(line: dict[str, Any]) -> str:
     met = "" if line["value"] >= line["goal"] else " (missed)"
     peer = f"{line['peer_value']:.4f} | {line['peer_seconds']}" if "peer_value" in line else "- | -"
-    tried = "; ".join(f"{rung['recipe']} {rung['value']:.4f}, {rung['seconds']:.0f} s" for rung in line["ladder"])
+    tried = "; ".join(
+        f"{'**' if rung['recipe'] == line['chosen'] else ''}{rung['recipe']}{'**' if rung['recipe'] == line['chosen'] else ''} "
+        f"{rung['value']:.4f}, {rung['seconds']:.0f} s"
+        for rung in line["ladder"]
+    )
     return (
         f"| {line['title']} | {line['metric']} | {line['goal']}{met} "
         f"| {line['value']:.4f} ({line['low']:.4f} to {line['high']:.4f}) | {line['seconds']} | {peer} | {tried} |"
@@ -264,12 +274,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SETS))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--budget", default="10 min", help="how long the ladder may be climbed (default: 10 min)")
     arguments = parser.parse_args()
     warnings.simplefilter("default")
     lines = [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
     for name in arguments.names or SETS:
         print(name, flush=True)  # noqa: T201
-        lines.append(measure(name, arguments.data.absolute()))
+        lines.append(measure(name, arguments.data.absolute(), arguments.budget))
         print(json.dumps(lines[-1]), flush=True)  # noqa: T201
         newest = {line["name"]: line for line in lines}
         write_bytes(LINES, "".join(json.dumps(newest[n]) + "\n" for n in SETS if n in newest).encode())
