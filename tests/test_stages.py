@@ -91,6 +91,15 @@ def test_exactly_what_depends_on_a_setting_is_done_again(
     assert keys == (ALL if first is None else ALL[: ALL.index(first)])
 
 
+def test_a_sentence_as_long_as_a_digest_is_no_blob(tmp_path: Path) -> None:
+    from lingqu.stages import _blobs
+
+    store = Store.open(tmp_path)
+    digest = store.put_bytes(b"1")
+    why = "the lead of mlp, 0.00664, is within its standard error of 0.0288"
+    assert _blobs({"why": why, "weights": digest, "other": "0" * 64}, store) == [digest]
+
+
 def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
     """The stages whose results are found, up to the first that is not: what a run would not do again."""
     from lingqu.loop import check

@@ -20,6 +20,7 @@ from lingqu.data.version import DataVersion, ingest
 from lingqu.errors import missing_package
 from lingqu.spec import Spec
 from lingqu.store import Store
+from lingqu.store.canonical import is_digest
 
 Tell = Callable[[str, float, str], None]
 """Progress: the stage, how much of it is done (0 to 1), one sentence."""
@@ -236,4 +237,4 @@ def _source(task: Task) -> str:
 
 def _blobs(result: Mapping[str, Any], store: Store) -> list[str]:
     """The blobs and folders that a result names, so that losing one makes the stage anew."""
-    return [value for value in result.values() if isinstance(value, str) and len(value) == 64 and store.holds(value)]
+    return [value for value in result.values() if is_digest(value) and store.holds(value)]

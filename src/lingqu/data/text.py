@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 UNSPACED = (
     "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 )
-WORD = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+|[!?]+")
+# A character of an unspaced script, a digit, a run of other letters, or a sign; a space counts beside unspaced script,
+# where it is a choice (a headline's pause), and beside nothing else.
+WORD = re.compile(rf"[{UNSPACED}]|\d|(?:(?![{UNSPACED}\d])\w)+|[^\w\s]|(?<=[{UNSPACED}])\s+|\s+(?=[{UNSPACED}])")
 
 
 def normalise(text: str) -> str:
@@ -39,12 +41,15 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a normalised text; runs of ! and ? count, for they carry feeling.
+    """The words of a normalised text between two empty ones, so that a pair can say "begins with" or "ends with".
 
-    >>> words("it's 很好吃!!")
-    ['it', 's', '很', '好', '吃', '!!']
+    Digits stand alone, as years and scores share them; signs are words, for brackets tell a headline and ! a feeling.
+
+    >>> words("it's 很好吃!")
+    ['', 'it', "'", 's', ' ', '很', '好', '吃', '!', '']
     """
-    return WORD.findall(text)
+    found = WORD.findall(text)
+    return ["", *found, ""] if found else []
 
 
 # --- hashed n-grams -------------------------------------------------------------------------------------------------
@@ -61,10 +66,12 @@ _SEPARATOR = "\x1f"
 def learn_ngrams(rows: Rows, settings: dict[str, Any]) -> Memory:
     """Nothing is learned from the rows: the memory is the settings, with their defaults.
 
-    `buckets` is the number of hash values, 0 being kept for padding; `words` and `chars` are the lengths of n-grams;
-    character n-grams are taken inside words of spaced scripts only; of a text the first `max_chars` characters count.
+    `buckets` is the number of hash values, 0 being kept for padding. `words`, `short` and `chars` are the lengths of
+    n-grams: of words, of words that are all one character long (so three Chinese characters, but not three English
+    words), and of characters inside longer words. Of a text the first `max_chars` characters count.
     """
-    return {"column": "text", "buckets": 1 << 18, "words": [1, 2], "chars": [3, 4, 5], "max_chars": 20_000, **settings}
+    usual = {"column": "text", "buckets": 1 << 19, "words": [1, 2], "short": [3], "chars": [], "max_chars": 20_000}
+    return {**usual, **settings}
 
 
 def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
@@ -72,9 +79,9 @@ def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
 
     Ids rise within a row and 0 is padding. A row of no n-grams is all padding.
 
-    >>> arrays = encode_ngrams(Rows({"text": ["a a b", ""]}), learn_ngrams(Rows({}), {"words": [1], "chars": []}))
-    >>> arrays["counts"].tolist() in ([[2.0, 1.0], [0.0, 0.0]], [[1.0, 2.0], [0.0, 0.0]])
-    True
+    >>> arrays = encode_ngrams(Rows({"text": ["a a b", ""]}), learn_ngrams(Rows({}), {"words": [1], "short": []}))
+    >>> sorted(arrays["counts"][0].tolist()), arrays["ids"][1].tolist()
+    ([1.0, 2.0, 2.0], [0, 0, 0])
     """
     texts = [normalise(str(text)[: memory["max_chars"]]) for text in rows[memory["column"]]]
     keys = np.concatenate([np.empty(0, np.uint64), *_ngram_keys(texts, memory)])
@@ -103,11 +110,14 @@ def _ngram_keys(texts: list[str], memory: Memory) -> Iterator[Array]:
     span = _SpanHash(codes)
     start = np.cumsum(lengths + 1) - lengths
     end = start + lengths
-    for n in memory["words"]:
+    long_before = np.concatenate([[0], np.cumsum(lengths > 1)])
+    for n in sorted({*memory["words"], *memory["short"]}):
         first = np.arange(max(len(start) - n + 1, 0))
         last = first + n - 1
-        same_row = row_of[first] == row_of[last]
-        first, last = first[same_row], last[same_row]
+        chosen = row_of[first] == row_of[last]
+        if n not in memory["words"]:
+            chosen &= long_before[first] == long_before[first + n]
+        first, last = first[chosen], last[chosen]
         yield _key(row_of[first], span(start[first], end[last]), memory["buckets"], salt=0)
     spaced = lengths > 1
     word_start, word_end, word_row = start[spaced] - 1, end[spaced] + 1, row_of[spaced]

@@ -26,7 +26,9 @@ FEW = 50
 _ID_NAME = re.compile(
     r"(?:.*[_ \-.])?(?:id|ids|uuid|guid|key|index|no|number|nr|编号|序号)|.*[a-z]ID|.*Id|unnamed: 0|column 1"
 )
-_POSTAL_NAME = re.compile(r"(?:.*[_ \-.])?(?:zip|zip[_ \-]?code|postal[_ \-]?code|postcode|plz)|邮编|邮政编码", re.IGNORECASE)
+_POSTAL_NAME = re.compile(
+    r"(?:.*[_ \-.])?(?:zip|zip[_ \-]?code|postal[_ \-]?code|postcode|plz)|邮编|邮政编码", re.IGNORECASE
+)
 """Numbers of these names are names of places: the one in the middle of two others need not lie between them."""
 _KEY_TEXT = re.compile(r"[\w\-:.#/]{1,64}")
 
