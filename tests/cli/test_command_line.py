@@ -39,11 +39,13 @@ def test_all_problems_of_spec_and_data_in_one_list(folder: Path, capsys: pytest.
     for command in ("check", "run"):
         assert told(capsys, command) == (
             2,
-            "3 problems:\n"
-            "1. lingqu.yaml:6: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?\n"
-            "2. lingqu.yaml:7: Expected tiny, small, medium or large for size, found 'smal'. Did you mean 'small'?\n"
-            "3. lingqu.yaml:5: Expected the column 'mesage' for text, found the columns 'message', 'queue'. "
-            "Did you mean 'message'?\n",
+            (
+                "3 problems:\n"
+                "1. lingqu.yaml:6: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?\n"
+                "2. lingqu.yaml:7: Expected tiny, small, medium or large for size, found 'smal'. Did you mean 'small'?\n"
+                "3. lingqu.yaml:5: Expected the column 'mesage' for text, found the columns 'message', 'queue'. "
+                "Did you mean 'message'?\n"
+            ),
         )
     assert not (folder / ".lingqu").exists(), "nothing is done before the spec is right"
 
@@ -70,8 +72,10 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
         (["rnu"], "Expected a command of lingqu, found 'rnu'. Did you mean 'run'? See: lingqu --help\n"),
         (
             ["predict", "x"],
-            "Expected a command line such as `lingqu predict [-h] [--json] [--home FOLDER] [-o OUT] [--scores] MODEL "
-            "INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n",
+            (
+                "Expected a command line such as `lingqu predict [-h] [--json] [--home FOLDER] [-o OUT] [--scores] MODEL "
+                "INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n"
+            ),
         ),
         (["show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
         (["predict", "x", "y.csv"], "Expected a model of the registry, found 'x'. Known: none yet.\n"),
