@@ -25,14 +25,14 @@ demo: .venv/ready ## the whole journey on real pictures, in about a minute
 	$(BIN)/lingqu demo
 
 test: .venv/ready ## the fast tests, under a minute
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: .venv/ready ## what a contributor runs: format, lint, types, import layers, tests
 	$(BIN)/ruff format --check src tests tools
 	$(BIN)/ruff check src tests tools
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 format: .venv/ready ## put every file in its form
 	$(BIN)/ruff format src tests tools
