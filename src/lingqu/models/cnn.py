@@ -80,8 +80,9 @@ class CNN(nn.Module):
         channels, height, wide = shape
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, -1, 1, 1)), persistent=False)
-        # Halve until about four pixels are left: 8 → 4, 28 → 7, 64 → 4; width doubles as the picture halves.
-        halvings = max(1, min(5, round(math.log2(min(height, wide) / 5))))
+        # Halve until a few pixels are left: 8 → 2, 28 → 7, 64 → 4; width doubles as the picture halves.
+        side = min(height, wide)
+        halvings = max(1, min(5, int(math.log2(side)), max(2, round(math.log2(side / 5)))))
         widths = [channels, *(width * 2 ** min(i, 3) for i in range(halvings))]
         self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))
         self.dropout = nn.Dropout(dropout)
@@ -115,7 +116,7 @@ def build(facts: Facts, settings: Settings) -> CNN:
 
 
 _TRAINING = {
-    "least_steps": 200,
+    "least_steps": 400,
     "batch_size": 256,
     "learning_rate": 0.01,
     "weight_decay": 0.05,
@@ -130,7 +131,7 @@ FAMILY = Family(
     about="A small convolutional network, trained from nothing.",
     fronts={"pixels": {"tiny": {"side": 32}, "small": {"side": 64}, "medium": {"side": 96}, "large": {"side": 128}}},
     sizes={
-        "tiny": {"width": 8, "shift": 2, "dropout": 0.0, "epochs": 4, **_TRAINING},
+        "tiny": {"width": 8, "shift": 2, "dropout": 0.0, "epochs": 4, **_TRAINING, "least_steps": 200},
         "small": {"width": 16, "shift": 2, "dropout": 0.1, "epochs": 6, **_TRAINING},
         "medium": {"width": 32, "shift": 2, "dropout": 0.1, "epochs": 12, **_TRAINING},
         "large": {"width": 64, "shift": 3, "dropout": 0.2, "epochs": 20, **_TRAINING},
