@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,25 @@ Say = Callable[[float, str], None]
 """The same from inside a stage."""
 
 # The code that a stage's result depends on; a change of any file there does the stage again.
-DATA = ("contract", "data")
-TRAIN = (*DATA, "losses", "models", "tasks", "train")
+DATA = ("contract", "data", "stages")
+TRAIN = (*DATA, "losses", "models", "spec", "tasks", "train")
 BUNDLE = (*DATA, "bundle", "models", "tasks")
 COMPRESS = (*BUNDLE, "compress", "statistics")
-EVALUATE = (*BUNDLE, "evaluate", "metrics", "statistics")
+EVALUATE = (*BUNDLE, "evaluate", "metrics", "registry", "statistics")
+
+# Whose versions a result may depend on; one that is not installed counts as such.
+LIBRARIES = (
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "pillow",
+    "torch",
+    "onnx",
+    "scikit-learn",
+    "scipy",
+    "lightgbm",
+    "pyarrow",
+)
 
 TRAINING_PACKAGES = (
     "torch",
@@ -76,6 +93,8 @@ class Stages:
             "family": family,
             "size": spec.size,
             "budget": spec.budget_seconds,
+            # Threads follow from the cores where the spec does not say, and the bits from the threads.
+            "cores": min(2, os.cpu_count() or 1) if spec.train.threads is None else None,
             "settings": spec.train.model_dump(mode="json"),
         }
 
@@ -132,7 +151,9 @@ class Stages:
                 "ms_per_row": price(bundle, valid),
             }
 
-        found = self._once(f"bundle {family}", {"data": data.id, "trained": learned}, BUNDLE, work)
+        # The columns' names in the user's file are part of the contract, and no part of the data version's id.
+        inputs = {"data": data.id, "columns": data.columns, "trained": learned}
+        found = self._once(f"bundle {family}", inputs, BUNDLE, work)
         return {**{name: trained[name] for name in ("seconds", "epochs", "parameters", "settings", "history")}, **found}
 
     def choose(self, rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
@@ -194,7 +215,7 @@ class Stages:
         trial = Trial(self.spec, self.task, data, self.store, shipped=shipped, measured=measured, rungs=rungs)
         inputs = {
             "name": self.spec.name,
-            "data": data.id,
+            "data": data.as_dict(),
             "bundle": shipped["bundle"],
             "rungs": [rung["bundle"] for rung in rungs],
             "gates": self.spec.gates.model_dump(mode="json"),
@@ -206,20 +227,22 @@ class Stages:
         self, name: str, inputs: Mapping[str, Any], code: tuple[str, ...], work: Callable[[Path, Say], dict[str, Any]]
     ) -> dict[str, Any]:
         """The result of a stage: found when its inputs and its code are the same, made and kept otherwise."""
-        version = {"code": self.store.code_version(*code), "task code": _source(self.task)}
+        version = {"code": self.store.code_version(*code), "task code": _source(self.task), "libraries": libraries()}
         key = self.store.stage(name, {**inputs, **version})
-        found = self.store.stage_result(key)
-        if found is not None:
-            self.cached.append(name)
-            self.tell(name, 1.0, "unchanged")
-            return found
-        self.tell(name, 0.0, "")
-        started = time.perf_counter()
-        result = self._work(name, work, self.store.work(key))
-        self.store.finish_stage(key, result, time.perf_counter() - started, blobs=_blobs(result, self.store))
-        self.store.clear_work(key)
-        self.tell(name, 1.0, "done")
-        return result
+        # Two specs of different names may need the same stage at the same time: the second waits and finds it done.
+        with self.store.lock(f"stage-{key}"):
+            found = self.store.stage_result(key)
+            if found is not None:
+                self.cached.append(name)
+                self.tell(name, 1.0, "unchanged")
+                return found
+            self.tell(name, 0.0, "")
+            started = time.perf_counter()
+            result = self._work(name, work, self.store.work(key))
+            self.store.finish_stage(key, result, time.perf_counter() - started, blobs=_blobs(result, self.store))
+            self.store.clear_work(key)
+            self.tell(name, 1.0, "done")
+            return result
 
     def _work(self, name: str, work: Callable[[Path, Say], dict[str, Any]], folder: Path) -> dict[str, Any]:
         try:
@@ -231,8 +254,25 @@ class Stages:
 
 
 def _source(task: Task) -> str:
-    """The hash of the task's own file: a team's task lives outside lingqu, and its changes count too."""
-    return hashlib.sha256(Path(inspect.getfile(type(task))).read_bytes()).hexdigest()
+    """The hash of the task's own file and those beside it: a team's task lives outside lingqu, and its changes count."""
+    own = Path(inspect.getfile(type(task)))
+    beside = sorted(own.parent.glob("*.py")) if (own.parent / "__init__.py").exists() else [own]
+    whole = hashlib.sha256()
+    for file in beside:
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+@cache
+def libraries() -> dict[str, str | None]:
+    """The versions of the libraries that compute, as installed."""
+    found: dict[str, str | None] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
 
 
 def _blobs(result: Mapping[str, Any], store: Store) -> list[str]:

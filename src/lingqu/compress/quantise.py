@@ -55,16 +55,21 @@ def quantise(bundle: Bundle, folder: Path, *, train: Rows, valid: Rows) -> Compa
     """Write the int8 bundle to `folder` and compare it on validation rows; the caller keeps it only when `kept`.
 
     The test is one-sided: was float32 better than int8 on the same rows? Labels by McNemar's exact test on right and
-    wrong, numbers by a paired test on absolute errors. Besides, at most one point may be lost.
+    wrong and a paired test on the log loss, numbers by a paired test on absolute errors. Besides, at most one point may
+    be lost.
     """
     model = bundle.path / MODEL
     operators = _operators(model)
     if not operators & {*DYNAMIC, "Conv"}:
         return Comparison("int8", False, "nothing in this model can be quantised: it is a forest of thresholds")
-    sample = train.take(range(0, len(train), max(1, len(train) // CALIBRATION_ROWS)))
+    sample = train.take(range(0, len(train), max(1, -(-len(train) // CALIBRATION_ROWS))))
     data = _static(model, bundle, sample) if "Conv" in operators else _dynamic(model)
-    smaller = write_folder(folder, {**bundle.manifest, "precision": "int8"}, data, bundle.memory)
-    return compare(bundle, smaller, valid)
+    manifest = {**bundle.manifest, "precision": "int8"}
+    raw = Bundle(folder, manifest, bundle.memory, bundle.task, data)
+    # What ships is what is calibrated: temperature and error range belong to these weights.
+    targets = bundle.task.targets(valid, bundle.memory)
+    memory = bundle.task.calibrate(raw.outputs(valid), targets, bundle.memory)
+    return compare(bundle, write_folder(folder, manifest, data, memory), valid)
 
 
 def compare(before: Bundle, after: Bundle, rows: Rows) -> Comparison:
@@ -74,6 +79,10 @@ def compare(before: Bundle, after: Bundle, rows: Rows) -> Comparison:
     zero_one = set(np.unique([first, second])) <= {0.0, 1.0}
     # The null hypothesis is "no cost", and a small p is a cost that was seen.
     p = mcnemar(second == 0, first == 0).p if zero_one else mean_below(first - second, 0.0).p
+    if zero_one:
+        # Labels may all stay while the ranking behind them is lost: the scores are tested as well, each at half the level.
+        surprises = [surprise(one.predict(rows), truth) for one in (before, after)]
+        p = min(1.0, 2 * min(p, mean_below(surprises[0] - surprises[1], 0.0).p))
     sizes = [(bundle.path / MODEL).stat().st_size for bundle in (before, after)]
     lost = float(second.mean() - first.mean()) / (1.0 if zero_one else max(float(first.mean()), 1e-12))
     if sizes[1] >= sizes[0]:
@@ -99,6 +108,15 @@ def losses(answers: list[Answer], truth: list[Any]) -> np.ndarray[Any, Any]:
         else:
             costs.append(1.0)
     return np.array(costs, np.float64)
+
+
+def surprise(answers: list[Answer], truth: list[Any]) -> np.ndarray[Any, Any]:
+    """-log of the score that each answer gave the right label, float64 (rows,); a refusal scored it nothing."""
+    scores = [
+        answer.scores.get(right, 0.0) if isinstance(answer, LabelScores) else 0.0
+        for answer, right in zip(answers, truth, strict=True)
+    ]
+    return -np.log(np.maximum(np.array(scores, np.float64), 1e-6))
 
 
 def _operators(model: Path) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lingqu.contract import Task
+from lingqu.data.accept import columns_of
 from lingqu.data.findings import Finding
 from lingqu.data.groups import group_keys, largest_share, numbered, row_digests, table_groups
 from lingqu.data.near_duplicates import text_groups
@@ -23,11 +24,16 @@ LARGE = 0.1
 """A group that holds more than this share of the rows is worth a warning."""
 
 
+MOST_TOLD = 6
+"""So many missing classes are told one by one; a column of ids taken for labels has hundreds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """For each prepared row: its digest, the key of its group, its split, and its time if the spec names one."""
+    """For each prepared row: its digest, that of what a request would hold of it, the key of its group, its split, and its time if the spec names one."""
 
     digests: list[str]
+    asked: list[str]
     keys: list[str]
     splits: list[str]
     times: list[float] | None
@@ -37,12 +43,14 @@ class Divided:
 def divide(prepared: Prepared, task: Task, settings: DataSettings) -> Divided:
     """The split of every row: as given, by time, or by the hash of its group; DataError when one cannot be used."""
     digests = row_digests(prepared.rows)
+    # Neither a corrected label nor a new column beside the text may move a row to another split.
+    asked = row_digests(prepared.rows, columns_of(task, prepared.kinds))
     findings: list[Finding] = []
     near = _near(prepared, task, settings, digests, findings)
     named = None
     if settings.group:
         named = prepared.rows[_inside(prepared, settings.group)]
-    keys = group_keys(numbered(digests), near, named)
+    keys = group_keys(numbered(asked, digests), near, named)
     times = None
     if settings.time:
         times = [time_key(value) for value in prepared.rows[_inside(prepared, settings.time)]]
@@ -53,7 +61,7 @@ def divide(prepared: Prepared, task: Task, settings: DataSettings) -> Divided:
         findings.append(Finding("warning", "large-group", message))
     findings += _leaks(keys, splits)
     check_splits(splits, prepared.rows[task.target.name] if task.target.kind == "label" else None, prepared.splits)
-    return Divided(digests, keys, splits, times, findings)
+    return Divided(digests, asked, keys, splits, times, findings)
 
 
 def _inside(prepared: Prepared, column: str) -> str:
@@ -139,12 +147,19 @@ def _missing_classes(splits: Sequence[str], labels: Sequence[str], given: set[st
         held[split].add(label)
     counts = Counter(labels)
     problems: list[Problem] = []
+    lacking = 0
     for split in SPLITS:
         if split in given and split != "train":
             # The user's own test rows may lack a rare class, but cannot hold one that nothing was learned of.
             continue
-        for label in sorted(set(counts) - held[split]):
+        absent = sorted(set(counts) - held[split])
+        lacking += len(absent)
+        for label in absent[: MOST_TOLD - len(problems)]:
             rows = f"{counts[label]:,} row{'s' * (counts[label] != 1)} in all"
             advice = "Add rows of it, join it with another class, leave it out, or try another data.seed."
             problems.append(Problem(f"rows of every class in {split}", f"none of {label!r} ({rows})", advice))
+    if lacking > len(problems):
+        found = f"{lacking:,} such gaps, of which these are the first"
+        advice = f"There are {len(counts):,} classes in {len(labels):,} rows: check data.columns."
+        problems.append(Problem("rows of every class in every split", found, advice))
     return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lingqu.contract import Rows
@@ -15,7 +15,7 @@ COMMON = 0.5
 """From this share of repeated rows on, equal rows of a table are coincidences (few columns with few values)."""
 
 
-def row_digests(rows: Rows, names: Sequence[str] | None = None) -> list[str]:
+def row_digests(rows: Rows, names: Iterable[str] | None = None) -> list[str]:
     """SHA-256 of each row's content, whatever the order of rows and columns.
 
     >>> a, b = row_digests(Rows({"x": [1.0, 1.0], "y": ["a", "a"]}))
@@ -91,16 +91,20 @@ def table_groups(digests: Sequence[str]) -> tuple[list[int], bool]:
     return same_groups(list(digests)), False
 
 
-def numbered(digests: Sequence[str]) -> list[str]:
+def numbered(digests: Sequence[str], order: Sequence[str]) -> list[str]:
     """Digests in which each repetition has a number, so that equal rows can go to different splits.
 
-    >>> numbered(["a", "b", "a"])
-    ['a', 'b', 'a#1']
+    Repetitions are numbered in the order of a second digest, so that the order of the rows does not matter.
+
+    >>> numbered(["a", "b", "a"], ["2", "1", "1"])
+    ['a#1', 'b', 'a']
     """
     seen: Counter[str] = Counter()
-    out: list[str] = []
-    for digest in digests:
-        out.append(f"{digest}#{seen[digest]}" if seen[digest] else digest)
+    out = list(digests)
+    for i in sorted(range(len(digests)), key=lambda i: order[i]):
+        digest = digests[i]
+        if seen[digest]:
+            out[i] = f"{digest}#{seen[digest]}"
         seen[digest] += 1
     return out
 

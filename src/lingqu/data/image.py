@@ -37,7 +37,7 @@ def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
     Pictures that are all of one size not above `side` keep it; others become squares of `side` pixels.
     """
     column, side = settings.get("column", "image"), settings.get("side", 64)
-    sample = rows[column][:: max(1, len(rows) // 2000)]
+    sample = rows[column][:: max(1, -(-len(rows) // 2000))]
     sizes, grey = set(), True
     for data in sample:
         picture = open_picture(data)

@@ -38,7 +38,7 @@ METRICS = (
 
 def learn_labels(values: Sequence[str]) -> list[str]:
     """Every label that occurs, numbers by value and all others by name; DataError when there are fewer than two."""
-    labels = sorted(set(values), key=lambda label: (0, int(label), "") if _is_whole(label) else (1, 0, label))
+    labels = sorted(set(values), key=lambda label: (0, int(label), label) if _is_whole(label) else (1, 0, label))
     if len(labels) < 2:
         raise DataError(
             Problem(
@@ -49,7 +49,7 @@ def learn_labels(values: Sequence[str]) -> list[str]:
 
 
 def _is_whole(label: str) -> bool:
-    return label.isascii() and label.lstrip("-").isdecimal() and len(label) < 19
+    return label.isascii() and label.removeprefix("-").isdecimal() and len(label) < 19
 
 
 def encode_labels(values: Sequence[str], labels: Sequence[str]) -> Array:

@@ -213,4 +213,7 @@ def _readable(text: object) -> str:
 
 @lru_cache(maxsize=8)
 def _tokenizer(spelled: str) -> Tokenizer:
-    return Tokenizer.from_str(spelled)
+    tokenizer = Tokenizer.from_str(spelled)
+    # A text that spells a special token, such as "[PAD]", is text like any other. This setting is not kept in JSON.
+    tokenizer.encode_special_tokens = True
+    return tokenizer

@@ -35,7 +35,7 @@ from lingqu.store import Store, write_bytes
 __all__ = ["DataVersion", "Preview", "fingerprints", "ingest", "preview", "too_many", "version_id"]
 
 ROW, GROUP = "lingqu.row", "lingqu.group"
-"""Columns of the stored files beside the user's: the digest of the row and the key of its group."""
+"""Columns of the stored files beside the user's: the digest of what is asked and the key of the row's group."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DataVersion:
         return from_parquet(self._file(split, store), list(self.kinds))
 
     def row_ids(self, split: str, store: Store) -> list[str]:
-        """The SHA-256 of each row's content, in the order of `rows`."""
+        """The SHA-256 of what a request would hold of each row, in the order of `rows`; labels have no part in it."""
         return from_parquet(self._file(split, store), [ROW])[ROW]
 
     def groups(self, split: str, store: Store) -> list[str]:
@@ -125,14 +125,17 @@ def ingest(
     tell(0.2, "finding types")
     prepared = prepare(raw, task, settings)
     quarantine = _quarantine(prepared, settings, store)
+    _two_classes(prepared, task)
     tell(0.4, "finding near-duplicates")
     divided = divide(prepared, task, settings)
     tell(0.8, "writing")
     order = _order(divided)
     rows = prepared.rows.take(order)
-    splits, keys, digests = ([column[i] for i in order] for column in (divided.splits, divided.keys, divided.digests))
+    splits, keys, digests, asked = (
+        [column[i] for i in order] for column in (divided.splits, divided.keys, divided.digests, divided.asked)
+    )
     identity = version_id(task.name, prepared.kinds, digests, splits, keys)
-    stored = rows.with_columns({ROW: digests, GROUP: keys})
+    stored = rows.with_columns({ROW: asked, GROUP: keys})
     folder = _write(stored, prepared.kinds, splits, store, identity)
     labels = label_counts(rows[task.target.name]) if task.target.kind == "label" else {}
     tell(0.9, "checking")
@@ -177,6 +180,7 @@ def preview(settings: DataSettings, task: Task) -> Preview:
     broken = prepared.quarantined
     if len(broken) > settings.max_bad * prepared.seen or not prepared.seen:
         raise DataError(too_many(broken, prepared.seen, settings.max_bad))
+    _two_classes(prepared, task)
     rows = prepared.rows
     examples: dict[str, str] = {}
     for name in rows.names:
@@ -184,6 +188,14 @@ def preview(settings: DataSettings, task: Task) -> Preview:
         examples[name] = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)[:60]
     roles = {role: column for role, column in prepared.columns.items() if role in roles_of(task)}
     return Preview(len(rows), prepared.kinds, roles, examples, len(broken), tuple(prepared.findings))
+
+
+def _two_classes(prepared: Prepared, task: Task) -> None:
+    """DataError when all rows have one label, before anything is trained on them."""
+    labels = set(prepared.rows[task.target.name]) if task.target.kind == "label" else set()
+    if len(labels) == 1:
+        advice = "Check data.columns.label, or add rows of another class."
+        raise DataError(Problem("at least two different labels", f"{sorted(labels)} in every row", advice))
 
 
 def _quarantine(prepared: Prepared, settings: DataSettings, store: Store) -> str:

@@ -53,7 +53,7 @@ def choose(bundles: Sequence[Bundle], rows: Rows, metric: str) -> dict[str, Any]
     found = find_metric(metric)
     judged = [_judged(bundle, rows) for bundle in bundles]
     values = [found.function(one.truth, one.prediction) * (1 if found.higher_is_better else -1) for one in judged]
-    best = int(np.argmax(values))
+    best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
     for place, one in enumerate(judged):
         lead = compare(found, one, judged[best], resamples=COMPARED)
         if place == best or lead.lead <= lead.error:

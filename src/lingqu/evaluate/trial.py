@@ -15,6 +15,7 @@ from lingqu.bundle.folder import finish
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Answer, Task
 from lingqu.data.version import DataVersion
+from lingqu.errors import GateError, Problem
 from lingqu.evaluate.baseline import NAMES, constant
 from lingqu.evaluate.card import card
 from lingqu.evaluate.comparison import group_index
@@ -68,6 +69,7 @@ class Trial:
             "gate_set": gate_set,
             "round": budget.round,
             "exhausted": budget.exhausted,
+            "champion_epoch": (registry.alias(self.spec.name, "champion") or (None, 0))[1],
         }
         if budget.exhausted and decision.decision == "promote":
             gate |= {"decision": "keep", "why": "the error budget of these test rows is spent: bring fresh ones"}
@@ -105,7 +107,8 @@ class Trial:
             "page": self.store.put_bytes(write_page(full).encode()),
             "decision": gate,
         }
-        # Last, so that a kill can only spend a round twice, never look without spending.
+        # A kill before this line repeats the same look at the same rows, which tells nothing new; one after it spends a
+        # round twice, which costs power and no safety.
         registry.spend(self.spec.name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
         return result
 
@@ -156,6 +159,14 @@ class Trial:
         else:
             version = registry.get(f"{self.spec.name}@{champion[0]}")
             unseen = self._unseen_by(version)
+            if not unseen:
+                raise GateError(
+                    Problem(
+                        f"test rows that {version.reference} was not trained on",
+                        "none",
+                        "Keep data.seed and data.split as they were for the champion, or bring fresh test rows.",
+                    )
+                )
             test, groups = test.take(unseen), [groups[place] for place in unseen]
             rival = Bundle.open(self.store.folder_path(version.bundle)).predict(test)
         gates = self.spec.gates
@@ -203,8 +214,17 @@ class Trial:
         moved = any(event.version == version.number and event.alias for event in registry.history(version.name))
         if moved:
             return
-        if registry.alias(version.name, "champion") is None or self.spec.improve.promote == "auto":
-            registry.promote(version.name, version.number, who="lingqu", why="its gate was passed", evidence=gate)
+        champion, epoch = registry.alias(version.name, "champion") or (None, 0)
+        # The evidence is about one champion: when another leads by now, the version asks and does not lead.
+        if epoch == gate["champion_epoch"] and (champion is None or self.spec.improve.promote == "auto"):
+            registry.promote(
+                version.name,
+                version.number,
+                who="lingqu",
+                why="its gate was passed",
+                evidence=gate,
+                expect_epoch=epoch,
+            )
             return
         _, epoch = registry.alias(version.name, "challenger") or (None, 0)
         registry.set_alias(

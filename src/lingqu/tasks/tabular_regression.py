@@ -2,7 +2,7 @@
 
 The target is learned standardised. The range around an answer is a split conformal interval (Papadopoulos et al. 2002;
 Lei et al. 2018, "Distribution-Free Predictive Inference for Regression"): with q the ceil((n + 1) 0.9)-th smallest
-absolute error on n validation rows, [answer − q, answer + q] holds the truth of at least nine exchangeable rows in ten.
+absolute error on n validation rows, [answer − q, answer + q] holds the truth of about nine exchangeable rows in ten (the same rows also stopped the training).
 
 >>> task = TabularRegression()
 >>> memory = task.learn(task.toy(20), Front("table", {"kinds": {"rooms": "number", "town": "category"}}))

@@ -20,7 +20,7 @@ LEAST_SECONDS = 1.0
 
 
 def families(task: Task, spec: Spec) -> list[str]:
-    """The families to try, in order: those of the spec, or the task's own ladder; SpecError for an unknown one."""
+    """The families to try, in order: those of the spec, or the task's own ladder, the cheapest first; SpecError for an unknown one."""
     asked = spec.families
     if asked is None:
         return list(task.ladder)
@@ -28,7 +28,9 @@ def families(task: Task, spec: Spec) -> list[str]:
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise SpecError(Problem("a model family that lingqu knows", f"'{name}'", near(name, known)) for name in unknown)
-    return asked
+    # The cheapest first, whatever the order they were asked in: those that the task does not rank come last.
+    rank = {name: place for place, name in enumerate(task.ladder)}
+    return sorted(asked, key=lambda name: rank.get(name, len(rank)))
 
 
 def affordable(rungs: Sequence[dict[str, Any]], budget_seconds: float) -> float:
