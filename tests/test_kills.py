@@ -42,7 +42,7 @@ def essence(folder: Path, result: dict) -> dict:
         "files": {name: bundle["files"][name] for name in ("model.onnx", "encoding.json")},
         "metrics": result["metrics"],
         "scores": [(rung["recipe"], rung["value"], rung["history"]) for rung in without_seconds(result["ladder"])],
-        "gate": {key: result["gate"][key] for key in ("decision", "p", "rows")},
+        "gate": {key: result["gate"][key] for key in ("decision", "p", "rows", "round", "alpha", "gate_set")},
         "version": result["version"],
     }
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import shlex
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from lingqu.cli.present import emit, next_step, open_store, table
-from lingqu.errors import GateError, Problem, RequestError
+from lingqu.errors import GateError, Problem, RequestError, UnknownNameError, near
 from lingqu.registry import Registry, Version
 
 
@@ -24,9 +27,17 @@ def _aliases(registry: Registry, version: Version) -> list[str]:
     ]
 
 
+def _known(registry: Registry, name: str | None) -> None:
+    """UnknownNameError for a name that has no version: an empty list would say that it has one."""
+    names = registry.names()
+    if name is not None and name not in names:
+        raise UnknownNameError(Problem("a model of the registry", f"'{name}'", near(name, names)))
+
+
 def versions(arguments: argparse.Namespace) -> int:
     """Every version with its task, main numbers, decision and aliases."""
     registry = Registry(open_store(arguments))
+    _known(registry, arguments.name)
     found = registry.versions(arguments.name)
     records = [
         {
@@ -61,6 +72,7 @@ def versions(arguments: argparse.Namespace) -> int:
 def history(arguments: argparse.Namespace) -> int:
     """Every decision as a sentence, the oldest first; a broken chain is an error."""
     registry = Registry(open_store(arguments))
+    _known(registry, arguments.name)
     events = registry.history(arguments.name)
     damaged = registry.verify_history()
     sentences = [event.sentence() for event in events]
@@ -68,7 +80,7 @@ def history(arguments: argparse.Namespace) -> int:
         arguments,
         {"events": [event.to_json() for event in events], "problems": [str(problem) for problem in damaged]},
         *sentences,
-        *[f"[red]{problem}[/red]" for problem in damaged],
+        *[Text(str(problem), style="red") for problem in damaged],
         *([] if sentences else [next_step("lingqu run", "nothing was decided yet")]),
     )
     return 1 if damaged else 0
@@ -89,10 +101,19 @@ def promote(arguments: argparse.Namespace) -> int:
         )
     if arguments.override and not arguments.why:
         raise RequestError(Problem("a reason with --override", "none", "Add --why REASON; it is kept in the history."))
+    epoch = (registry.alias(version.name, "champion") or (None, 0))[1]
+    if epoch != version.decision.get("champion_epoch") and not arguments.override:
+        against = version.decision.get("against")
+        raise GateError(
+            Problem(
+                f"a gate that {version.reference} passed against today's champion",
+                f"one against {f'{version.name}@{against}' if against else 'the baseline'}, and the champion changed since",
+                "Run again with fresh rows, or overrule it: --override --why REASON",
+            )
+        )
     evidence = {**version.decision, "override": arguments.override}
-    registry.promote(
-        version.name, version.number, who=_who(arguments), why=arguments.why or "its gate was passed", evidence=evidence
-    )
+    why = arguments.why or "its gate was passed"
+    registry.promote(version.name, version.number, who=_who(arguments), why=why, evidence=evidence, expect_epoch=epoch)
     result = {"name": version.name, "champion": version.number}
     emit(
         arguments, result, f"{version.name}@{version.number} is champion.", next_step(f"lingqu rollback {version.name}")
@@ -131,7 +152,7 @@ def export(arguments: argparse.Namespace) -> int:
         arguments,
         result,
         f"{version.name}@{version.number} is in {target} ({size / 1e6:.1f} MB).",
-        next_step(f"lingqu predict {target} INPUT -o OUT"),
+        next_step(f"lingqu predict {shlex.quote(str(target))} INPUT -o OUT"),
     )
     return 0
 

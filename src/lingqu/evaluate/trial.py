@@ -6,6 +6,7 @@ spends a part of an error budget (evaluate/gate.py has the tests, registry/alpha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
-from lingqu.store import Store, write_bytes
+from lingqu.store import Store, write_bytes, write_json
 
-SAME_GATE = 0.5
-"""A test split that shares at least this much with the last one is the same gate set, and goes on spending its budget."""
+SAME_GATE = 0.05
+"""A test split that shares more than this with rows that were looked at before goes on spending their budget."""
+ROUND = "round.json"
 
 
 def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersion, store: Store) -> dict[str, Any]:
@@ -60,19 +62,7 @@ class Trial:
         registry = Registry(self.store)
         say(0.1, "comparing on the same rows")
         report = self.store.get_json(self.measured["report"])
-        gate_set = self._gate_set(registry)
-        budget = registry.next_alpha(self.spec.name, gate_set, self.spec.gates.alpha)
-        decision = self._compare(registry, report, budget.alpha)
-        gate = {
-            **decision.to_json(),
-            "why": decision.sentence(),
-            "gate_set": gate_set,
-            "round": budget.round,
-            "exhausted": budget.exhausted,
-            "champion_epoch": (registry.alias(self.spec.name, "champion") or (None, 0))[1],
-        }
-        if budget.exhausted and decision.decision == "promote":
-            gate |= {"decision": "keep", "why": "the error budget of these test rows is spent: bring fresh ones"}
+        gate = self._look(registry, stage, report)
         say(0.6, "writing the report")
         lineage = {
             "data": self.data.id,
@@ -101,16 +91,12 @@ class Trial:
             metrics=report["metrics"],
             lineage=lineage,
         )
-        result = {
+        return {
             "bundle": self.store.put_folder(stage / "final"),
             "report": self.store.put_json(full),
             "page": self.store.put_bytes(write_page(full).encode()),
             "decision": gate,
         }
-        # A kill before this line repeats the same look at the same rows, which tells nothing new; one after it spends a
-        # round twice, which costs power and no safety.
-        registry.spend(self.spec.name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
-        return result
 
     def register(self, decided: dict[str, Any]) -> dict[str, Any]:
         """Give the bundle its number, point the alias that its decision earned, and tell the whole run."""
@@ -147,6 +133,39 @@ class Trial:
             "bundle": str(self.store.folder_path(decided["bundle"], verify=False)),
             "report": str(page),
         }
+
+    def _look(self, registry: Registry, stage: Path, report: dict[str, Any]) -> dict[str, Any]:
+        """One look at the gate set, paid for: the decision, and what it was decided against.
+
+        The look is written down before it is paid for, and both before anybody hears of it: a run that is killed in
+        between finds its own round again and decides the same.
+        """
+        name, written = self.spec.name, stage / ROUND
+        if written.is_file():
+            gate = json.loads(written.read_bytes())
+            paid = registry.round(name, gate["gate_set"], gate["round"])
+            if paid is not None and paid == {"p": gate["p"], "decision": gate["decision"], "alpha": gate["alpha"]}:
+                return gate
+        gate_set = self._gate_set(registry)
+        budget = registry.next_alpha(name, gate_set, self.spec.gates.alpha)
+        champion, epoch = registry.alias(name, "champion") or (None, 0)
+        decision = self._compare(registry, report, budget.alpha)
+        gate = {
+            **decision.to_json(),
+            "alpha": budget.alpha,
+            "why": decision.sentence(),
+            "gate_set": gate_set,
+            "round": budget.round,
+            "exhausted": budget.exhausted,
+            "against": champion,
+            "champion_epoch": epoch,
+        }
+        if budget.exhausted and decision.decision == "promote":
+            spent = "Keep the champion: the error budget of these test rows is spent. Bring fresh ones."
+            gate |= {"decision": "keep", "why": spent, "sentence": spent}
+        write_json(written, gate)
+        registry.spend(name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
+        return gate
 
     def _compare(self, registry: Registry, report: dict[str, Any], alpha: float) -> Decision:
         """Champion (or the constant answer) against this bundle on the same rows."""
@@ -187,11 +206,12 @@ class Trial:
         )
 
     def _unseen_by(self, version: Version) -> list[int]:
-        """Test rows that the champion was not trained on; its data may have been another version."""
+        """Test rows that the champion neither trained on nor was chosen by; its data may have been another version."""
         places = range(self.data.counts["test"])
         if version.data_version == self.data.id:
             return [*places]
-        seen = set(self._data_of(version).row_ids("train", self.store))
+        data = self._data_of(version)
+        seen = {row for split in ("train", "validation") for row in data.row_ids(split, self.store)}
         return [place for place, row in enumerate(self.data.row_ids("test", self.store)) if row not in seen]
 
     def _data_of(self, version: Version) -> DataVersion:
@@ -199,15 +219,19 @@ class Trial:
         return DataVersion.from_dict(self.store.get_json(version.lineage["report"])["data"])
 
     def _gate_set(self, registry: Registry) -> str:
-        """The name of these test rows as a gate set: the last one's while they share half of their rows."""
+        """The name of these test rows as a gate set.
+
+        Rows that were looked at before go on spending the budget of that gate set; of several, the one that spent most.
+        """
         rows = set(self.data.row_ids("test", self.store))
-        for version in reversed(registry.versions(self.spec.name)):
-            if version.data_version == self.data.id:
-                return version.decision["gate_set"]
-            held = self._data_of(version).row_ids("test", self.store)
-            if len(rows.intersection(held)) >= SAME_GATE * len(rows):
-                return version.decision["gate_set"]
-        return f"test-{self.data.id[:12]}"
+        looked: dict[str, set[str]] = {}
+        for version in registry.versions(self.spec.name):
+            held = looked.setdefault(version.decision["gate_set"], set())
+            held.update(self._data_of(version).row_ids("test", self.store))
+        old = [name for name, held in looked.items() if len(rows & held) > SAME_GATE * len(rows)]
+        if not old:
+            return f"test-{self.data.id[:12]}"
+        return max(old, key=lambda name: registry.next_alpha(self.spec.name, name).round)
 
     def _point(self, registry: Registry, version: Version, gate: dict[str, Any]) -> None:
         """The alias that a passed gate earns, once: the first version leads, a later one asks or leads as the spec says."""

@@ -278,6 +278,14 @@ class Registry:
             at = connection.execute(select(HISTORY.c.at).where(HISTORY.c.seq == seq)).scalar_one()
             connection.execute(insert(ALPHA_LEDGER).values(name=name, **spent, at=at, event=seq))
 
+    def round(self, name: str, gate_set: str, round: int) -> dict[str, Any] | None:
+        """What a round was spent on: {"p", "decision", "alpha"}; None when it was not spent yet."""
+        at = (ALPHA_LEDGER.c.name == name, ALPHA_LEDGER.c.gate_set == gate_set, ALPHA_LEDGER.c.round == round)
+        query = select(ALPHA_LEDGER.c.p, ALPHA_LEDGER.c.decision, ALPHA_LEDGER.c.alpha).where(*at)
+        with self.store.database.reading() as connection:
+            found = connection.execute(query).mappings().one_or_none()
+        return None if found is None else dict(found)
+
     def spent(self, name: str, gate_set: str) -> float:
         """How much of its error budget a gate set has spent."""
         query = select(ALPHA_LEDGER.c.alpha).where(ALPHA_LEDGER.c.name == name, ALPHA_LEDGER.c.gate_set == gate_set)
