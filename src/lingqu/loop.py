@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
     except SpecError as error:
         # Whoever mends the spec should hear at once what its data will say.
         beside = problems_beside(spec, tasks) if isinstance(spec, str | Path) else []
-        raise SpecError(*error.problems, *beside) from None
+        known = {(one.expected, one.found) for one in error.problems}
+        raise SpecError(*error.problems, *(one for one in beside if (one.expected, one.found) not in known)) from None
 
 
 def home(folder: Path) -> Path:
@@ -77,7 +79,8 @@ def run(
 
         # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
         result = stages.conclude(shipped, measured, rungs, data)
-    return {**result, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
+    told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
+    return {**result, **told, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

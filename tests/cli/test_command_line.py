@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from lingqu.cli import COMMANDS, call
+from lingqu.errors import RequestError
+from lingqu.loop import load
+from lingqu.registry import Registry
 from lingqu.spec.synonyms import VERBS
+from lingqu.store import Store
 from lingqu.tasks import task_names
 from tests.conftest import Lingqu, as_json
 
@@ -59,7 +63,11 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
         "rows": 40,
         "kinds": {"text": "text", "label": "label"},
         "roles": {"text": "message", "label": "queue"},
+        "quarantined": 0,
+        "findings": [],
     }
+    assert call(["check", "--show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["spec"]["size"] == "small"
     assert call(["check", "--show"]) == 0
     shown = capsys.readouterr().out
     assert "budget:" in shown
@@ -121,6 +129,106 @@ def test_new_writes_a_spec_that_is_right(task: str, lingqu: Lingqu, tmp_path: Pa
     assert (
         again.stderr == "Expected a name without a spec yet, found mine/lingqu.yaml. Edit it, or choose another name.\n"
     )
+
+
+def test_new_finds_the_columns_or_lists_them(lingqu: Lingqu, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Review,queue,no\nfine,a,1\nbad,b,2\n")
+    (tmp_path / "b.csv").write_text("Review,class\nfine,a\nbad,b\n")
+    asked = lingqu("new", "first", "--task", "text-classification", "--data", "a.csv")
+    assert asked.stdout.endswith("Next: lingqu check first/lingqu.yaml  once data.columns names your columns\n")
+    written = (tmp_path / "first/lingqu.yaml").read_text()
+    assert '  # your columns: Review, queue, "no"\n  columns: {text: Review, label: label}' in written
+    asked = lingqu("new", "second", "--task", "text-classification", "--data", "b.csv")
+    assert asked.stdout.endswith("Next: lingqu run second/lingqu.yaml\n")
+    assert lingqu("check", "second/lingqu.yaml").returncode == 0
+
+
+def test_new_with_a_wrong_name_writes_nothing(lingqu: Lingqu, tmp_path: Path) -> None:
+    done = lingqu("new", "bad name", "--task", "text-classification")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Expected a name of letters, digits, - _ and . for name, found 'bad name'.\n",
+    )
+    assert not (tmp_path / "bad name").exists()
+
+
+def test_brackets_in_a_reason_or_a_path_are_no_markup(finished: Path, lingqu: Lingqu) -> None:
+    reason = "[/red] because [x]"
+    registry = Registry(Store.open(finished / ".lingqu"))
+    registry.set_alias("kinds", "staging", 1, expect_epoch=0, who="me", why=reason)
+    assert reason in lingqu("history").stdout
+    done = lingqu("export", "kinds", "out [/x]")
+    assert (done.returncode, "kinds@1 is in out [/x] (" in done.stdout) == (0, True)
+    assert "lingqu predict 'out [/x]' INPUT" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["versions", "history"])
+def test_an_unknown_model_is_no_empty_list(command: str, finished: Path, lingqu: Lingqu) -> None:
+    done = lingqu(command, "kind")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Expected a model of the registry, found 'kind'. Did you mean 'kinds'?\n",
+    )
+
+
+def test_next_steps_work_from_where_they_are_told(
+    finished: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = finished.parent
+    done = lingqu("run", f"{finished.name}/lingqu.yaml", cwd=above)
+    assert f"lingqu show kinds@1 --home {finished.name}/.lingqu" in done.stdout
+    assert lingqu("show", "kinds@1", "--home", f"{finished.name}/.lingqu", cwd=above).returncode == 0
+    assert "lingqu show kinds@1  " in lingqu("run").stdout
+
+
+def test_show_cuts_no_sentence_off(finished: Path, lingqu: Lingqu) -> None:
+    shown = lingqu("show").stdout
+    assert as_json(lingqu("show", "--json"))["gate"]["sentence"] in shown
+
+
+def test_a_run_tells_what_was_found_in_the_data(project: Path, lingqu: Lingqu) -> None:
+    with (project / "rows.csv").open("a") as file:
+        file.write(",food\n")
+    done = lingqu("run")
+    assert "Warning: 1 broken row was set aside.\n" in done.stdout
+    assert as_json(lingqu("run", "--json"))["quarantined"] == 1
+
+
+def test_predict_on_this_folder_names_its_answers(
+    finished: Path, lingqu: Lingqu, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = lingqu("predict", "kinds", ".")
+    assert (done.returncode, done.stderr.startswith("Expected ")) == (2, True)
+
+
+def test_rows_of_one_label_are_told_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.csv").write_text("message,queue\n" + "".join(f"hello {i},a\n" for i in range(40)))
+    (folder / "lingqu.yaml").write_text(SPEC.replace("mesage", "message"))
+    said = "Expected at least two different labels, found ['a'] in every row. Check data.columns.label, or add rows of another class.\n"
+    assert told(capsys, "check") == (2, f"lingqu.yaml:5: {said}")
+    status, error = told(capsys, "run")
+    assert (status, error.splitlines()[-1] + "\n") == (2, said)
+    assert "train" not in error
+
+
+def test_ids_taken_for_labels_are_few_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.csv").write_text("message,queue\n" + "".join(f"hello {i},q{i}\n" for i in range(40)))
+    (folder / "lingqu.yaml").write_text(SPEC.replace("mesage", "message"))
+    status, error = told(capsys, "run")
+    assert (status, len(error.splitlines()) < 12) == (2, True)
+    assert "There are 40 classes in 40 rows: check data.columns." in error
+
+
+def test_a_word_that_is_no_column_is_told_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "lingqu.yaml").write_text(SPEC.replace("text: mesage", "txt: message"))
+    assert told(capsys, "check")[1].count("found 'txt'") == 1
+
+
+@pytest.mark.parametrize("rows", ["a text", {"text": "a text"}, ["a text"]])
+def test_rows_that_are_no_list_of_mappings(rows: object, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    with pytest.raises(RequestError, match=r"^Expected rows as a list of mappings, found a (str|dict)\."):
+        load("kinds").predict(rows)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_wrong_output_format(finished: Path, lingqu: Lingqu) -> None:

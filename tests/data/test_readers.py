@@ -46,8 +46,8 @@ def test_ragged_rows_and_open_quotes_cost_only_themselves(tmp_path: Path) -> Non
     found = read(path)
     assert found.rows["text"] == ["good", "fine", "two\nlines", "last"]
     assert [str(one) for one in found.quarantined] == [
-        "a.csv row 2: found 1 cell where the header names 2",
-        "a.csv row 3: found 3 cells where the header names 2",
+        "a.csv row 2: 1 cell where the header names 2",
+        "a.csv row 3: 3 cells where the header names 2",
         "a.csv row 4: text after a closing quote",
         "a.csv row 6: text after a closing quote",
     ]

@@ -20,7 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ign
 
 from lingqu.contract import Answer, Memory, Refusal, Rows, Task
 from lingqu.data.accept import accept
-from lingqu.errors import BundleError, DataError, Problem, UnknownNameError
+from lingqu.errors import BundleError, DataError, Problem, RequestError, UnknownNameError
 from lingqu.tasks import find_task
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Bundle:
         Columns are named as in the user's own file or by their role. A column that is missing from all rows is one
         error for all: DataError. With `root`, a picture may be the name of a file below that folder.
         """
-        given = rows if isinstance(rows, Rows) else Rows.from_dicts(rows)
+        given = rows if isinstance(rows, Rows) else Rows.from_dicts(_mappings(rows))
         if not len(given):
             return []
         accepted, errors = accept(given, self.manifest["columns"], root=root)
@@ -119,6 +119,16 @@ class Bundle:
                     Problem(f"finite numbers in the output '{name}'", "not-a-number or infinity", "Roll back.")
                 )
         return outputs
+
+
+def _mappings(rows: Any) -> list[Mapping[str, Any]]:
+    """The rows as a list; RequestError for one row alone, a bare text, or anything else that is no list of mappings."""
+    listed = None if isinstance(rows, (str, bytes, Mapping)) else list(rows)
+    wrong = [rows] if listed is None else [row for row in listed if not isinstance(row, Mapping)]
+    if listed is None or wrong:
+        advice = "Give each row as {column: value}, and one or several rows in a list."
+        raise RequestError(Problem("rows as a list of mappings", f"a {type(wrong[0]).__name__}", advice))
+    return listed
 
 
 def _weight(rows: Rows, place: int) -> int:

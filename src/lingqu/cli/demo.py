@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rich.text import Text
+
 from lingqu.cli.journey import tell_result
 from lingqu.cli.present import err, progress
 from lingqu.loop import run
@@ -25,9 +27,10 @@ def demo(arguments: argparse.Namespace) -> int:
     spec = FOLDER / "lingqu.yaml"
     if not spec.exists():
         write_bytes(spec, SPEC.encode())
-    err.print(f"The journey of [bold]{spec}[/bold]: rows → models → bundle → report → gate → version.")
+    journey = "rows → models → bundle → report → gate → version"
+    err.print(Text.assemble("The journey of ", (str(spec), "bold"), f": {journey}."))
     with progress() as tell:
         result = run(spec, store=Store.open(Path(arguments.home)) if arguments.home else None, tell=tell)
     tell_result(arguments, result)
-    err.print(f"\n[dim]Everything is in {FOLDER.resolve()}. Go there first: cd {FOLDER}[/dim]")
+    err.print(Text(f"\nEverything is in {FOLDER.resolve()}", style="dim"))
     return 0

@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 
-from lingqu.cli.present import emit, err, next_step, open_store, out, progress, table
+from lingqu.cli.present import emit, err, findings, next_step, open_store, out, progress, table
 from lingqu.errors import Problem, UnknownNameError
-from lingqu.loop import check, load
+from lingqu.loop import check, home, load
 from lingqu.loop import run as run_journey
 from lingqu.registry import Registry
 from lingqu.store import Store
@@ -36,16 +36,32 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
         emit(arguments, result)
         return
     name, number, gate = result["name"], result["version"], result["gate"]
+    for line in findings(result):
+        out.print(line)
     out.print(ladder_table(result["ladder"]))
-    out.print(f"Chosen: [bold]{escape(result['chosen']['recipe'])}[/bold], {escape(result['chosen']['why'])}.")
+    chosen = result["chosen"]
+    out.print(Text.assemble("Chosen: ", (chosen["recipe"], "bold"), f", {chosen['why']}."))
     out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
-    out.print(f"\nGate: [bold]{DECISIONS[gate['decision']]}[/bold]. {escape(gate.get('why', ''))}")
-    out.print(f"Report: {escape(result['report'])}")
-    out.print(next_step(f"lingqu show {name}@{number}", "the report in the terminal"))
+    out.print(Text.assemble("\nGate: ", (DECISIONS[gate["decision"]], "bold"), f". {gate.get('why', '')}"))
+    out.print(f"Report: {result['report']}")
+    place = _elsewhere(Path(result["report"]).parent.parent)
+    out.print(next_step(f"lingqu show {name}@{number}{place}", "the report in the terminal"))
     if result["champion"] == number:
-        out.print(next_step(f"lingqu predict {name} INPUT -o OUT", "answers for a file, without torch"))
+        out.print(next_step(f"lingqu predict {name} INPUT -o OUT{place}", "answers for a file, without torch"))
     elif gate["decision"] == "promote":
-        out.print(next_step(f"lingqu promote {name}@{number}", "make it the champion"))
+        out.print(next_step(f"lingqu promote {name}@{number}{place}", "make it the champion"))
+
+
+def _elsewhere(store: Path) -> str:
+    """What a command needs to find this store: nothing where it is the one of this folder.
+
+    >>> _elsewhere(Path.cwd() / ".lingqu"), _elsewhere(Path.cwd() / "a b" / ".lingqu")
+    ('', " --home 'a b/.lingqu'")
+    """
+    if store.resolve() == home(Path.cwd()).resolve():
+        return ""
+    here = Path.cwd()
+    return f" --home {shlex.quote(str(store.relative_to(here) if store.is_relative_to(here) else store))}"
 
 
 def ladder_table(rungs: list[dict[str, Any]]) -> Any:
@@ -132,13 +148,15 @@ def predict(arguments: argparse.Namespace) -> int:
     emit(
         arguments,
         {"rows": done.rows, "refused": done.refused, "out": str(done.out)},
-        f"{done.rows - done.refused:,} answers in {escape(shlex.quote(str(done.out)))}",
+        f"{done.rows - done.refused:,} answers in {shlex.quote(str(done.out))}",
     )
     return 1 if done.refused else 0
 
 
 def _beside(source: str) -> Path:
     """Where answers go when nobody says: beside the input, named after it."""
-    path = Path(source.replace(":", "-") if source.startswith("sklearn:") else source)
+    # `.` and `..` are folders too, but have no name of their own to add to.
+    path = Path(source.replace(":", "-")) if source.startswith("sklearn:") else Path(source)
+    path = path if path.name not in ("", "..") else path.resolve()
     suffix = path.suffix if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet") else ".csv"
     return path.with_name(f"{path.stem}.answers{suffix}")

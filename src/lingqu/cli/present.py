@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from lingqu.loop import Tell
 from lingqu.store import Store
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+# A string is what it says: users write `[/issue]` and `:x:` in reasons, paths and cells. What has a style is a Text.
+out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def emit(arguments: argparse.Namespace, value: Mapping[str, Any], *shown: RenderableType) -> None:
-    """Print the value as JSON when asked for, and what people read otherwise."""
+    """Print the value as JSON when asked for, and what people read otherwise: strings as they are, or with a style."""
     if arguments.json:
         json.dump(value, sys.stdout, ensure_ascii=False, allow_nan=False)
         sys.stdout.write("\n")
@@ -36,22 +37,37 @@ def emit(arguments: argparse.Namespace, value: Mapping[str, Any], *shown: Render
 
 
 def table(title: str, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A plain table; cells are text, never markup."""
+    """A plain table; a cell is what it says."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(escape(str(cell)) for cell in row))
+        made.add_row(*(str(cell) for cell in row))
     return made
 
 
-def next_step(command: str, why: str = "") -> str:
+def findings(told: Mapping[str, Any]) -> list[Text]:
+    """What was found in the data, as `quarantined` and `findings` of a result tell it: a line each.
+
+    >>> for line in findings({"quarantined": 1, "findings": [{"level": "note", "message": "Column 'a' has one value."}]}):
+    ...     print(line)
+    Warning: 1 broken row was set aside.
+    Note: Column 'a' has one value.
+    """
+    broken = told["quarantined"]
+    aside = f"{broken:,} broken row{'s were' if broken != 1 else ' was'} set aside."
+    lines = [("warning", aside)] * bool(broken) + [(one["level"], one["message"]) for one in told["findings"]]
+    styles = {"warning": "yellow", "note": "dim"}
+    return [Text.assemble((f"{level.title()}:", styles.get(level, "")), f" {message}") for level, message in lines]
+
+
+def next_step(command: str, why: str = "") -> Text:
     """What to type next.
 
-    >>> next_step("lingqu show digits", "the report in the terminal")
-    '[dim]Next:[/dim] [bold]lingqu show digits[/bold]  [dim]the report in the terminal[/dim]'
+    >>> print(next_step("lingqu show digits", "the report in the terminal"))
+    Next: lingqu show digits  the report in the terminal
     """
-    return f"[dim]Next:[/dim] [bold]{escape(command)}[/bold]" + (f"  [dim]{escape(why)}[/dim]" if why else "")
+    return Text.assemble(("Next:", "dim"), " ", (command, "bold"), (f"  {why}" if why else "", "dim"))
 
 
 @contextmanager
@@ -63,18 +79,19 @@ def progress() -> Iterator[Tell]:
         def plain(stage: str, done: float, sentence: str) -> None:
             if done >= 1 or stage not in seen:
                 seen.add(stage)
-                err.print(escape(f"{stage}: {sentence}"))
+                err.print(f"{stage}: {sentence or 'begun'}")
 
         yield plain
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description:<18}"), BarColumn(24), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("[dim]{task.fields[sentence]}"), console=err) as live:
+    stage_name = TextColumn("{task.description:<18}", markup=False)
+    said = TextColumn("{task.fields[sentence]}", style="dim", markup=False)
+    with Progress(SpinnerColumn(), stage_name, BarColumn(24), TimeElapsedColumn(), said, console=err) as live:
         lines: dict[str, Any] = {}
 
         def tell(stage: str, done: float, sentence: str) -> None:
             if stage not in lines:
-                lines[stage] = live.add_task(escape(stage), total=1.0, sentence="")
-            live.update(lines[stage], completed=min(done, 1.0), sentence=escape(sentence)[:100])
+                lines[stage] = live.add_task(stage, total=1.0, sentence="")
+            live.update(lines[stage], completed=min(done, 1.0), sentence=sentence[:100])
 
         yield tell
 

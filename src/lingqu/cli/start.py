@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from lingqu.cli.present import emit, next_step, out, table
+import yaml
+
+from lingqu.cli.present import emit, findings, next_step, table
 from lingqu.contract import Task
-from lingqu.errors import Problem, RequestError
+from lingqu.errors import LingquError, Problem, RequestError
 from lingqu.loop import check as check_spec
 from lingqu.spec import show
 from lingqu.store import write_bytes
@@ -15,6 +22,7 @@ from lingqu.tasks import find_task, task_names
 
 SPEC_FILE = "lingqu.yaml"
 TOY_ROWS = 240
+MOST_LISTED = 30
 
 
 def tasks(arguments: argparse.Namespace) -> int:
@@ -44,16 +52,18 @@ def check(arguments: argparse.Namespace) -> int:
 
     spec = check_spec(arguments.spec)
     if arguments.show:
-        out.print(show(spec), markup=False)
+        emit(arguments, {"spec": spec.model_dump(mode="json")}, show(spec))
         return 0
     found = look(spec.located_data(), find_task(spec.task), arguments.spec)
     rows = [(name, kind, found.examples.get(name, "")) for name, kind in found.kinds.items()]
+    told = {"quarantined": found.quarantined, "findings": [asdict(finding) for finding in found.findings]}
     emit(
         arguments,
-        {"name": spec.name, "task": spec.task, "rows": found.rows, "kinds": found.kinds, "roles": found.roles},
+        {"name": spec.name, "task": spec.task, "rows": found.rows, "kinds": found.kinds, "roles": found.roles} | told,
         f"{arguments.spec} is right: {spec.task} on {found.rows:,} rows.",
         table("", ["column", "kind", "for example"], rows),
-        next_step(f"lingqu run {arguments.spec}"),
+        *findings(told),
+        next_step(f"lingqu run {shlex.quote(arguments.spec)}"),
     )
     return 0
 
@@ -70,18 +80,37 @@ def new(arguments: argparse.Namespace) -> int:
         raise RequestError(Problem("a name without a spec yet", f"{spec}", "Edit it, or choose another name."))
     if arguments.data is not None and not arguments.data.startswith("sklearn:") and not Path(arguments.data).exists():
         raise RequestError(Problem("a file or folder for --data", f"nothing at '{arguments.data}'", "Check the path."))
+    # A wrong name is told before anything is written.
+    check_spec({"name": folder.absolute().name, "task": task.name, "data": {"source": "sklearn:iris"}})
     source = arguments.data if arguments.data is not None else _toys(task, folder)
     if not source.startswith("sklearn:") and arguments.data is not None:
-        source = str(Path(source).absolute())
-    write_bytes(spec, _text(folder.name, task, source).encode())
-    check_spec(spec)
+        source = str(Path(source).resolve())
+    columns, there = _columns(task, source if arguments.data is not None else None)
+    write_bytes(spec, _text(folder.absolute().name, task, source, columns, there).encode())
     emit(
         arguments,
         {"spec": str(spec), "task": task.name, "source": source},
         f"{spec} is ready: {task.about}",
-        next_step(f"lingqu run {spec}"),
+        next_step(f"lingqu check {shlex.quote(str(spec))}", "once data.columns names your columns")
+        if there
+        else next_step(f"lingqu run {shlex.quote(str(spec))}"),
     )
     return 0
+
+
+def _columns(task: Task, source: str | None) -> tuple[dict[str, str], list[str]]:
+    """Role -> column as far as the names tell it; and the columns that there are, when a role's is for the user to say."""
+    from lingqu.data.readers import stream
+    from lingqu.data.roles import guess, roles_of
+
+    roles = roles_of(task)
+    try:
+        names = list(next(iter(stream(source, 1))).rows.names) if source is not None else roles
+    except (LingquError, StopIteration):
+        # What is wrong with the file is for `lingqu check` to say.
+        names = roles
+    found = {role: guess(role, names, set()) for role in roles}
+    return {role: column or role for role, column in found.items()}, [] if all(found.values()) else names
 
 
 def _toys(task: Task, folder: Path) -> str:
@@ -103,18 +132,29 @@ def _toys(task: Task, folder: Path) -> str:
     return "rows.csv"
 
 
-def _text(name: str, task: Task, source: str) -> str:
-    import json
+def _plain(word: str) -> str:
+    """A name as YAML takes it.
 
-    roles = [column.name for column in task.columns if column.kind != "features"] + [task.target.name]
-    columns = ", ".join(f"{role}: {role}" for role in roles)
+    >>> _plain("queue"), _plain("no"), _plain("a: b")
+    ('queue', '"no"', '"a: b"')
+    """
+    safe = re.fullmatch(r"\w+", word) and yaml.safe_load(word) == word
+    return word if safe else json.dumps(word, ensure_ascii=False)
+
+
+def _text(name: str, task: Task, source: str, columns: Mapping[str, str], there: Sequence[str]) -> str:
+    """The spec; `there` are the columns to choose from where a name alone did not tell."""
+    given = ", ".join(f"{role}: {_plain(column)}" for role, column in columns.items())
+    listed = ", ".join(map(_plain, there[:MOST_LISTED])) + ", …" * (len(there) > MOST_LISTED)
+    choice = f"  # your columns: {listed}\n" if there else ""
     return (
         f"# {task.about} Every other setting has a default: lingqu check --show\n"
         f"name: {name}\n"
         f"task: {task.name}\n"
         f"data:\n"
         f"  source: {json.dumps(source, ensure_ascii=False)}\n"
-        f"  columns: {{{columns}}}      # the task's word: the name of your column\n"
+        f"{choice}"
+        f"  columns: {{{given}}}      # the task's word: the name of your column\n"
         f"size: small                # tiny | small | medium | large\n"
         f"budget: 10 min             # stop climbing the ladder of models\n"
     )

@@ -169,7 +169,7 @@ def _records(lines: Lines, dialect: Dialect, width: int, source: str, encoding: 
 
 def _fault(record: list[str], lines: Lines, width: int, encoding: str) -> str:
     if len(record) != width:
-        return f"found {len(record)} cell{'s' * (len(record) != 1)} where the header names {width}"
+        return f"{len(record)} cell{'s' * (len(record) != 1)} where the header names {width}"
     for line in lines.taken:
         fault = line_fault(line, encoding)
         if fault:

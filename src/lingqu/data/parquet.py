@@ -42,7 +42,7 @@ def read_parquet(path: Path, batch: int = 1000) -> Iterator[Batch]:
             if first == 1:
                 yield Batch(Rows({name: [] for name in file.schema_arrow.names}))
         except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
-            found = str(error).splitlines()[0][:200]
+            found = str(error).splitlines()[0][:200].rstrip(".")
             raise DataError(Problem(f"a whole Parquet file {path.name}", found, "Write it again.")) from None
 
 
@@ -125,7 +125,7 @@ class ParquetWriter:
             columns = {name: pa.array(rows[name], schema.field(name).type) for name in rows.names}
             self._writer.write_table(pa.table(columns, schema=schema))
         except (pa.ArrowException, KeyError, TypeError) as error:
-            found = str(error).splitlines()[0][:200]
+            found = str(error).splitlines()[0][:200].rstrip(".")
             raise DataError(
                 Problem("columns of one type for Parquet", found, "Write .jsonl or .csv instead.")
             ) from None

@@ -1,8 +1,8 @@
 """What a reader hands on: rows in batches, and beside them the rows that could not be read, each with its reason.
 
->>> batch = Batch(Rows({"text": ["good", None]}), first=1, faults={1: "found 1 cell where the header names 2"}, raw={1: "bad"})
+>>> batch = Batch(Rows({"text": ["good", None]}), first=1, faults={1: "1 cell where the header names 2"}, raw={1: "bad"})
 >>> batch.good().rows["text"], [str(one) for one in batch.quarantined("a.csv")]
-(['good'], ['a.csv row 2: found 1 cell where the header names 2'])
+(['good'], ['a.csv row 2: 1 cell where the header names 2'])
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ r"""One door for every source: a file, a folder of images, or a bundled set, as 
 >>> _ = path.write_text("text,label\ngood,1\nbad\n")
 >>> found = read(path)
 >>> found.rows, [str(one) for one in found.quarantined]
-(Rows(1 rows of text, label), ['a.csv row 2: found 1 cell where the header names 2'])
+(Rows(1 rows of text, label), ['a.csv row 2: 1 cell where the header names 2'])
 """
 
 from __future__ import annotations

@@ -37,16 +37,14 @@ def find_roles(task: Task, given: Mapping[str, str], names: Sequence[str]) -> di
     """
     roles = roles_of(task)
     problems = [
-        Problem(f"roles of {task.name} under data.columns", repr(role), near(role, roles))
-        for role in given
-        if role not in roles
+        Problem(f"a column that {task.name} has", repr(role), near(role, roles)) for role in given if role not in roles
     ]
     problems += [
         Problem(f"the column {given[role]!r} for {role}", _listed(names), near(given[role], names))
         for role in roles
         if role in given and given[role] not in names
     ]
-    found = {role: given.get(role) or _guess(role, names, set(given.values())) for role in roles}
+    found = {role: given.get(role) or guess(role, names, set(given.values())) for role in roles}
     problems += [
         Problem(f"a column for {role}", _listed(names), f"Name it: data: {{columns: {{{role}: NAME}}}}.")
         for role, column in found.items()
@@ -57,7 +55,12 @@ def find_roles(task: Task, given: Mapping[str, str], names: Sequence[str]) -> di
     return {role: column for role, column in found.items() if column}
 
 
-def _guess(role: str, names: Sequence[str], taken: set[str]) -> str | None:
+def guess(role: str, names: Sequence[str], taken: set[str]) -> str | None:
+    """The column that plays a role by its name alone, of those that are not taken; None when none does, or several.
+
+    >>> guess("text", ["id", "Message"], set()), guess("label", ["id", "queue"], set())
+    ('Message', None)
+    """
     free = {name.strip().lower(): name for name in reversed(names) if name not in taken}
     if role in names and role not in taken:
         return role

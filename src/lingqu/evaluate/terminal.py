@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +20,7 @@ def show(report: Report) -> RenderableType:
     """What `lingqu show` prints; it also shows itself in a notebook."""
     parts: list[RenderableType] = [_head(report), _metrics(report)]
     parts += [part for part in (_ladder(report), _slices(report), _confused(report), _gate(report)) if part]
-    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
+    return Group(*(line for part in parts for line in (part, Text())))
 
 
 def _head(report: Report) -> RenderableType:
