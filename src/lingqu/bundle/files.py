@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lingqu.bundle.read import Bundle
-from lingqu.contract import Rows
+from lingqu.bundle.read import Bundle, gave_numbers, never_finite
+from lingqu.contract import Answer, Rows
 from lingqu.data.parquet import ParquetWriter
 from lingqu.data.quarantine import Batch
 from lingqu.data.readers import stream
@@ -55,8 +55,7 @@ def predict_file(
     root = Path(source).parent if Path(source).is_file() else None
     rows = refused = 0
     with _writer(out) as writer:
-        for batch in stream(source, ROWS):
-            answered = _answer(bundle, batch, scores, root)
+        for answered in answer_batches(bundle, stream(source, ROWS), scores=scores, root=root):
             writer.write(answered)
             rows += len(answered)
             refused += sum(error is not None for error in answered[ERROR])
@@ -64,9 +63,22 @@ def predict_file(
     return Answered(rows, refused, out)
 
 
-def _answer(bundle: Bundle, batch: Batch, scores: bool, root: Path | None) -> Rows:
-    """The batch with its answers beside it; a row that could not even be read keeps its place and its reason."""
-    cells = [answer.cells(scores=scores) for answer in bundle.predict(batch.rows, root=root)]
+def answer_batches(
+    bundle: Bundle, batches: Iterable[Batch], *, scores: bool = False, root: Path | None = None
+) -> Iterator[Rows]:
+    """Each batch with its answers beside it; BundleError at the end when the network had finite numbers for no row."""
+    gave: set[bool | None] = set()
+    for batch in batches:
+        answers = bundle.answer(batch.rows, root=root)
+        gave.add(gave_numbers(answers))
+        yield _beside(bundle, batch, answers, scores)
+    if False in gave and True not in gave:
+        raise never_finite()
+
+
+def _beside(bundle: Bundle, batch: Batch, answers: list[Answer], scores: bool) -> Rows:
+    """The batch and its answers; a row that could not even be read keeps its place and its reason."""
+    cells = [answer.cells(scores=scores) for answer in answers]
     for place, fault in batch.faults.items():
         cells[place] = {ERROR: fault}
     names = answer_columns(bundle, scores)

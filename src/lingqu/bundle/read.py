@@ -31,6 +31,11 @@ MODEL, ENCODING, MANIFEST, CARD = "model.onnx", "encoding.json", "manifest.json"
 BATCH = 64
 REQUIRED = {"task": str, "columns": list, "answer": str, "files": dict}
 
+NOT_FINITE = str(
+    Problem("finite numbers from the model for this row", "not-a-number or infinity", "Look for extreme values in it.")
+)
+"""Why a row is refused that the network could not compute."""
+
 # What ONNX Runtime raises for a model that it cannot run.
 _REFUSED = (
     state.Fail,
@@ -84,23 +89,39 @@ class Bundle:
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
 
+        So does a row for which the network gives no finite numbers; BundleError when that is every row it was asked.
         Columns are named as in the user's own file or by their role. A column that is missing from all rows is one
         error for all: DataError. With `root`, a picture may be the name of a file below that folder.
         """
+        answers = self.answer(rows, root=root)
+        if gave_numbers(answers) is False:
+            raise never_finite()
+        return answers
+
+    def answer(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
+        """As `predict`, for one part of many rows: nothing is raised when no row of this part has finite numbers."""
         given = rows if isinstance(rows, Rows) else Rows.from_dicts(_mappings(rows))
         if not len(given):
             return []
         accepted, errors = accept(given, self.manifest["columns"], root=root)
         good = [place for place, error in enumerate(errors) if error is None]
-        answers: list[Answer] = [Refusal(error or "") for error in errors]
+        answers: list[Answer] = [Refusal(error or NOT_FINITE) for error in errors]
         if good:
-            decoded = self.task.decode(self.outputs(accepted.take(good)), self.memory)
-            for place, answer in zip(good, decoded, strict=True):
+            outputs = self._outputs(accepted.take(good))
+            finite = _finite(outputs)
+            decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
+            for place, answer in zip(np.array(good)[finite].tolist(), decoded, strict=True):
                 answers[place] = answer
         return answers
 
     def outputs(self, rows: Rows) -> Arrays:
-        """What the network gives for accepted rows, one row each, in order."""
+        """What the network gives for accepted rows, one row each, in order; BundleError when any is not finite."""
+        outputs = self._outputs(rows)
+        if not _finite(outputs).all():
+            raise never_finite()
+        return outputs
+
+    def _outputs(self, rows: Rows) -> Arrays:
         order = np.array(sorted(range(len(rows)), key=lambda place: _weight(rows, place)), np.int64)
         parts: list[Arrays] = [
             self.run(self.task.encode(batch, self.memory)) for batch in rows.take(order.tolist()).batches(BATCH)
@@ -109,16 +130,26 @@ class Bundle:
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
     def run(self, arrays: Arrays) -> Arrays:
-        """The network alone: encoded arrays in, output arrays out; BundleError when an output is not a number."""
+        """The network alone: encoded arrays in, output arrays out, finite or not."""
         names = [found.name for found in self._session.get_outputs()]
         found = self._session.run(names, {name: array for name, array in arrays.items() if name in self._inputs})
-        outputs = {name: np.asarray(array) for name, array in zip(names, found, strict=True)}
-        for name, array in outputs.items():
-            if not np.isfinite(array).all():
-                raise BundleError(
-                    Problem(f"finite numbers in the output '{name}'", "not-a-number or infinity", "Roll back.")
-                )
-        return outputs
+        return {name: np.asarray(array) for name, array in zip(names, found, strict=True)}
+
+
+def gave_numbers(answers: Iterable[Answer]) -> bool | None:
+    """Whether the network gave any of these rows finite numbers; None when it was asked for none of them."""
+    errors = {answer.error if isinstance(answer, Refusal) else None for answer in answers}
+    return True if None in errors else False if NOT_FINITE in errors else None
+
+
+def never_finite() -> BundleError:
+    """What is told of a network that gave no row finite numbers: the fault is its own, not the rows'."""
+    return BundleError(Problem("finite numbers from the model", "not-a-number or infinity", "Roll back."))
+
+
+def _finite(outputs: Arrays) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether all that the network gave for a row is finite, bool (rows,)."""
+    return np.all([np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in outputs.values()], axis=0)
 
 
 def _mappings(rows: Any) -> list[Mapping[str, Any]]:
