@@ -10,14 +10,14 @@ import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from lingqu.bundle.read import Bundle, gave_numbers, never_finite
 from lingqu.contract import Answer, Rows
-from lingqu.data.parquet import ParquetWriter
+from lingqu.data.parquet import ParquetWriter, require_columns
 from lingqu.data.quarantine import Batch
 from lingqu.data.readers import stream
 from lingqu.errors import Problem, RequestError, near
@@ -54,7 +54,7 @@ def predict_file(
         raise RequestError(Problem("an output file of csv, tsv, jsonl or parquet", f"'{out.name}'", advice))
     root = Path(source).parent if Path(source).is_file() else None
     rows = refused = 0
-    with _writer(out) as writer:
+    with _writer(out, answer_types(bundle, scores)) as writer:
         for answered in answer_batches(bundle, stream(source, ROWS), scores=scores, root=root):
             writer.write(answered)
             rows += len(answered)
@@ -68,8 +68,12 @@ def answer_batches(
 ) -> Iterator[Rows]:
     """Each batch with its answers beside it; BundleError at the end when the network had finite numbers for no row."""
     gave: set[bool | None] = set()
+    first: tuple[str, ...] = ()
     for batch in batches:
-        answers = bundle.answer(batch.rows, root=root)
+        first = first or batch.rows.names
+        # A column that the file has and this part of it lacks is missing from each of these rows, not from the file.
+        absent = {name: [None] * len(batch.rows) for name in first if name not in batch.rows}
+        answers = bundle.answer(batch.rows.with_columns(absent), root=root)
         gave.add(gave_numbers(answers))
         yield _beside(bundle, batch, answers, scores)
     if False in gave and True not in gave:
@@ -95,6 +99,14 @@ def answer_columns(bundle: Bundle, scores: bool) -> list[str]:
     return ["prediction", "confidence", *([f"score.{label}" for label in labels] if scores else [])]
 
 
+def answer_types(bundle: Bundle, scores: bool) -> dict[str, str]:
+    """How Parquet stores those cells and `error`, whatever the first rows of a file were answered."""
+    text = () if bundle.manifest["answer"] == "number-value" else ("prediction",)
+    return {name: "string" if name in text else "float64" for name in answer_columns(bundle, scores)} | {
+        ERROR: "string"
+    }
+
+
 class _Writer(ABC):
     """Writes batches that all have the columns of the first."""
 
@@ -104,20 +116,22 @@ class _Writer(ABC):
 
 
 class _Table(_Writer):
-    """CSV or TSV, with a header; pictures are left out, for a table has no cell for them."""
+    """CSV or TSV, with a header that its first batch decides; pictures are left out, for a table has no cell for them."""
 
     def __init__(self, file: IO[str], delimiter: str) -> None:
         self._file, self._delimiter = file, delimiter
         self._csv: csv.DictWriter[str] | None = None
 
     def write(self, rows: Rows) -> None:
+        names = [name for name in rows.names if not any(isinstance(value, bytes) for value in rows[name])]
         if self._csv is None:
-            names = [name for name in rows.names if not any(isinstance(value, bytes) for value in rows[name])]
+            self._left_out = {*rows.names} - {*names}
             self._csv = csv.DictWriter(
                 self._file, names, delimiter=self._delimiter, extrasaction="ignore", lineterminator="\n"
             )
             self._csv.writeheader()
-        self._csv.writerows(rows)
+        require_columns(names, {*self._csv.fieldnames, *self._left_out})
+        self._csv.writerows(rows.select(names))
 
 
 class _Lines(_Writer):
@@ -145,7 +159,7 @@ def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Parquet(_Writer):
-    """Parquet, typed by its first batch."""
+    """Parquet; the columns of the input are typed by its first batch, those of the answer by their kind."""
 
     def __init__(self, parquet: ParquetWriter) -> None:
         self._parquet = parquet
@@ -155,12 +169,18 @@ class _Parquet(_Writer):
 
 
 @contextmanager
-def _writer(out: Path) -> Iterator[_Writer]:
+def _writer(out: Path, types: Mapping[str, str]) -> Iterator[_Writer]:
     suffix = out.suffix.lower()
     if suffix == ".parquet":
         with open_output(out) as file:
-            parquet = ParquetWriter(file)
-            yield _Parquet(parquet)
+            parquet = ParquetWriter(file, types)
+            try:
+                yield _Parquet(parquet)
+            except BaseException:
+                # Left open, it would write its end into a closed file when it is collected.
+                with suppress(OSError):
+                    parquet.close()
+                raise
             parquet.close()
         return
     with open_output(out, "w") as text:

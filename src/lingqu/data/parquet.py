@@ -6,7 +6,7 @@ import datetime
 import decimal
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,28 +103,49 @@ def from_parquet_bytes(data: bytes) -> Rows:
     return Rows({name: table.column(name).to_pylist() for name in table.column_names})
 
 
-class ParquetWriter:
-    """Writes rows batch by batch to an open file; the first batch decides the types of the columns.
+def require_columns(names: Iterable[str], header: Collection[str]) -> None:
+    """DataError when rows have a column that the file, its header being written, can no longer hold.
 
-    DataError when a later value does not fit, as may happen with mixed JSON.
+    >>> require_columns(["text"], ["text", "label"])
+    """
+    late = [name for name in names if name not in header]
+    if late:
+        raise DataError(
+            Problem(
+                "all columns of the input in its first 1,000 rows",
+                f"the column '{name}' in a later row",
+                "Write .jsonl instead, where each row has its own columns.",
+            )
+            for name in late
+        )
+
+
+class ParquetWriter:
+    """Writes rows batch by batch to an open file; the first batch decides the columns and, but for `types`, their types.
+
+    A later batch may lack a column. DataError when it has one more, or when a later value does not fit, as may happen
+    with mixed JSON.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, types: Mapping[str, str] | None = None) -> None:
         self._pa = _pyarrow()
         self._file = file
+        self._types = types or {}
         self._writer: Any = None
 
     def write(self, rows: Rows) -> None:
-        """Write one more batch of the same columns."""
+        """Write one more batch."""
         pa = self._pa
         if self._writer is None:
-            schema = pa.schema([(name, self._type(rows[name])) for name in rows.names])
+            schema = pa.schema([(name, self._types.get(name) or self._type(rows[name])) for name in rows.names])
             self._writer = pa.parquet.ParquetWriter(self._file, schema, compression="zstd")
         schema = self._writer.schema
+        require_columns(rows.names, schema.names)
+        given = rows.with_columns({name: [None] * len(rows) for name in schema.names if name not in rows})
         try:
-            columns = {name: pa.array(rows[name], schema.field(name).type) for name in rows.names}
+            columns = {field.name: pa.array(given[field.name], field.type) for field in schema}
             self._writer.write_table(pa.table(columns, schema=schema))
-        except (pa.ArrowException, KeyError, TypeError) as error:
+        except (pa.ArrowException, TypeError) as error:
             found = str(error).splitlines()[0][:200].rstrip(".")
             raise DataError(
                 Problem("columns of one type for Parquet", found, "Write .jsonl or .csv instead.")
@@ -133,7 +154,7 @@ class ParquetWriter:
     def close(self) -> None:
         """Write what makes the file whole."""
         if self._writer is None:
-            self.write(Rows({"prediction": []}))
+            self.write(Rows({name: [] for name in self._types or ("prediction",)}))
         writer: Any = self._writer
         writer.close()
 
