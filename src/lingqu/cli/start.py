@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from lingqu.cli.present import emit, findings, next_step, table
+from lingqu.cli.present import emit, err, findings, next_step, table
 from lingqu.contract import Task
-from lingqu.errors import LingquError, Problem, RequestError
+from lingqu.errors import LingquError, Problem, RequestError, UnknownNameError
 from lingqu.loop import check as check_spec
 from lingqu.spec import show
 from lingqu.store import write_bytes
@@ -26,8 +26,13 @@ MOST_LISTED = 30
 
 
 def tasks(arguments: argparse.Namespace) -> int:
-    """Every task with what goes in and what comes out."""
-    found = [find_task(name) for name in task_names()]
+    """Every task with what goes in and what comes out; one that is broken is told on standard error."""
+    found: list[Task] = []
+    for name in task_names():
+        try:
+            found.append(find_task(name))
+        except UnknownNameError as error:
+            err.print(str(error))
     records = [
         {
             "task": task.name,

@@ -18,7 +18,8 @@ from lingqu.data.version import Preview, preview
 from lingqu.errors import DataError, LingquError, Problem
 from lingqu.spec.parse import parse
 from lingqu.spec.read import load_spec
-from lingqu.spec.settings import DataSettings
+from lingqu.spec.settings import DataSettings, Spec
+from lingqu.spec.synonyms import Renamed
 
 Lines = Mapping[tuple[str | int, ...], int]
 _SETTING = re.compile(r"\bdata((?:\.[a-z_]+)+)")
@@ -54,13 +55,33 @@ def line_of(problem: Problem, roles: Sequence[str], lines: Lines) -> int:
     return next((lines[place] for place in (*places, ("data", "source"), ("data",)) if place in lines), 0)
 
 
-def problems_beside(file: str | Path, tasks: Mapping[str, Task]) -> list[Problem]:
-    """The data problems of a spec file that has problems of its own, as far as its task and its data can be read."""
+def task_named(spec: str | Path | Mapping[str, Any] | Spec, tasks: Sequence[str]) -> str:
+    r"""The task that a spec asks for, as far as the spec can be read; nothing where it names none.
+
+    >>> task_named("task: Mine\nname: [", ["mine"]), task_named({"pipeline_tag": "mine"}, ["mine"])
+    ('', 'mine')
+    """
+    if isinstance(spec, Spec):
+        return spec.task
+    try:
+        written = spec if isinstance(spec, Mapping) else parse(_text(spec)).value
+    except (OSError, UnicodeDecodeError):
+        return ""
+    task = Renamed(written, tasks).tree.get("task") if isinstance(written, Mapping) else None
+    return task if isinstance(task, str) else ""
+
+
+def _text(spec: str | Path) -> str:
+    return spec if isinstance(spec, str) and "\n" in spec else Path(spec).read_text("utf-8-sig")
+
+
+def problems_beside(file: str | Path, task: Task) -> list[Problem]:
+    """The data problems of a spec file that has problems of its own, as far as its data can be read."""
     try:
         written = parse(Path(file).read_text("utf-8-sig")).value
         kept: dict[str, Any] = {key: written[key] for key in ("name", "task", "data") if key in written}
-        spec = load_spec({"name": "unnamed", **kept}, tasks=list(tasks), folder=Path(file).absolute().parent)
-        look(spec.located_data(), tasks[spec.task], file)
+        spec = load_spec({"name": "unnamed", **kept}, tasks=[task.name], folder=Path(file).absolute().parent)
+        look(spec.located_data(), task, file)
     except DataError as error:
         return list(error.problems)
     except (LingquError, OSError, TypeError, UnicodeDecodeError):
