@@ -93,11 +93,14 @@ def test_a_manifest_that_is_no_json(bundle: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b"])
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "pytorch_model.bin"])
 def test_a_file_name_that_leads_out(bundle: Path, name: str) -> None:
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     spoil(bundle, files={**files, name: "0" * 64})
-    assert refused(bundle) == f"Expected plain file names in the manifest, found '{name}'. Do not use this bundle."
+    assert refused(bundle) == (
+        "Expected no files but model.onnx, encoding.json and README.md in the manifest, "
+        f"found '{name}'. Do not use this bundle."
+    )
 
 
 def test_a_model_that_is_no_onnx(bundle: Path) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ign
 
 from lingqu.contract import Answer, Memory, Refusal, Rows, Task
 from lingqu.data.accept import accept
-from lingqu.errors import BundleError, DataError, Problem, RequestError, UnknownNameError
+from lingqu.data.values import CONVERT
+from lingqu.errors import BundleError, DataError, LingquError, Problem, RequestError, UnknownNameError
 from lingqu.tasks import find_task
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL, ENCODING, MANIFEST, CARD = "model.onnx", "encoding.json", "manifest.json", "README.md"
 BATCH = 64
+FILE_CAP = 4 << 30
+LOGITS = "logits"
+NOT_TRUSTED = "Do not use this bundle."
 REQUIRED = {"task": str, "columns": list, "answer": str, "files": dict}
 
 NOT_FINITE = str(
@@ -36,14 +42,20 @@ NOT_FINITE = str(
 )
 """Why a row is refused that the network could not compute."""
 
-# What ONNX Runtime raises for a model that it cannot run.
+# What ONNX Runtime raises for a model that it cannot load or run; ValueError is for inputs that are not given.
 _REFUSED = (
+    state.EPFail,
+    state.EngineError,
     state.Fail,
     state.InvalidArgument,
     state.InvalidGraph,
     state.InvalidProtobuf,
+    state.NoSuchFile,
+    state.NotFound,
     state.NotImplemented,
     state.RuntimeException,
+    RuntimeError,
+    ValueError,
 )
 
 
@@ -59,21 +71,21 @@ class Bundle:
         self.manifest = manifest
         self.memory = memory
         self.task = task
-        try:
+        with self._running():
             self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
-        except _REFUSED as error:
-            found = str(error).split(" : ")[-1][:200].rstrip(".")
-            raise BundleError(
-                Problem(f"an ONNX model in {path.name}/{MODEL}", found, "Export the bundle again.")
-            ) from None
         self._inputs = {found.name for found in self._session.get_inputs()}
+        names = [found.name for found in self._session.get_outputs()]
+        if LOGITS not in names:
+            raise BundleError(
+                Problem(f"an output '{LOGITS}' of {path.name}/{MODEL}", ", ".join(names)[:200] or "none", NOT_TRUSTED)
+            )
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
         """The bundle in this folder, every file checked against its hash; BundleError when it cannot be trusted."""
         folder = Path(path)
         manifest = _manifest(folder)
-        files = {name: _checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        files = {name: _proved(folder, name, digest) for name, digest in manifest["files"].items()}
         try:
             task = find_task(manifest["task"])
         except UnknownNameError as error:
@@ -84,6 +96,13 @@ class Bundle:
                     "Install the package that brings it.",
                 )
             ) from error
+        if manifest["answer"] != task.answer.kind:
+            found = f"'{manifest['answer']}'"[:200]
+            raise BundleError(
+                Problem(
+                    f"the answer '{task.answer.kind}' of {task.name} in {folder.name}/{MANIFEST}", found, NOT_TRUSTED
+                )
+            )
         return cls(folder, manifest, _json(files[ENCODING], folder, ENCODING), task, files[MODEL])
 
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
@@ -109,7 +128,8 @@ class Bundle:
         if good:
             outputs = self._outputs(accepted.take(good))
             finite = _finite(outputs)
-            decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
+            with self._remembering():
+                decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
             for place, answer in zip(np.array(good)[finite].tolist(), decoded, strict=True):
                 answers[place] = answer
         return answers
@@ -123,17 +143,60 @@ class Bundle:
 
     def _outputs(self, rows: Rows) -> Arrays:
         order = np.array(sorted(range(len(rows)), key=lambda place: _weight(rows, place)), np.int64)
-        parts: list[Arrays] = [
-            self.run(self.task.encode(batch, self.memory)) for batch in rows.take(order.tolist()).batches(BATCH)
-        ]
+        parts = [self._batch(batch) for batch in rows.take(order.tolist()).batches(BATCH)]
         back = np.argsort(order)
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
+    def _batch(self, rows: Rows) -> Arrays:
+        with self._remembering():
+            arrays, width = self.task.encode(rows, self.memory), self.task.outputs(self.memory)
+        outputs = self.run(arrays)
+        shape = outputs[LOGITS].shape
+        if shape != (len(rows), width):
+            raise BundleError(
+                Problem(
+                    f"{width} numbers a row from {self.path.name}/{MODEL}",
+                    f"an array of shape {shape} for {len(rows)} rows",
+                    NOT_TRUSTED,
+                )
+            )
+        return outputs
+
     def run(self, arrays: Arrays) -> Arrays:
-        """The network alone: encoded arrays in, output arrays out, finite or not."""
-        names = [found.name for found in self._session.get_outputs()]
-        found = self._session.run(names, {name: array for name, array in arrays.items() if name in self._inputs})
-        return {name: np.asarray(array) for name, array in zip(names, found, strict=True)}
+        """The network alone: encoded arrays in, its logits out, finite or not; BundleError when it cannot be run."""
+        unknown = sorted(self._inputs - arrays.keys())
+        if unknown:
+            expected = f"a model in {self.path.name}/{MODEL} that reads {', '.join(arrays)}"
+            raise BundleError(Problem(expected, f"the input '{unknown[0][:100]}'", NOT_TRUSTED))
+        with self._running():
+            found = self._session.run([LOGITS], {name: arrays[name] for name in self._inputs})[0]
+        if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
+            kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+            raise BundleError(Problem(f"floats from {self.path.name}/{MODEL}", f"{kind}", NOT_TRUSTED))
+        return {LOGITS: found}
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """What ONNX Runtime says of a graph that it cannot load or run, told as a BundleError."""
+        try:
+            yield
+        except _REFUSED as error:
+            found = str(error).split(" : ")[-1].splitlines()[0][:200].rstrip(".")
+            raise BundleError(
+                Problem(f"an ONNX model in {self.path.name}/{MODEL}", found, "Export the bundle again.")
+            ) from None
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """What a task trips over in a memory that it never learned; the traceback stays with the BundleError."""
+        try:
+            yield
+        except (LingquError, MemoryError):
+            raise
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}".splitlines()[0][:200].rstrip(".")
+            expected = f"what {self.task.name} remembers in {self.path.name}/{ENCODING}"
+            raise BundleError(Problem(expected, found, "Export the bundle again.")) from error
 
 
 def gave_numbers(answers: Iterable[Answer]) -> bool | None:
@@ -180,8 +243,8 @@ def _options() -> onnxruntime.SessionOptions:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = _json((folder / MANIFEST).read_bytes(), folder, MANIFEST)
-    except FileNotFoundError:
+        manifest = _json(_read(folder, MANIFEST), folder, MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
         found = "no such folder" if not folder.is_dir() else f"no {MANIFEST} in it"
         raise DataError(Problem(f"a bundle folder at {folder}", found, "Make one with `lingqu export`.")) from None
     version = manifest.get("format")
@@ -199,13 +262,48 @@ def _manifest(folder: Path) -> dict[str, Any]:
                 f"{', '.join(absent)} in {folder.name}/{MANIFEST}", "nothing of the kind", "Export the bundle again."
             )
         )
+    strange = [name for name in manifest["files"] if name not in (MODEL, ENCODING, CARD)]
+    if strange:
+        raise BundleError(
+            Problem(
+                f"no files but {MODEL}, {ENCODING} and {CARD} in the manifest", f"'{strange[0][:100]}'", NOT_TRUSTED
+            )
+        )
+    for place, column in enumerate(manifest["columns"], 1):
+        if not _is_column(column):
+            raise BundleError(
+                Problem(
+                    f"name, source, kind and missing of column {place} in {folder.name}/{MANIFEST}",
+                    f"{column}"[:200],
+                    NOT_TRUSTED,
+                )
+            )
     return manifest
+
+
+def _is_column(column: Any) -> bool:
+    """Whether this is a column's limits as `learn_limits` writes them."""
+    return (
+        isinstance(column, dict)
+        and isinstance(column.get("name"), str)
+        and isinstance(column.get("source"), str)
+        and isinstance(column.get("kind"), str)
+        and column["kind"] in CONVERT
+        and isinstance(column.get("missing"), bool)
+        and ("low" in column) == ("high" in column)
+        # A whole number of any length is JSON too, but no float holds it.
+        and all(isinstance(column[end], float) or _is_small(column[end]) for end in ("low", "high") if end in column)
+    )
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) <= 1 << 53
 
 
 def _json(data: bytes, folder: Path, name: str) -> dict[str, Any]:
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise BundleError(
@@ -214,12 +312,10 @@ def _json(data: bytes, folder: Path, name: str) -> dict[str, Any]:
     return value
 
 
-def _checked(folder: Path, name: str, digest: str) -> bytes:
-    """The bytes of one file of the bundle, proved by their hash; only plain names, so no path leads outside."""
-    if Path(name).name != name:
-        raise BundleError(Problem("plain file names in the manifest", f"'{name}'", "Do not use this bundle."))
+def _proved(folder: Path, name: str, digest: str) -> bytes:
+    """The bytes of one file of the bundle, proved by their hash."""
     try:
-        data = (folder / name).read_bytes()
+        data = _read(folder, name)
     except FileNotFoundError:
         raise BundleError(Problem(f"{name} in {folder.name}", "no such file", "Export the bundle again.")) from None
     if hashlib.sha256(data).hexdigest() != digest:
@@ -229,3 +325,25 @@ def _checked(folder: Path, name: str, digest: str) -> bytes:
             )
         )
     return data
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """The bytes of a file that is one: a link may lead anywhere, a pipe waits for ever, a device never ends."""
+    path = folder / name
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleError(Problem(f"a file {name} in {folder.name}", _kind(found.st_mode), NOT_TRUSTED))
+    if found.st_size > FILE_CAP:
+        raise BundleError(Problem(f"at most 4 GiB in {name} of {folder.name}", f"{found.st_size:,} bytes", NOT_TRUSTED))
+    try:
+        return path.read_bytes()
+    except PermissionError:
+        raise BundleError(
+            Problem(f"a readable {name} in {folder.name}", "permission denied", "Change who may read it.")
+        ) from None
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link"
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
