@@ -62,25 +62,36 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "2"}
 
 
-def test_a_task_from_outside_meets_the_whole_suite(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SUITE, str(tmp_path / "work")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+COMMANDS = """
+import csv, io, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from lingqu.cli import call
+
+
+def lingqu(*arguments):
+    told = io.StringIO()
+    with redirect_stdout(told):
+        status = call([*arguments])
+    assert status == 0, (arguments, status, told.getvalue())
+
+
+lingqu("tasks")
+lingqu("new", "tone", "--task", "headline-tone")
+spec = Path("tone/lingqu.yaml")
+spec.write_text(spec.read_text() + "model: ngram-linear\\n")
+lingqu("run", str(spec), "--home", "store")
+Path("in.csv").write_text("headline\\n震惊!!! today\\n", encoding="utf-8")
+lingqu("predict", "tone", "in.csv", "-o", "out.csv", "--home", "store")
+answer = next(csv.DictReader(Path("out.csv").open(encoding="utf-8")))
+assert answer["prediction"] == "loud", answer
+"""
+
+
+@pytest.mark.parametrize("script", [SUITE, COMMANDS], ids=["the whole suite", "the command line"])
+def test_a_task_from_outside_is_a_task_like_ours(script: str, environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", script, str(tmp_path / "work")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
-
-
-def test_a_task_from_outside_goes_through_the_command_line(environment: dict[str, str], tmp_path: Path) -> None:
-    def lingqu(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lingqu", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-
-    assert "headline-tone" in lingqu("tasks").stdout
-    assert lingqu("new", "tone", "--task", "headline-tone").returncode == 0
-    spec = tmp_path / "tone" / "lingqu.yaml"
-    spec.write_text(spec.read_text() + "model: ngram-linear\n")
-    done = lingqu("run", str(spec), "--home", "store")
-    assert done.returncode == 0, done.stderr
-    (tmp_path / "in.csv").write_text("headline\n震惊!!! today\n", encoding="utf-8")
-    assert lingqu("predict", "tone", "in.csv", "-o", "out.csv", "--home", "store").returncode == 0
-    assert (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1] == "loud"
