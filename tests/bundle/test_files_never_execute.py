@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.bundle.conftest import Make
+
 SUFFIXES = [
     "pkl", "pt", "pth", "bin", "joblib", "npz", "npy", "onnx", "json", "csv", "tsv", "jsonl", "parquet", "safetensors",
     "yaml", "txt",
@@ -36,35 +38,35 @@ class Touch:
         return os.system, (f"touch {self.canary}",)
 
 
-def payloads(canary: Path) -> list[bytes]:
-    """Pickles of several protocols and calls, plain, in a zip as torch saves them, and as NumPy object arrays."""
+def payloads(canary: Path) -> list[tuple[bytes, str]]:
+    """Each payload with the suffix that it has in the wild: pickles of several protocols and calls, plain, in a zip as torch saves them, and as NumPy object arrays."""
     made = []
     for how in ("system", "exec", "open"):
         for protocol in (0, 2, 5):
-            made.append(pickle.dumps(Touch(canary, how), protocol))
+            made.append((pickle.dumps(Touch(canary, how), protocol), "pkl"))
         for name in ("archive/data.pkl", "data.pkl"):
             buffer = io.BytesIO()
             with zipfile.ZipFile(buffer, "w") as archive:
                 archive.writestr(name, pickle.dumps(Touch(canary, how)))
                 archive.writestr("archive/version", "3")
-            made.append(buffer.getvalue())
-        for write in (np.save, np.savez):
+            made.append((buffer.getvalue(), "pt"))
+        for write, suffix in ((np.save, "npy"), (np.savez, "npz")):
             buffer = io.BytesIO()
             write(buffer, np.array([Touch(canary, how)], dtype=object), allow_pickle=True)
-            made.append(buffer.getvalue())
+            made.append((buffer.getvalue(), suffix))
     return made
 
 
 CHILD = """
-import hashlib, json, sys
+import hashlib, json, shutil, sys
 from pathlib import Path
 
-folder, bad = Path(sys.argv[1]), []
+folder, good, bad = Path(sys.argv[1]), Path(sys.argv[2]), []
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Rows
 from lingqu.data.accept import accept
 from lingqu.data.readers import read
-from lingqu.errors import LingquError
+from lingqu.errors import BundleError, LingquError
 from lingqu.loop import check, load
 from lingqu.bundle.files import predict_file
 from lingqu.store import Store
@@ -82,6 +84,7 @@ def attempt(door):
     except LingquError:
         pass
 
+assert Bundle.open(good).predict([{"x": 1.0}])[0].value == 0.0
 limits = [{"name": "image", "source": "image", "kind": "image", "missing": False}]
 for path in sorted((folder / "evil").iterdir()):
     data = path.read_bytes()
@@ -92,15 +95,21 @@ for path in sorted((folder / "evil").iterdir()):
 for number, path in enumerate(sorted((folder / "evil").iterdir())[::8]):
     data = path.read_bytes()
     for place in ("model.onnx", "encoding.json"):
-        bundle = folder / f"bundle-{number}-{place}"
-        bundle.mkdir()
-        files = {"model.onnx": b"x", "encoding.json": b"{}", place: data}
-        for name, content in files.items():
-            (bundle / name).write_bytes(content)
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        manifest = {"format": 1, "task": "text-classification", "columns": [], "files": hashes}
+        # All else is a bundle that answers, so the payload reaches what reads this very file.
+        bundle = shutil.copytree(good, folder / f"bundle-{number}-{place[:5]}")
+        (bundle / place).write_bytes(data)
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        manifest["files"][place] = hashlib.sha256(data).hexdigest()
         (bundle / "manifest.json").write_text(json.dumps(manifest))
-        attempt(lambda: Bundle.open(bundle))
+        tried += 1
+        try:
+            Bundle.open(bundle)
+        except BundleError as error:
+            what = {"model.onnx": "an ONNX model", "encoding.json": "a JSON object"}[place]
+            if not str(error).startswith(f"Expected {what} in {bundle.name}/{place}, found "):
+                bad.append((place, str(error)))
+        else:
+            bad.append((place, "opened"))
     work = folder / f"work-{number}"
     work.mkdir()
     for name in ("checkpoint-00000001.safetensors", "checkpoint-1.safetensors", "00000001.safetensors"):
@@ -111,17 +120,23 @@ sys.exit(repr(bad[:5]) if bad else 0)
 """
 
 
-def test_nothing_in_sixty_files_is_run(tmp_path: Path) -> None:
+def test_nothing_in_sixty_files_is_run(tmp_path: Path, make: Make) -> None:
     canary, evil = tmp_path / "canary", tmp_path / "evil"
     evil.mkdir()
     made = payloads(canary)
-    for number, data in enumerate(made):
-        # Each payload under four names, so that every suffix is met by every kind of payload in some form.
-        for suffix in SUFFIXES[number % 4 :: 4]:
+    for number, (data, own) in enumerate(made):
+        # Each payload under its own name and four more, so that every suffix is met by payloads of many kinds.
+        for suffix in {own, *SUFFIXES[number % 4 :: 4]}:
             (evil / f"{number:02}.{suffix}").write_bytes(data)
     assert len(list(evil.iterdir())) >= 60
+    assert sum(path.read_bytes().startswith(b"\x93NUMPY") for path in evil.glob("*.npy")) == 3
+    good = make().path
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", CHILD, str(tmp_path), str(good)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 300
@@ -131,7 +146,7 @@ def test_nothing_in_sixty_files_is_run(tmp_path: Path) -> None:
 def test_the_corpus_bites(tmp_path: Path) -> None:
     """A corpus that no loader would fall for proves nothing: unpickled, each payload touches the canary."""
     canary = tmp_path / "canary"
-    for data in payloads(canary):
+    for data, _ in payloads(canary):
         if data[:2] in (b"PK", b"\x93N"):
             continue
         code = f"import pickle; pickle.loads({data!r})"

@@ -126,6 +126,13 @@ def test_a_memory_that_no_task_learned(make: Make, memory: dict[str, Any], found
     assert refused(folder) == f"{expected} Export the bundle again."
 
 
+@pytest.mark.parametrize("labels", [5, None, [1, 2], {"a": 1}])
+def test_labels_that_are_no_texts(make: Make, labels: Any) -> None:
+    folder = make().path
+    remember(folder, json.dumps({"labels": labels}).encode())
+    assert refused(folder) == f"Expected labels as texts in bundle/encoding.json, found {labels}. {DISTRUST}"
+
+
 def swap(folder: Path, model: bytes) -> str:
     (folder / "model.onnx").write_bytes(model)
     rewrite(folder)

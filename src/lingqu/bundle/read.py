@@ -103,7 +103,11 @@ class Bundle:
                     f"the answer '{task.answer.kind}' of {task.name} in {folder.name}/{MANIFEST}", found, NOT_TRUSTED
                 )
             )
-        return cls(folder, manifest, _json(files[ENCODING], folder, ENCODING), task, files[MODEL])
+        memory = _json(files[ENCODING], folder, ENCODING)
+        labels = memory.get("labels", [])
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise BundleError(Problem(f"labels as texts in {folder.name}/{ENCODING}", f"{labels}"[:200], NOT_TRUSTED))
+        return cls(folder, manifest, memory, task, files[MODEL])
 
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
