@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lingqu.data.look import problems_beside, task_named
+from lingqu.data.look import problems_beside, task_named, telling_lines
 from lingqu.data.roles import roles_of
 from lingqu.errors import SpecError
 from lingqu.metrics import METRICS
@@ -52,11 +54,22 @@ def home(folder: Path) -> Path:
     return Path(os.environ.get("LINGQU_HOME") or folder / ".lingqu")
 
 
+@contextmanager
+def reading(folder: Path) -> Iterator[Store]:
+    """The store in this folder; where there is none, an empty one elsewhere, since looking should leave no trace."""
+    if folder.expanduser().exists() or os.environ.get("LINGQU_DATABASE_URL"):
+        yield Store.open(folder)
+        return
+    with TemporaryDirectory(prefix="lingqu-") as empty:
+        yield Store.open(Path(empty))
+
+
 def run(
     spec: str | Path | Mapping[str, Any] | Spec, *, store: Store | None = None, tell: Tell = silent
 ) -> dict[str, Any]:
     """Take rows to a registered version, and tell all about it: what `lingqu run --json` prints."""
     started = time.perf_counter()
+    file = spec if isinstance(spec, Path) or (isinstance(spec, str) and "\n" not in spec) else None
     spec = check(spec)
     task = find_task(spec.task)
     store = store or Store.open(home(spec.folder))
@@ -64,7 +77,8 @@ def run(
         stages = Stages(spec, task, store, tell)
 
         # Rows become a data version: immutable, content-addressed, each row in one split for ever.
-        data = stages.data()
+        with telling_lines(task, file):
+            data = stages.data()
 
         # The ladder is climbed from the cheapest recipe up, while the budget lasts.
         # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
@@ -96,6 +110,6 @@ def load(reference: str | Path, *, store: Store | None = None) -> Bundle:
 
     if (Path(reference) / MANIFEST).is_file():
         return Bundle.open(reference)
-    store = store or Store.open(home(Path.cwd()))
-    version = Registry(store).get(str(reference))
-    return Bundle.open(store.folder_path(version.bundle, verify=False))
+    with nullcontext(store) if store else reading(home(Path.cwd())) as here:
+        version = Registry(here).get(str(reference))
+        return Bundle.open(here.folder_path(version.bundle, verify=False))

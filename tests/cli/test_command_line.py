@@ -207,7 +207,7 @@ def test_rows_of_one_label_are_told_before_any_work(folder: Path, capsys: pytest
     said = "Expected at least two different labels, found ['a'] in every row. Check data.columns.label, or add rows of another class.\n"
     assert told(capsys, "check") == (2, f"lingqu.yaml:5: {said}")
     status, error = told(capsys, "run")
-    assert (status, error.splitlines()[-1] + "\n") == (2, said)
+    assert (status, error.splitlines()[-1] + "\n") == (2, f"lingqu.yaml:5: {said}")
     assert "train" not in error
 
 

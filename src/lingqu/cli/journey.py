@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from lingqu.cli.present import emit, err, findings, next_step, open_store, out, progress, table
+from lingqu.cli.present import emit, err, findings, next_step, out, progress, read_store, table
 from lingqu.errors import Problem, UnknownNameError
 from lingqu.loop import check, home, load
 from lingqu.loop import run as run_journey
@@ -22,10 +22,10 @@ DECISIONS = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "ca
 
 def run(arguments: argparse.Namespace) -> int:
     """The whole journey, with a line per stage; exit status 1 when the gate did not say yes."""
-    spec = check(arguments.spec)
+    check(arguments.spec)
     store = Store.open(Path(arguments.home)) if arguments.home else None
     with progress() as tell:
-        result = run_journey(spec, store=store, tell=tell)
+        result = run_journey(arguments.spec, store=store, tell=tell)
     tell_result(arguments, result)
     return 0 if result["gate"]["decision"] == "promote" else 1
 
@@ -114,15 +114,15 @@ def show(arguments: argparse.Namespace) -> int:
     """The report of a version, by default of the newest one here."""
     from lingqu.evaluate.terminal import show as show_report
 
-    store = open_store(arguments)
-    registry = Registry(store)
-    if arguments.model is None:
-        found = max(registry.versions(), key=lambda version: version.at, default=None)
-        if found is None:
-            raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
-    else:
-        found = registry.get(arguments.model)
-    report = store.get_json(found.lineage["report"])
+    with read_store(arguments) as store:
+        registry = Registry(store)
+        if arguments.model is None:
+            found = max(registry.versions(), key=lambda version: version.at, default=None)
+            if found is None:
+                raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
+        else:
+            found = registry.get(arguments.model)
+        report = store.get_json(found.lineage["report"])
     emit(arguments, {**report, "version": found.number}, show_report({**report, "version": found.number}))
     return 0
 
@@ -131,7 +131,8 @@ def predict(arguments: argparse.Namespace) -> int:
     """Answer every row of a file; exit status 1 when some were refused."""
     from lingqu.bundle.files import predict_file
 
-    bundle = load(arguments.model, store=None if not arguments.home else Store.open(Path(arguments.home)))
+    with read_store(arguments) as store:
+        bundle = load(arguments.model, store=store)
     source = arguments.input
     out_path = Path(arguments.out) if arguments.out else _beside(source)
     with progress() as tell:

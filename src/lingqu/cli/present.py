@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from lingqu.loop import Tell
+from lingqu.loop import Tell, home, reading
 from lingqu.store import Store
 
 # A string is what it says: users write `[/issue]` and `:x:` in reasons, paths and cells. What has a style is a Text.
@@ -96,10 +96,15 @@ def progress() -> Iterator[Tell]:
         yield tell
 
 
-def open_store(arguments: argparse.Namespace, beside: Path | None = None) -> Store:
-    """The store of --home, LINGQU_HOME, or the folder of the spec (or this one)."""
-    if arguments.home:
-        return Store.open(Path(arguments.home))
-    from lingqu.loop import home
+def open_store(arguments: argparse.Namespace) -> Store:
+    """The store of --home, LINGQU_HOME or this folder, made when it is not there."""
+    return Store.open(_place(arguments))
 
-    return Store.open(home(beside or Path.cwd()))
+
+def read_store(arguments: argparse.Namespace) -> AbstractContextManager[Store]:
+    """The same store for a verb that only looks: none is made."""
+    return reading(_place(arguments))
+
+
+def _place(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.home) if arguments.home else home(Path.cwd())

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from lingqu.cli.present import emit, next_step, open_store, table
+from lingqu.cli.present import emit, next_step, open_store, read_store, table
 from lingqu.errors import GateError, Problem, RequestError, UnknownNameError, near
 from lingqu.registry import Registry, Version
 
@@ -36,7 +36,11 @@ def _known(registry: Registry, name: str | None) -> None:
 
 def versions(arguments: argparse.Namespace) -> int:
     """Every version with its task, main numbers, decision and aliases."""
-    registry = Registry(open_store(arguments))
+    with read_store(arguments) as store:
+        return _versions(arguments, Registry(store))
+
+
+def _versions(arguments: argparse.Namespace, registry: Registry) -> int:
     _known(registry, arguments.name)
     found = registry.versions(arguments.name)
     records = [
@@ -71,7 +75,11 @@ def versions(arguments: argparse.Namespace) -> int:
 
 def history(arguments: argparse.Namespace) -> int:
     """Every decision as a sentence, the oldest first; a broken chain is an error."""
-    registry = Registry(open_store(arguments))
+    with read_store(arguments) as store:
+        return _history(arguments, Registry(store))
+
+
+def _history(arguments: argparse.Namespace, registry: Registry) -> int:
     _known(registry, arguments.name)
     events = registry.history(arguments.name)
     damaged = registry.verify_history()
@@ -138,8 +146,8 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """Copy a version's bundle out of the store."""
-    store = open_store(arguments)
-    version = Registry(store).get(arguments.model)
+    with read_store(arguments) as store:
+        version = Registry(store).get(arguments.model)
     target = Path(arguments.folder)
     if target.exists():
         raise RequestError(Problem("a folder that does not exist yet", f"'{target}'", "Choose another name."))
@@ -159,7 +167,8 @@ def export(arguments: argparse.Namespace) -> int:
 
 def fsck(arguments: argparse.Namespace) -> int:
     """Prove every blob, folder, reference and the history."""
-    problems = open_store(arguments).fsck()
+    with read_store(arguments) as store:
+        problems = store.fsck()
     told = [f"{number}. {problem}" for number, problem in enumerate(problems, 1)]
     emit(
         arguments, {"problems": [str(problem) for problem in problems]}, *(told or ["Everything is as it was written."])

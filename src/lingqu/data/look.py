@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ _SETTING = re.compile(r"\bdata((?:\.[a-z_]+)+)")
 
 def look(settings: DataSettings, task: Task, file: str | Path | None = None) -> Preview:
     """What `ingest` would read; DataError with every problem, and its line when the spec is a file."""
-    try:
+    with telling_lines(task, file):
         return preview(settings, task)
+
+
+@contextmanager
+def telling_lines(task: Task, file: str | Path | None) -> Iterator[None]:
+    """Data problems from inside get the line of the setting that each is about, when the spec is a file."""
+    try:
+        yield
     except DataError as error:
         raise DataError(located(error.problems, task, file)) from None
 
