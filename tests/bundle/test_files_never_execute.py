@@ -92,7 +92,7 @@ for path in sorted((folder / "evil").iterdir()):
     attempt(lambda: check(path))
     attempt(lambda: load(path))
     attempt(lambda: accept(Rows({"image": [data, path.name]}), limits, root=path.parent))
-for number, path in enumerate(sorted((folder / "evil").iterdir())[::8]):
+for number, path in enumerate(sorted((folder / "evil").iterdir())[::11]):
     data = path.read_bytes()
     for place in ("model.onnx", "encoding.json"):
         # All else is a bundle that answers, so the payload reaches what reads this very file.
