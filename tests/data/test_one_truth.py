@@ -53,3 +53,10 @@ def test_ngrams_and_tokens_are_the_same(tmp_path: Path) -> None:
         trained, served = both_paths("text-classification", front, tmp_path / front.name)
         for name in trained:
             assert np.array_equal(trained[name], served[name]), name
+
+
+def test_every_kind_of_cell_has_a_word_for_refusals() -> None:
+    from lingqu.data.accept import NOUNS
+    from lingqu.data.values import CONVERT
+
+    assert set(NOUNS) == set(CONVERT)

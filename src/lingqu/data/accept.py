@@ -27,7 +27,15 @@ REACH = 10.0
 """A number may lie this many times the learned range beyond it: a wrong unit is refused, a new record is not."""
 MOST_CHARACTERS = 1_000_000
 SHOWN_VALUES = 50
-NOUNS = {"number": "a number", "text": "a text", "image": "a picture", "category": "a name"}
+NOUNS = {
+    "number": "a number",
+    "text": "a text",
+    "image": "a picture",
+    "category": "a name",
+    "label": "a label",
+    "id": "a name",
+    "time": "a time",
+}
 
 
 def columns_of(task: Task, kinds: Mapping[str, str]) -> dict[str, str]:
