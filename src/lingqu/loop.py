@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lingqu.data.look import problems_beside, task_named, telling_lines
 from lingqu.data.roles import roles_of
-from lingqu.errors import SpecError
+from lingqu.errors import Problem, RequestError, SpecError, near
 from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -31,6 +31,8 @@ from lingqu.train import ladder
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
+    from lingqu.contract import Task
+    from lingqu.data.version import DataVersion
 
 
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
@@ -80,6 +82,8 @@ def run(
         with telling_lines(task, file):
             data = stages.data()
 
+        _sliced(spec, task, data, store)
+
         # The ladder is climbed from the cheapest recipe up, while the budget lasts.
         # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
         rungs: list[dict[str, Any]] = []
@@ -98,6 +102,19 @@ def run(
         result = stages.conclude(shipped, measured, rungs, data)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
     return {**result, **told, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
+
+
+def _sliced(spec: Spec, task: Task, data: DataVersion, store: Store) -> None:
+    """RequestError for a column under gates.slices that cannot part the test rows, before anything is trained."""
+    if not spec.gates.slices:
+        return
+    from lingqu.evaluate.slices import slice_columns
+
+    known = slice_columns(task, data.rows("test", store))
+    unknown = [column for column in spec.gates.slices if column not in known]
+    if unknown:
+        expected = "a column under gates.slices that parts the test rows"
+        raise RequestError(Problem(expected, repr(column), near(column, known)) for column in unknown)
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

@@ -181,6 +181,24 @@ def test_next_steps_work_from_where_they_are_told(
     assert "lingqu show kinds@1  " in lingqu("run").stdout
 
 
+def test_versions_in_a_pipe_keep_their_cells_whole(
+    finished: Path, process: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    line = process("versions").stdout.splitlines()[1]
+    assert line.split()[:7] == ["kinds", "1", "champion", "text-classification", "promote", "f1", "1"]
+
+
+def test_a_slice_of_no_column_is_told_before_training(project: Path, lingqu: Lingqu) -> None:
+    with (project / "lingqu.yaml").open("a") as file:
+        file.write("gates: {slices: {labell: {f1: '>= 0.8'}}}\n")
+    done = lingqu("run")
+    assert (done.returncode, "train" in done.stderr) == (2, False)
+    assert done.stderr.endswith(
+        "Expected a column under gates.slices that parts the test rows, found 'labell'. Did you mean 'label'?\n"
+    )
+
+
 def test_show_cuts_no_sentence_off(finished: Path, lingqu: Lingqu) -> None:
     shown = lingqu("show").stdout
     assert as_json(lingqu("show", "--json"))["gate"]["sentence"] in shown

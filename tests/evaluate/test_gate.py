@@ -214,6 +214,7 @@ def test_rows_of_one_user_are_one_witness() -> None:
     few = gate("accuracy", *many, groups=[i % 8 for i in copies])
     assert few.decision == "not-enough-rows"
     assert few.missing_rows == 600
+    assert few.sentence().endswith(" These rows belong to 8 groups, and 20 is the least for a proof.")
 
 
 def test_an_undefined_metric_promotes_nothing() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -21,8 +22,10 @@ from rich.text import Text
 from lingqu.loop import Tell, home, reading
 from lingqu.store import Store
 
+# Who pipes a table wants its cells whole, not folded at the 80 columns that no terminal has.
+_PIPED = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 # A string is what it says: users write `[/issue]` and `:x:` in reasons, paths and cells. What has a style is a Text.
-out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+out = Console(width=_PIPED, soft_wrap=True, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 

@@ -19,6 +19,11 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _deciding(version: Version) -> str:
+    metric = version.decision.get("metric")
+    return f"{metric} {_short(version.metrics[metric]['value'])}" if metric in version.metrics else ""
+
+
 def _aliases(registry: Registry, version: Version) -> list[str]:
     return [
         alias
@@ -35,7 +40,7 @@ def _known(registry: Registry, name: str | None) -> None:
 
 
 def versions(arguments: argparse.Namespace) -> int:
-    """Every version with its task, main numbers, decision and aliases."""
+    """Every version with its task, the number that decides, what its gate said and its aliases."""
     with read_store(arguments) as store:
         return _versions(arguments, Registry(store))
 
@@ -63,12 +68,12 @@ def _versions(arguments: argparse.Namespace, registry: Registry) -> int:
             ", ".join(record["aliases"]),
             record["task"],
             record["decision"],
-            "  ".join(f"{name} {_short(metric['value'])}" for name, metric in list(record["metrics"].items())[:3]),
+            _deciding(version),
             record["at"][:16],
         )
-        for record in records
+        for record, version in zip(records, found, strict=True)
     ]
-    shown = table("", ["name", "version", "aliases", "task", "gate said", "metrics", "at"], rows)
+    shown = table("", ["name", "version", "aliases", "task", "gate said", "metric", "at"], rows)
     emit(arguments, {"versions": records}, shown if rows else next_step("lingqu run", "no versions yet"))
     return 0
 

@@ -26,6 +26,7 @@ from lingqu.statistics import holm, mean_below, paired_bootstrap, rows_needed
 LEAST_GROUPS = 20
 """Fewer groups than this, and the bootstrap over groups does not keep its error rate."""
 PROOF_OF_HARM = 0.05
+GROUPS = "groups"
 CALIBRATION, CALIBRATION_RESAMPLES = "ece", 1000
 
 Verdict = Literal["promote", "keep", "not-enough-rows"]
@@ -75,7 +76,8 @@ class Decision:
         if self.decision == "promote":
             return f"Promote: {facts}"
         if self.decision == "not-enough-rows":
-            return f"Not enough rows to tell, about {self.missing_rows:,} more are needed: {facts}"
+            few = "".join(f" {check.sentence}" for check in self.checks if check.name == GROUPS and not check.passed)
+            return f"Not enough rows to tell, about {self.missing_rows:,} more are needed: {facts}{few}"
         failed = ", ".join(check.name for check in self.checks if not check.passed)
         return f"{'Not good enough' if self.first else 'Keep the champion'}: {facts} Failed: {failed}."
 
@@ -119,12 +121,13 @@ def decide(
     checks = [
         _better(metric, found, alpha),
         _not_worse(metric, found, allowed),
+        *_groups(_size(index)),
         *held_limits(thresholds, {**measured, "latency_p95": latency_ms, "size": size_bytes}),
         *held_slice_limits(slice_thresholds or {}, new, parts),
     ]
     if not first:
         checks += [*_slices(old, new, parts, margin, index), *_calibration(old, new, margin, index, seed)]
-    verdict, missing = _verdict(checks, found, alpha=alpha, allowed=allowed, rows=len(new), groups=_size(index))
+    verdict, missing = _verdict(checks, found, alpha=alpha, allowed=allowed, rows=len(new), groups=_size(index) or 0)
     return Decision(
         verdict,
         metric.name,
@@ -161,6 +164,13 @@ def _better(metric: Metric, found: Comparison, alpha: float) -> Check:
 def _not_worse(metric: Metric, found: Comparison, allowed: float) -> Check:
     told = f"the lead in {metric.name} is at least {found.bound:.3g} with 95 % confidence, and {-allowed:.3g} is the limit."
     return Check("not worse", found.bound > -allowed, told)
+
+
+def _groups(count: int | None) -> list[Check]:
+    """Fails when rows that are not independent come from too few groups; nothing to check when they are independent."""
+    if count is None or count >= LEAST_GROUPS:
+        return []
+    return [Check(GROUPS, False, f"These rows belong to {count} groups, and {LEAST_GROUPS} is the least for a proof.")]
 
 
 def _slices(old: Judged, new: Judged, slices: Slices, margin: float, groups: Groups) -> list[Check]:
@@ -202,16 +212,15 @@ def _calibration(old: Judged, new: Judged, margin: float, groups: Groups, seed: 
 
 
 def _verdict(
-    checks: Sequence[Check], found: Comparison, *, alpha: float, allowed: float, rows: int, groups: int | None
+    checks: Sequence[Check], found: Comparison, *, alpha: float, allowed: float, rows: int, groups: int
 ) -> tuple[Verdict, int]:
     """Promote when all pass; ask for rows when only the proof is missing and more rows may bring it; else keep."""
-    few = groups is not None and groups < LEAST_GROUPS
-    if all(check.passed for check in checks) and not few:
+    if all(check.passed for check in checks):
         return "promote", 0
-    unproved = [check for check in checks if check.name not in ("better", "not worse")]
+    unproved = [check for check in checks if check.name not in ("better", "not worse", GROUPS)]
     if not found.lead > 0 or not all(check.passed for check in unproved):
         return "keep", 0
-    if groups is not None and few:
+    if any(check.name == GROUPS for check in checks):
         return "not-enough-rows", max(1, rows * LEAST_GROUPS // groups - rows)
     if found.lead < allowed:
         # A lead too small to matter: keep, if so many rows would have shown one that does.
