@@ -25,7 +25,7 @@ def test_a_run_tells_all_that_is_promised(project: Path, process: Lingqu) -> Non
     result = as_json(done)
     assert set(result) == {
         "name", "version", "task", "rows", "ladder", "chosen", "metrics", "baseline", "gate", "champion", "bundle", "report",
-        "seconds", "cached", "quarantined", "findings",
+        "seconds", "cached", "quarantined", "findings", "failed",
     }  # fmt: skip
     assert (result["name"], result["version"], result["champion"]) == ("kinds", 1, 1)
     assert result["rows"].keys() == {"train", "validation", "test"}
@@ -148,3 +148,24 @@ def test_an_exported_bundle_predicts_anywhere(
     done = lingqu("predict", "model", "a.csv", "-o", "b.csv", cwd=elsewhere)
     assert (done.returncode, (elsewhere / "b.csv").read_text().splitlines()[1].split(",")[1]) == (0, "food")
     assert not (elsewhere / ".lingqu").exists()
+
+
+def test_a_rung_that_breaks_leaves_the_cheaper_one(project: Path, process: Lingqu) -> None:
+    spec = project / "lingqu.yaml"
+    spec.write_text(spec.read_text().replace("model: ngram-linear", "model: [bilstm, ngram-linear]"))
+    done = process("run", "--json", LQ_FAILPOINT="train.loss@3:nan,train.loss@4:nan")
+    assert done.returncode == 0, done.stderr
+    result = as_json(done)
+    assert [rung["recipe"] for rung in result["ladder"]] == ["ngram-linear"]
+    assert [rung["recipe"] for rung in result["failed"]] == ["bilstm"]
+    assert "not-a-number" in result["failed"][0]["why"] or "finite" in result["failed"][0]["why"]
+
+
+def test_the_input_is_never_the_output(finished: Path, lingqu: Lingqu) -> None:
+    before = (finished / "rows.csv").read_bytes()
+    done = lingqu("predict", "kinds", "rows.csv", "-o", "rows.csv")
+    assert done.returncode == 2
+    assert (
+        done.stderr == "Expected an output file that is not the input, found 'rows.csv'. Choose another name with -o.\n"
+    )
+    assert (finished / "rows.csv").read_bytes() == before

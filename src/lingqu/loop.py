@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lingqu.data.look import problems_beside, task_named, telling_lines
 from lingqu.data.roles import roles_of
-from lingqu.errors import Problem, RequestError, SpecError, near
+from lingqu.errors import SpecError
 from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -31,8 +31,6 @@ from lingqu.train import ladder
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
-    from lingqu.contract import Task
-    from lingqu.data.version import DataVersion
 
 
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
@@ -82,15 +80,13 @@ def run(
         with telling_lines(task, file):
             data = stages.data()
 
-        _sliced(spec, task, data, store)
-
         # The ladder is climbed from the cheapest recipe up, while the budget lasts.
         # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
         rungs: list[dict[str, Any]] = []
         for family in ladder.families(task, spec):
             seconds = ladder.affordable(rungs, spec.budget_seconds)
-            if seconds > 0:
-                rungs.append(stages.bundle(stages.train(family, data, seconds), data))
+            rung = stages.rung(family, data, seconds, needed=not rungs) if seconds > 0 else None
+            rungs += [rung] if rung else []
 
         # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
         shipped = stages.compress(stages.choose(rungs, data), data)
@@ -101,20 +97,8 @@ def run(
         # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
         result = stages.conclude(shipped, measured, rungs, data)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
+    told |= {"failed": stages.failed}
     return {**result, **told, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
-
-
-def _sliced(spec: Spec, task: Task, data: DataVersion, store: Store) -> None:
-    """RequestError for a column under gates.slices that cannot part the test rows, before anything is trained."""
-    if not spec.gates.slices:
-        return
-    from lingqu.evaluate.slices import slice_columns
-
-    known = slice_columns(task, data.rows("test", store))
-    unknown = [column for column in spec.gates.slices if column not in known]
-    if unknown:
-        expected = "a column under gates.slices that parts the test rows"
-        raise RequestError(Problem(expected, repr(column), near(column, known)) for column in unknown)
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

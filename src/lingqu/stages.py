@@ -20,7 +20,7 @@ from lingqu.contract import Task
 from lingqu.data.accept import columns_of, learn_limits
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion, ingest
-from lingqu.errors import missing_package
+from lingqu.errors import BundleError, Problem, RequestError, TrainingError, missing_package, near
 from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.canonical import is_digest
@@ -68,11 +68,12 @@ def silent(_stage: str, _done: float, _sentence: str) -> None:
 
 
 class Stages:
-    """The stages of one run; `cached` names those whose result was already there."""
+    """The stages of one run; `cached` names those whose result was already there, `failed` the rungs that broke."""
 
     def __init__(self, spec: Spec, task: Task, store: Store, tell: Tell = silent) -> None:
         self.spec, self.task, self.store, self.tell = spec, task, store, tell
         self.cached: list[str] = []
+        self.failed: list[dict[str, str]] = []
 
     def data(self) -> DataVersion:
         """Read, check, type, group and split the rows."""
@@ -83,7 +84,32 @@ class Stages:
             "sources": fingerprints(settings),
         }
         told = self._once("data", inputs, DATA, lambda _, say: ingest(settings, self.task, self.store, say).as_dict())
-        return DataVersion.from_dict(told)
+        data = DataVersion.from_dict(told)
+        self._check_slices(data)
+        return data
+
+    def _check_slices(self, data: DataVersion) -> None:
+        """RequestError for a column under gates.slices that cannot part the test rows, before anything is trained."""
+        if not self.spec.gates.slices:
+            return
+        from lingqu.evaluate.slices import slice_columns
+
+        known = slice_columns(self.task, data.rows("test", self.store))
+        unknown = [column for column in self.spec.gates.slices if column not in known]
+        if unknown:
+            expected = "a column under gates.slices that parts the test rows"
+            raise RequestError(Problem(expected, repr(column), near(column, known)) for column in unknown)
+
+    def rung(self, family: str, data: DataVersion, seconds: float, *, needed: bool) -> dict[str, Any] | None:
+        """Train one family and make its bundle; None when that fails and the rung is not `needed`, its reason kept."""
+        try:
+            return self.bundle(self.train(family, data, seconds), data)
+        except (TrainingError, BundleError) as error:
+            if needed:
+                raise
+            self.failed.append({"recipe": family, "why": str(error)})
+            self.tell(f"train {family}", 1.0, str(error))
+            return None
 
     def train(self, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
         """Train one family; its weights and its memory are blobs."""

@@ -81,8 +81,8 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
         (
             ["predict", "x"],
             (
-                "Expected a command line such as `lingqu predict [-h] [--json] [--home FOLDER] [-o OUT] [--scores] MODEL "
-                "INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n"
+                "Expected a command line such as `lingqu predict [-h] [--json] [--home FOLDER] [-o OUT] "
+                "[--root FOLDER] [--scores] MODEL INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n"
             ),
         ),
         (["show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),

@@ -43,16 +43,21 @@ def predict_file(
     out: Path,
     *,
     scores: bool = False,
+    root: Path | None = None,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Answered:
     """Answer every row of `source` (what `lingqu run` reads, this reads) into `out`, a csv, tsv, jsonl or parquet file.
 
+    Pictures that a table names are looked for below `root`, or beside the table.
     `tell` hears how many rows are done. The file appears when it is whole; a pipe or a kill leaves no half of one.
     """
     if out.suffix.lower() not in SUFFIXES:
         advice = near(out.suffix, SUFFIXES, say="Known: {}.")
         raise RequestError(Problem("an output file of csv, tsv, jsonl or parquet", f"'{out.name}'", advice))
-    root = Path(source).parent if Path(source).is_file() else None
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise RequestError(Problem("an output file that is not the input", f"'{out}'", "Choose another name with -o."))
+    if root is None and Path(source).is_file():
+        root = Path(source).parent
     rows = refused = 0
     with _writer(out, answer_types(bundle, scores)) as writer:
         for answered in answer_batches(bundle, stream(source, ROWS), scores=scores, root=root):

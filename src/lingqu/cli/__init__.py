@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             MODEL,
             _arg("input", metavar="INPUT", help="a csv, tsv, jsonl or parquet file"),
             _arg("-o", "--out", metavar="OUT", help="where the answers go (default: beside the input)"),
+            _arg("--root", metavar="FOLDER", help="where the pictures are that a table names (default: beside it)"),
             _arg("--scores", action="store_true", help="add one column for the score of each label"),
         ),
     ),

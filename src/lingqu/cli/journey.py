@@ -141,6 +141,7 @@ def predict(arguments: argparse.Namespace) -> int:
             source,
             out_path,
             scores=arguments.scores,
+            root=Path(arguments.root) if arguments.root else None,
             tell=lambda rows: tell("predict", 0.5, f"{rows:,} rows"),
         )
         tell("predict", 1.0, f"{done.rows:,} rows")
