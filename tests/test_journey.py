@@ -19,8 +19,8 @@ from lingqu.store import Store
 from tests.conftest import Lingqu, as_json
 
 
-def test_a_run_tells_all_that_is_promised(project: Path, process: Lingqu) -> None:
-    done = process("run", "--json")
+def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None:
+    done = lingqu("run", "--json")
     assert done.returncode == 0, done.stderr
     result = as_json(done)
     assert set(result) == {
@@ -128,6 +128,7 @@ def test_promote_wants_a_passed_gate_or_a_reason(finished: Path, lingqu: Lingqu)
     assert lingqu("fsck").stdout == "Everything is as it was written.\n"
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_folder_do_no_harm(project: Path) -> None:
     command = [sys.executable, "-m", "lingqu", "run", "--json"]
     both = [
@@ -150,10 +151,13 @@ def test_an_exported_bundle_predicts_anywhere(
     assert not (elsewhere / ".lingqu").exists()
 
 
-def test_a_rung_that_breaks_leaves_the_cheaper_one(project: Path, process: Lingqu) -> None:
+def test_a_rung_that_breaks_leaves_the_cheaper_one(
+    project: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LQ_FAILPOINT", "train.loss@3:nan,train.loss@4:nan")
     spec = project / "lingqu.yaml"
     spec.write_text(spec.read_text().replace("model: ngram-linear", "model: [bilstm, ngram-linear]"))
-    done = process("run", "--json", LQ_FAILPOINT="train.loss@3:nan,train.loss@4:nan")
+    done = lingqu("run", "--json")
     assert done.returncode == 0, done.stderr
     result = as_json(done)
     assert [rung["recipe"] for rung in result["ladder"]] == ["ngram-linear"]

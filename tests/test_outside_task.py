@@ -24,7 +24,7 @@ class Tone(LabelTask):
     columns = (Text("headline", "The headline."),)
     target = Label("tone", "calm or loud")
     fronts = ("ngrams", "tokens")
-    ladder = ("ngram-linear", "bilstm")
+    ladder = ("ngram-linear",)
 
     def toy(self, rows=48, seed=0):
         calm, loud = ["rates unchanged", "市场平稳", "rain tomorrow"], ["SHOCK!!! prices", "震惊!!!", "you won't BELIEVE"]

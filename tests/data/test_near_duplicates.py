@@ -142,7 +142,7 @@ def hold(rows: list[tuple[str, int, str | None, int]], seed: int) -> None:
     near = [[row[1] for row in rows].index(row[1]) for row in rows]
     named = [row[2] for row in rows]
     times = [float(row[3]) for row in rows]
-    keys = group_keys(numbered(digests), near, named)
+    keys = group_keys(numbered(digests, digests), near, named)
     for splits in (
         assign(keys, validation=0.2, test=0.3, seed=seed),
         assign_by_time(keys, times, validation=0.2, test=0.3),

@@ -42,7 +42,12 @@ def gate(metric: str, truth: Any, champion: Any, challenger: Any, **more: Any) -
 
 
 @pytest.mark.parametrize(
-    ("metric", "rows", "discordance"), [("accuracy", 500, 0.08), ("f1", 500, 0.08), ("f1", 100, 0.05)]
+    ("metric", "rows", "discordance"),
+    [
+        ("accuracy", 500, 0.08),
+        pytest.param("f1", 500, 0.08, marks=pytest.mark.slow),
+        pytest.param("f1", 100, 0.05, marks=pytest.mark.slow),
+    ],
 )
 def test_equal_models_are_promoted_in_at_most_alpha(metric: str, rows: int, discordance: float) -> None:
     rng = np.random.default_rng(0)
@@ -60,7 +65,7 @@ def test_a_smaller_error_that_is_no_smaller_is_not_promoted() -> None:
     assert promoted <= 6
 
 
-@pytest.mark.parametrize(("metric", "share"), [("accuracy", 0.85), ("f1", 0.8)])
+@pytest.mark.parametrize(("metric", "share"), [("accuracy", 0.85), pytest.param("f1", 0.8, marks=pytest.mark.slow)])
 def test_two_points_are_found_on_two_thousand_rows(metric: str, share: float) -> None:
     rng = np.random.default_rng(2)
     promoted = sum(gate(metric, *pair(rng, 2000, lead=0.02), alpha=0.05).promoted for _ in range(30))

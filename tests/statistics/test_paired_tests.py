@@ -62,6 +62,7 @@ def test_paired_bootstrap_errs_as_often_as_it_says(name: str) -> None:
     assert error_rate(name, 200) <= 0.088
 
 
+@pytest.mark.slow
 def test_resampling_groups_keeps_the_error_rate_where_rows_depend() -> None:
     assert error_rate("f1", 300, groups=60, data_sets=200) <= 0.096
     naive = paired_groups_ignored()

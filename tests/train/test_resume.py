@@ -11,7 +11,9 @@ from training_lab import NETWORKS, digest, start, train
 RUN = {"epochs": 6, "batch_size": 16, "checkpoint_steps": 5, "threads": 1}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [name if name == "cnn" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_three_kills_change_nothing(name, tmp_path):
     """Twice within an epoch, and between the bytes of a checkpoint and going on."""
     expected = digest(train(name, tmp_path / "whole", **RUN))

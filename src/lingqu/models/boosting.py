@@ -258,22 +258,25 @@ _BAGS = {
     "few": {"leaves": 8, "rows_in_leaf": 5, "columns": 0.5},
 }
 
+_SMALL = {
+    "trees": 2000,
+    "learning_rate": 0.05,
+    "leaves": 31,
+    "rows_in_leaf": 20,
+    "penalty": 1.0,
+    "columns": 0.7,
+    "share": 0.8,
+    "patience": 50,
+    **_BAGS,
+}
+
 FAMILY = Family(
     name="boosting",
     about="Gradient-boosted trees (LightGBM); averaged over folds where rows are few.",
     fronts={"table": {}},
     sizes={
-        "small": {
-            "trees": 2000,
-            "learning_rate": 0.05,
-            "leaves": 31,
-            "rows_in_leaf": 20,
-            "penalty": 1.0,
-            "columns": 0.7,
-            "share": 0.8,
-            "patience": 50,
-            **_BAGS,
-        }
+        "tiny": {**_SMALL, "trees": 200, "patience": 20, "repeats": 1},
+        "small": _SMALL,
     },
     build=build,
     fit=fit,
