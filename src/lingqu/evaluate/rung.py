@@ -17,6 +17,7 @@ from lingqu.statistics import percentile, replicates
 
 REPEATS = 500
 COMPARED = 1000
+TOLD_APART = 0.05
 TIMED_ROWS = 200
 
 
@@ -46,9 +47,9 @@ def price(bundle: Bundle, rows: Rows) -> float:
 def choose(bundles: Sequence[Bundle], rows: Rows, metric: str) -> dict[str, Any]:
     """The cheapest rung that cannot be told apart from the best one, from bundles in the order of their price.
 
-    A rung is as good as the best when the best one's lead on the same rows is within one standard error of that lead
-    (the one-standard-error rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, for paired
-    rows). Few validation rows so speak for the simple model, and many let the better one win.
+    A rung is as good as the best when a paired test on the same rows does not see the best one's lead at 5 %. Few
+    validation rows so speak for the simple model, and many let the better one win (the thought of the one-standard-error
+    rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, with a test in its place).
     """
     found = find_metric(metric)
     judged = [_judged(bundle, rows) for bundle in bundles]
@@ -56,14 +57,14 @@ def choose(bundles: Sequence[Bundle], rows: Rows, metric: str) -> dict[str, Any]
     best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
     for place, one in enumerate(judged):
         lead = compare(found, one, judged[best], resamples=COMPARED)
-        if place == best or lead.lead <= lead.error:
-            why = "the best on validation rows" if place == best else _as_good(bundles[best], lead.lead, lead.error)
+        if place == best or lead.p >= TOLD_APART:
+            why = "the best on validation rows" if place == best else _as_good(bundles[best], lead.lead, lead.p)
             return {"chosen": place, "best": best, "why": why}
     raise AssertionError("the best rung is as good as itself")
 
 
-def _as_good(best: Bundle, lead: float, error: float) -> str:
-    return f"the lead of {best.manifest['family']}, {lead:.3g}, is within its standard error of {error:.3g}"
+def _as_good(best: Bundle, lead: float, p: float) -> str:
+    return f"the lead of {best.manifest['family']}, {lead:.3g}, is not seen by a paired test (p = {p:.2g})"
 
 
 def _judged(bundle: Bundle, rows: Rows) -> Judged:
