@@ -67,7 +67,7 @@ class Trial:
         lineage = {
             "data": self.data.id,
             "candidate": self.shipped["bundle"],
-            "weights": {rung["family"]: rung["bundle"] for rung in self.rungs},
+            "rungs": {rung["family"]: rung["bundle"] for rung in self.rungs},
         }
         full = {
             **report,
