@@ -247,10 +247,10 @@ def write_page(lines: list[dict[str, Any]]) -> None:
         "scikit-learn: TF-IDF of words and characters with logistic regression, or histogram gradient boosting.",
     ]
     out += [
-        "Models tried are scored by the metric that decides: F1 for text and images, ROC AUC for tables, RMSE for numbers (less is better); the one in bold was chosen. "
-        " at a commit: src held changes that were not committed yet. Seconds are of the whole run (reading to registered version), on a machine that may have been shared.",
-        "",
+        "Models tried are scored by what decides: F1 for text and images, ROC AUC for tables, RMSE for numbers (less is"
     ]
+    out += ["better); the bold one was chosen. A + at a commit: src held changes that were not committed yet."]
+    out += ["Seconds are of the whole run (reading to registered version), on a machine that may have been shared.", ""]
     write_bytes(PAGE, "\n".join(out).encode())
 
 
