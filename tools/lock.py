@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
-HEAD = "# Made by `make lock`; do not edit. Every package of lingqu[train,pg] and of its development, with hashes.\n"
+EXTRAS = ("train", "pretrained", "tune", "hub", "excel", "track", "pg", "docs", "dev")
+HEAD = "# Made by `make lock`; do not edit. Every package of lingqu, its extras and its development, with hashes.\n"
 COMPILE = [
     sys.executable,
     "-m",
@@ -51,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pin = Path(scratch) / "torch.in"
         pin.write_text(f"{TORCH}\n")
-        extras = ["--extra", "train", "--extra", "pg", "--extra", "dev"]
+        extras = [part for extra in EXTRAS for part in ("--extra", extra)]
         lock = compiled(*extras, "--constraint", str(pin), "pyproject.toml")
         plain = compiled(str(pin), PIP_CONFIG_FILE=os.devnull, PIP_FIND_LINKS="")
     here = entry(lock, "torch")
