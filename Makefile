@@ -1,11 +1,11 @@
-# `make demo` shows lingqu at work, `make test` runs the fast tests, `make check` is what a contributor runs.
+# `make demo` shows lingqu at work; a change must pass `make check` and `make heavy`.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test check format proofs quality lock clean
+.PHONY: help demo test lint check heavy format proofs quality lock clean
 help:
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/' | sed 's/^/make /'
 
@@ -27,12 +27,16 @@ demo: .venv/ready ## the whole journey on real pictures, in about a minute
 test: .venv/ready ## the fast tests, under a minute
 	$(BIN)/pytest -n 2
 
-check: .venv/ready ## what a contributor runs: format, lint, types, import layers, tests
+lint: .venv/ready ## format, lint, types, import layers
 	$(BIN)/ruff format --check src tests tools
 	$(BIN)/ruff check src tests tools
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+
+check: lint test ## what a contributor runs: lint and the fast tests
+
+heavy: .venv/ready ## the tests of half a second and more, in minutes
+	$(BIN)/pytest -n 2 -m 'heavy and not slow'
 
 format: .venv/ready ## put every file in its form
 	$(BIN)/ruff format src tests tools
