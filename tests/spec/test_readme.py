@@ -1,6 +1,7 @@
 """What the documents show works: the spec, the commands, the task of the contributor's guide, the links."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_the_spec_is_six_lines_that_work(page, tmp_path):
 @pytest.mark.parametrize("page", READMES)
 def test_every_command_is_named_and_every_named_command_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    named = set(re.findall(r"lingqu ([a-z]+)\b", text)) | set(re.findall(r"`([a-z]+)`(?= `|[。.])", text))
+    named = set(re.findall(r"lingqu ([a-z]+)\b", text)) | set(re.findall(r"`([a-z]+)`(?= `|[，,])", text))
     assert set(COMMANDS) <= named
     assert set(re.findall(r"(?:^|`)lingqu ([a-z]+)\b", text, re.MULTILINE)) <= set(COMMANDS)
 
@@ -45,7 +46,6 @@ def test_both_languages_say_the_same():
         r"^- \*\*",
         r"\]\((\w[^)]*)\)",
         r"^(lingqu \S+|make \S+|pip \S+)",
-        r"^([a-z]+(?:/|\.py)) ",
         r"`([^`\n]+)`",
     ):
         found = [sorted(re.findall(part, text, re.MULTILINE)) for text in (english, chinese)]
@@ -60,12 +60,23 @@ def test_links_lead_somewhere(page):
         assert (ROOT / link).exists(), link
 
 
-def test_folders_of_the_map_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    folders = re.findall(r"(?:^| )([a-z]+/|[a-z]+\.py)(?= {2,})", text, re.MULTILINE)
-    assert len(folders) == 18
-    for name in folders:
-        assert (ROOT / "src" / "lingqu" / name).exists(), name
+@pytest.mark.parametrize("page", READMES)
+def test_the_map_is_whole_and_in_the_order_of_imports(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z]+(?:/|\.py))`", text)
+    source = ROOT / "src" / "lingqu"
+    there = {f"{path.name}/" for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert {name for name in named if name.endswith("/")} == there
+    assert all((source / name).exists() for name in named)
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    layers = [part for layer in contract for part in layer.split(" | ")]
+    order = [layers.index(re.sub(r"/|\.py", "", name)) for name in named]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_it_is_one_screen(page):
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= 50
 
 
 def test_the_task_of_the_guide_is_a_task():
