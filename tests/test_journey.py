@@ -30,6 +30,8 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
     assert (result["name"], result["version"], result["champion"]) == ("kinds", 1, 1)
     assert result["rows"].keys() == {"train", "validation", "test"}
     assert sum(result["rows"].values()) == 300
+    # Once all is decided, the rows that decided it teach as well.
+    assert result["chosen"]["learned_from"] == result["rows"]["train"] + result["rows"]["validation"]
     assert result["gate"]["decision"] == "promote"
     assert result["cached"] == []
     for metric in result["metrics"].values():
@@ -43,7 +45,15 @@ def test_the_second_run_does_nothing_and_fast(finished: Path, process: Lingqu) -
     started = time.perf_counter()
     done = as_json(process("run", "--json"))
     seconds = time.perf_counter() - started
-    assert done["cached"] == ["data", "train ngram-linear", "bundle ngram-linear", "compress", "evaluate", "gate"]
+    assert done["cached"] == [
+        "data",
+        "train ngram-linear",
+        "bundle ngram-linear",
+        "compress",
+        "refit",
+        "evaluate",
+        "gate",
+    ]
     assert (done["version"], done["champion"]) == (1, 1)
     # Under a second on an idle machine; this bound is for busy ones.
     assert seconds < 4.0

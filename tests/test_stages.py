@@ -12,7 +12,7 @@ from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.conftest import write_csv
 
-ALL = ["data", "train ngram-linear", "bundle ngram-linear", "compress", "evaluate", "gate"]
+ALL = ["data", "train ngram-linear", "bundle ngram-linear", "compress", "refit", "evaluate", "gate"]
 BASE: dict[str, Any] = {
     "name": "kinds",
     "task": "text-classification",
@@ -45,7 +45,7 @@ FIELDS: list[tuple[dict[str, Any], str | None]] = [
     ({"train": {"precision": "float32"}}, "train ngram-linear"),
     ({"train": {"seed": 7}}, "train ngram-linear"),
     ({"train": {"threads": 1}}, "train ngram-linear"),
-    ({"compress": {"quantise": "none"}}, "evaluate"),
+    ({"compress": {"quantise": "none"}}, "refit"),
     ({"gates": {"f1": ">= 0.5"}}, "gate"),
     ({"gates": {"margin": 0.05}}, "gate"),
     ({"gates": {"alpha": 0.01}}, "gate"),
@@ -121,7 +121,7 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
     try:
         data = stages.data()
         rungs = [stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.task, checked)]
-        shipped = stages.compress(stages.choose(rungs, data), data)
+        shipped = stages.refit(stages.compress(stages.choose(rungs, data), data), rungs, data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass

@@ -91,6 +91,9 @@ def run(
         # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
         shipped = stages.compress(stages.choose(rungs, data), data)
 
+        # With every choice made, the recipe is learned once more with the rows that made them.
+        shipped = stages.refit(shipped, rungs, data)
+
         # The bundle is measured on rows that nothing was fitted on, beside its baselines.
         measured = stages.evaluate(shipped, rungs, data)
 

@@ -180,7 +180,7 @@ class Stages:
         # The columns' names in the user's file are part of the contract, and no part of the data version's id.
         inputs = {"data": data.id, "columns": data.columns, "trained": learned}
         found = self._once(f"bundle {family}", inputs, BUNDLE, work)
-        return {**{name: trained[name] for name in ("seconds", "epochs", "parameters", "settings", "history")}, **found}
+        return {**trained, **found}
 
     def choose(self, rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
         """The rung to ship: the cheapest that validation rows cannot tell from the best."""
@@ -218,6 +218,61 @@ class Stages:
 
         inputs = {"data": data.id, "bundle": rung["bundle"], "quantise": "int8"}
         return {**self._once("compress", inputs, COMPRESS, work), "why": rung["why"]}
+
+    def refit(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
+        """The same recipe learned once more with the validation rows, now that they have nothing left to decide.
+
+        What they decided stays: penalty, number of trees, temperature, error range, eight bits or not. Families that the
+        loop trains stay as they are, and so does a bundle that was made smaller in a way that cannot be repeated.
+        """
+        chosen = next(rung for rung in rungs if rung["family"] == shipped["family"])
+        kept = [step["method"] for step in shipped["steps"] if step["kept"]]
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
+            from lingqu.bundle.read import Bundle
+            from lingqu.bundle.write import write_candidate
+            from lingqu.compress import quantise
+            from lingqu.train.rung import relearn
+
+            first = Bundle.open(self.store.folder_path(shipped["bundle"]))
+            train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
+            network = None
+            if set(kept) <= {"int8"}:
+                network = relearn(
+                    self.task,
+                    chosen,
+                    train=train,
+                    valid=valid,
+                    settings=self.spec.train,
+                    store=self.store,
+                    work=stage,
+                    tell=say,
+                )
+            if network is None:
+                return {"bundle": shipped["bundle"], "rows": len(train)}
+            bundle = write_candidate(
+                stage / "bundle",
+                task=self.task,
+                family=shipped["family"],
+                network=network,
+                memory=first.memory,
+                columns=first.manifest["columns"],
+                rows=valid,
+                calibrate=False,
+            )
+            if kept:
+                bundle = quantise.again(bundle, stage / "int8", train=train)
+            return {"bundle": self.store.put_folder(bundle.path), "rows": len(train) + len(valid)}
+
+        inputs = {
+            "data": data.id,
+            "bundle": shipped["bundle"],
+            "kept": kept,
+            "recipe": {name: chosen[name] for name in ("family", "memory", "facts", "settings")},
+            "train": self.spec.train.model_dump(mode="json"),
+        }
+        found = self._once("refit", inputs, (*TRAIN, *COMPRESS), work)
+        return {**shipped, "bundle": found["bundle"], "learned_from": found["rows"]}
 
     def evaluate(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
         """Measure the bundle that would be shipped on the test split, beside its baselines."""

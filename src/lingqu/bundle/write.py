@@ -49,16 +49,19 @@ def write_candidate(
     memory: Memory,
     columns: Limits,
     rows: Rows,
+    calibrate: bool = True,
 ) -> Bundle:
     """Export, check parity, calibrate on validation rows, and write; BundleError when bundle and network disagree.
 
-    `rows` are validation rows with their targets: real ones that the network was not fitted on.
+    `rows` are validation rows with their targets: real ones that the network was not fitted on. When it was, `calibrate`
+    must be False: the memory then keeps the calibration that it holds.
     """
     example = task.encode(rows.take(range(min(4, len(rows)))), memory)
     model = to_onnx(network, example, memory["front"]["name"])
     bundle = Bundle(folder, {"columns": columns}, memory, task, model)
     parity = check_parity(bundle, network, rows.take(range(min(PARITY_ROWS, len(rows)))))
-    calibrated = task.calibrate(bundle.outputs(rows), task.targets(rows, memory), memory)
+    if calibrate:
+        memory = task.calibrate(bundle.outputs(rows), task.targets(rows, memory), memory)
     manifest = {
         "format": FORMAT,
         "lingqu": __version__,
@@ -70,7 +73,7 @@ def write_candidate(
         "answer": task.answer.kind,
         "parity": parity.to_json(),
     }
-    return write_folder(folder, manifest, model, calibrated)
+    return write_folder(folder, manifest, model, memory)
 
 
 def check_parity(bundle: Bundle, network: nn.Module, rows: Rows) -> Parity:

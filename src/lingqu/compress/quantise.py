@@ -58,18 +58,28 @@ def quantise(bundle: Bundle, folder: Path, *, train: Rows, valid: Rows) -> Compa
     wrong and a paired test on the log loss, numbers by a paired test on absolute errors. Besides, at most one point may
     be lost.
     """
-    model = bundle.path / MODEL
-    operators = _operators(model)
+    operators = _operators(bundle.path / MODEL)
     if not operators & {*DYNAMIC, "Conv"}:
         return Comparison("int8", False, "nothing in this model can be quantised: it is a forest of thresholds")
-    sample = train.take(range(0, len(train), max(1, -(-len(train) // CALIBRATION_ROWS))))
-    data = _static(model, bundle, sample) if "Conv" in operators else _dynamic(model)
-    manifest = {**bundle.manifest, "precision": "int8"}
+    data, manifest = _rounded(bundle, train), {**bundle.manifest, "precision": "int8"}
     raw = Bundle(folder, manifest, bundle.memory, bundle.task, data)
     # What ships is what is calibrated: temperature and error range belong to these weights.
     targets = bundle.task.targets(valid, bundle.memory)
     memory = bundle.task.calibrate(raw.outputs(valid), targets, bundle.memory)
     return compare(bundle, write_folder(folder, manifest, data, memory), valid)
+
+
+def again(bundle: Bundle, folder: Path, *, train: Rows) -> Bundle:
+    """The int8 bundle in `folder`, for a recipe that was compared before: its calibration is kept."""
+    return write_folder(folder, {**bundle.manifest, "precision": "int8"}, _rounded(bundle, train), bundle.memory)
+
+
+def _rounded(bundle: Bundle, train: Rows) -> bytes:
+    """The model with 8-bit weights."""
+    model = bundle.path / MODEL
+    if "Conv" not in _operators(model):
+        return _dynamic(model)
+    return _static(model, bundle, train.take(range(0, len(train), max(1, -(-len(train) // CALIBRATION_ROWS)))))
 
 
 def compare(before: Bundle, after: Bundle, rows: Rows) -> Comparison:

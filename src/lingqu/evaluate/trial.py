@@ -75,7 +75,11 @@ class Trial:
             "task": self.task.name,
             "decide_by": self.task.decide_by,
             "ladder": [summary(rung) for rung in self.rungs],
-            "chosen": {"recipe": self.shipped["family"], "why": self.shipped["why"]},
+            "chosen": {
+                "recipe": self.shipped["family"],
+                "why": self.shipped["why"],
+                "learned_from": self.shipped["learned_from"],
+            },
             "compress": self.shipped["steps"],
             "gate": gate,
             "data": self.data.as_dict(),

@@ -16,13 +16,13 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from lingqu.errors import Problem, UnknownNameError, missing_package, near
-from lingqu.models.family import Examples, Facts, Family
+from lingqu.models.family import Examples, Facts, Family, Fitted
 
 # Threads of OpenMP that wait for each other spin by default; with one busy neighbour on two cores that is many times
 # slower. It is read when torch or LightGBM is loaded, which happens below this package only.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["FAMILIES", "Examples", "Facts", "Family", "family_names", "find_family"]
+__all__ = ["FAMILIES", "Examples", "Facts", "Family", "Fitted", "family_names", "find_family"]
 
 FAMILIES: dict[str, str] = {
     "ngram-linear": "lingqu.models.ngram_linear:FAMILY",

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lingqu.models.family import Examples, Facts, Family, Settings, Tell
+from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -164,29 +164,45 @@ def build(facts: Facts, settings: Settings) -> Forest:
 
 def fit(
     train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
-) -> Forest:
-    """Boosting with early stopping: on the validation rows, or on left-out folds of the training rows if those are few."""
-    if len(train) <= settings["bag_below"]:
-        settings = {**settings, **settings["few"]}
-    parts = list(_parts(train, valid, facts, settings, seed))
+) -> Fitted:
+    """Boosting with early stopping: on the validation rows, or on left-out folds of the training rows if those are few.
+
+    What that decided is in the settings returned: folds stay folds, and so many trees stay so many.
+    """
+    chosen = _choices(len(train), settings)
+    parts = list(_parts(train, valid, facts, chosen, seed))
     trees = Trees()
     for number, (inputs, targets, stop_inputs, stop_targets) in enumerate(parts):
-        balance = _row_weights(targets, facts, settings)
+        balance = _row_weights(targets, facts, chosen)
         learning = lightgbm.Dataset(inputs, targets, weight=balance, params={"verbose": -1})
         stopping = lightgbm.Dataset(stop_inputs, stop_targets, reference=learning, params={"verbose": -1})
+        stop = lightgbm.early_stopping(chosen["patience"], verbose=False, min_delta=1e-4)
+        stops = [] if chosen.get("stopped") else [stop]
         booster = lightgbm.train(
-            _parameters(facts, settings, seed + number, threads),
+            _parameters(facts, chosen, seed + number, threads),
             learning,
-            num_boost_round=settings["trees"],
-            valid_sets=[stopping],
-            callbacks=[lightgbm.early_stopping(settings["patience"], verbose=False, min_delta=1e-4)],
+            num_boost_round=chosen["trees"],
+            valid_sets=[stopping] if stops else [],
+            callbacks=stops,
         )
         dump = booster.dump_model(num_iteration=booster.best_iteration or None)
         for place, tree in enumerate(dump["tree_info"]):
             tree_class = 1 if facts.outputs == 2 else place % facts.outputs
             trees.add(tree["tree_structure"], tree_class=tree_class, scale=1 / len(parts))
         tell((number + 1) / len(parts), f"{len(dump['tree_info'])} trees, part {number + 1} of {len(parts)}")
-    return trees.forest(facts.outputs)
+    if not chosen["bagged"]:
+        # Stopped once by validation rows, the number of trees is known.
+        per_class = 1 if facts.outputs <= 2 else facts.outputs
+        chosen = {**chosen, "trees": len(trees.roots) // per_class, "stopped": True}
+    return Fitted(trees.forest(facts.outputs), chosen)
+
+
+def _choices(rows: int, settings: Settings) -> dict[str, Any]:
+    """The settings with what the number of rows decides: smaller trees and bags of folds for few; decided once."""
+    if "bagged" in settings:
+        return dict(settings)
+    few = settings["few"] if rows <= settings["bag_below"] else {}
+    return {**settings, **few, "bagged": settings["bag_above"] <= rows <= settings["bag_below"]}
 
 
 def table_inputs(part: Examples) -> Array:
@@ -200,7 +216,7 @@ def _parts(
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
     """What each booster learns from and what stops it."""
     inputs = table_inputs(train)
-    if not settings["bag_above"] <= len(train) <= settings["bag_below"]:
+    if not settings["bagged"]:
         yield inputs, train.targets, table_inputs(valid), valid.targets
         return
     folds = settings["folds"]

@@ -96,8 +96,19 @@ class Build(Protocol):
     def __call__(self, facts: Facts, settings: Settings) -> nn.Module: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A network that was learned without the loop, and its settings with everything that validation rows decided.
+
+    Given these settings, the same fit asks validation rows for nothing: so it can be done once more with their help.
+    """
+
+    network: nn.Module
+    settings: dict[str, Any]
+
+
 class Fit(Protocol):
-    """Learns without the training loop (closed form, coordinate descent, boosting) and returns the finished network."""
+    """Learns without the training loop: closed form, coordinate descent, boosting."""
 
     def __call__(
         self,
@@ -109,7 +120,7 @@ class Fit(Protocol):
         seed: int,
         threads: int,
         tell: Tell,
-    ) -> nn.Module: ...
+    ) -> Fitted: ...
 
 
 @dataclass(frozen=True, slots=True)

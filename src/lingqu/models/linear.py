@@ -20,7 +20,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from lingqu.models.closed_form import Line, by_folds, fit_logistic, fit_ridge, quiet
-from lingqu.models.family import Examples, Facts, Family, Settings, Tell
+from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -99,7 +99,7 @@ def build(facts: Facts, settings: Settings) -> TableLinear | PixelLinear:
 
 def fit(
     train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
-) -> TableLinear | PixelLinear:
+) -> Fitted:
     """Logistic regression for labels, ridge regression for numbers."""
     network = build(facts, settings)
     if isinstance(network, PixelLinear):
@@ -110,7 +110,7 @@ def fit(
         network.knots.data = torch.from_numpy(knots)
     line = _line(inputs, train.targets, valid_inputs, valid.targets, facts, settings, seed, threads, tell)
     _fill(network, line)
-    return network
+    return Fitted(network, {**settings, "strengths": [line.strength]})
 
 
 def _line(  # noqa: PLR0917
@@ -145,7 +145,7 @@ def _line(  # noqa: PLR0917
         )
 
     strengths = settings["strengths"]
-    if FOLDED[0] <= len(targets) <= FOLDED[1]:
+    if len(strengths) > 1 and FOLDED[0] <= len(targets) <= FOLDED[1]:
         best = by_folds(lambda a, b, c, d, s: fitted(a, b, c, d, [s]).loss, inputs, targets, strengths, seed=seed)
         strengths = [best]
     return fitted(inputs, targets, valid_inputs, valid_targets, strengths, tell=tell)

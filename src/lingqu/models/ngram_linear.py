@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lingqu.data.ragged import Ragged, pack
 from lingqu.models.closed_form import fit_margins, fit_ridge
-from lingqu.models.family import Examples, Facts, Family, Settings, Tell
+from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -58,7 +58,7 @@ def build(facts: Facts, settings: Settings) -> NgramLinear:
 
 def fit(
     train: Examples, valid: Examples, facts: Facts, settings: Settings, *, seed: int, threads: int, tell: Tell
-) -> NgramLinear:
+) -> Fitted:
     """Margins (or ridge regression) on TF-IDF; buckets that fewer than `rare` texts touch are left out."""
     network = build(facts, settings)
     counts = _matrix(train, facts.front["buckets"])
@@ -95,7 +95,7 @@ def fit(
         network.idf[torch.from_numpy(kept)] = torch.from_numpy(idf.astype(np.float32))
         network.table[torch.from_numpy(kept)] = torch.from_numpy(line.weights.astype(np.float32))
         network.bias.copy_(torch.from_numpy(line.bias.astype(np.float32)))
-    return network
+    return Fitted(network, {**settings, "strengths": [line.strength]})
 
 
 def _matrix(part: Examples, buckets: int) -> Any:

@@ -86,8 +86,8 @@ def fit_rung(  # noqa: PLR0917
         torch.manual_seed(options.seed)
         if family.fit is not None:
             started = time.perf_counter()
-            network = family.fit(train, valid, facts, chosen, seed=options.seed, threads=threads, tell=progress)
-            return Trained(_weights(network), chosen, [], time.perf_counter() - started, 1)
+            fitted = family.fit(train, valid, facts, chosen, seed=options.seed, threads=threads, tell=progress)
+            return Trained(_weights(fitted.network), fitted.settings, [], time.perf_counter() - started, 1)
         if family.build is None:
             raise ValueError(f"the family '{family.name}' has neither build nor fit")
         loop = Loop(

@@ -80,6 +80,44 @@ def climb(
     }
 
 
+def relearn(
+    task: Task,
+    rung: dict[str, Any],
+    *,
+    train: Rows,
+    valid: Rows,
+    settings: TrainSettings,
+    store: Store,
+    work: Path,
+    tell: Callable[[float, str], None],
+) -> nn.Module | None:
+    """The rung's recipe once more, on training and validation rows together; None for a family that needs the loop.
+
+    What validation rows decided the first time (penalty, number of trees) stays decided, and so does all that encoding
+    remembers. A loop would stop by rows that it now learns from, so its networks stay as they are.
+    """
+    family = find_family(rung["family"])
+    if family.fit is None:
+        return None
+    memory, facts = store.get_json(rung["memory"]), Facts.from_json(store.get_json(rung["facts"]))
+    rows = train.followed_by(valid)
+    tell(0.0, f"learning from all {len(rows):,} rows")
+    trained = fit_rung(
+        family,
+        rung["settings"],
+        encode(task, rows, memory),
+        task.targets(rows, memory),
+        encode(task, valid, memory),
+        task.targets(valid, memory),
+        facts=facts,
+        steps=task.steps(),
+        options=TrainOptions(**settings.model_dump(exclude={"method"})),
+        work=work,
+        progress=tell,
+    )
+    return rebuild(rung["family"], trained.settings, facts, trained.weights)
+
+
 def restore(rung: dict[str, Any], store: Store) -> tuple[nn.Module, Memory]:
     """The network and the memory of a rung, from the store."""
     facts = Facts.from_json(store.get_json(rung["facts"]))
