@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test lint check heavy format proofs quality lock clean
+.PHONY: help demo test lint check heavy docs format proofs quality lock clean
 help:
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/' | sed 's/^/make /'
 
@@ -38,6 +38,9 @@ check: lint test ## what a contributor runs: lint and the fast tests
 heavy: .venv/ready ## the tests of half a second and more, in minutes
 	$(BIN)/pytest -n 2 -m 'heavy and not slow'
 
+docs: .venv/ready ## the site of the documentation, in site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 format: .venv/ready ## put every file in its form
 	$(BIN)/ruff format src tests tools
 	$(BIN)/ruff check --fix src tests tools
@@ -53,4 +56,4 @@ lock: .venv/ready ## pin the newest versions that work together
 	$(BIN)/python tools/lock.py
 
 clean: ## remove what make made
-	rm -rf .venv .lingqu .pytest_cache .ruff_cache build
+	rm -rf .venv .lingqu .pytest_cache .ruff_cache build site

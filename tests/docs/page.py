@@ -1,0 +1,234 @@
+"""A page of documentation as a script: its blocks in order, each run or checked by its language.
+
+    python          executed in one namespace; with `>>>` the shown results are compared
+    console, sh     each command runs; in console the lines below a `$ command` are what it prints (`...` is anything)
+    yaml            a whole spec is checked; a part of one is checked inside the page's last whole spec
+    json, toml      parsed
+    text, mermaid   only looked at
+    title="FILE"    whatever the language, the block is also written to that file
+
+A command must end with status 0, unless `$ echo $?` follows and says another one.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lingqu.cli import call
+from lingqu.loop import check
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(r"^( *)```(\w*)([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+SHELL = {"cat", "head", "tail", "ls", "cp", "mv", "mkdir", "rm", "printf", "iconv", "grep", "find", "wc"}
+LOOKED_AT = {"text", "mermaid", "csv", "html"}
+SLOW = re.compile(r"lingqu (run|demo|tune|compare|explain)\b|\brun\(|import torch|lingqu\.models|pip install -e")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block and where it begins."""
+
+    language: str
+    title: str
+    text: str
+    line: int
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The fenced blocks of a page; those in an indented box lose their indent."""
+    for found in FENCE.finditer(text):
+        indent, language, rest, body = found.groups()
+        title = re.search(r'title="([^"]+)"', rest)
+        lines = [line.removeprefix(indent) for line in body.splitlines()]
+        yield Block(
+            language,
+            title[1] if title else "",
+            "".join(f"{line}\n" for line in lines),
+            text.count("\n", 0, found.start()) + 1,
+        )
+
+
+def slow(text: str) -> bool:
+    """Whether a page trains or installs something."""
+    return any(SLOW.search(block.text) for block in blocks(text) if block.language not in LOOKED_AT)
+
+
+@dataclass
+class Reader:
+    """Somebody who follows a page to the letter, in a folder of their own."""
+
+    folder: Path
+    captured: Callable[[], Any]
+    chdir: Callable[[Path], None]
+    setenv: Callable[[str, str], None]
+    install: Callable[[Path], None]
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
+    spec: dict[str, Any] | None = None
+    status: int = 0
+
+    def follow(self, page: str, text: str) -> int:
+        """Run every block; the first that does not do what the page says is an AssertionError that names its line."""
+        self.chdir(self.folder)
+        count = 0
+        for block in blocks(text):
+            try:
+                self._run(block)
+                self._settled()
+            except Exception as error:
+                raise AssertionError(f"{page}:{block.line}: {type(error).__name__}: {error}") from error
+            count += 1
+        return count
+
+    def _run(self, block: Block) -> None:
+        if block.title:
+            target = Path(block.title)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text, encoding="utf-8")
+        if block.language in LOOKED_AT or (block.title and block.language == "python"):
+            return
+        run = {
+            "python": self._python,
+            "console": self._console,
+            "sh": self._shell,
+            "bash": self._shell,
+            "yaml": self._yaml,
+        }.get(block.language)
+        if run is not None:
+            run(block.text)
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "toml":
+            tomllib.loads(block.text)
+        else:
+            raise AssertionError(f"a block in '{block.language}', which nobody can run; what is only shown is `text`")
+
+    def _python(self, text: str) -> None:
+        if ">>>" not in text:
+            exec(compile(text, "<block>", "exec"), self.names)
+            return
+        test = doctest.DocTestParser().get_doctest(text, self.names, "block", None, 0)
+        told: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
+        runner.run(test, out=told.append, clear_globs=False)
+        self.names.update(test.globs)
+        assert not runner.failures, "".join(told)
+
+    def _console(self, text: str) -> None:
+        command, expected = "", []
+        for line in [*text.splitlines(), "$ "]:
+            if not line.startswith("$ "):
+                expected.append(line)
+                continue
+            if command:
+                self._command(command, "\n".join(expected))
+            command, expected = line[2:], []
+
+    def _shell(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip() and not line.startswith("#"):
+                self._command(line, "")
+
+    def _command(self, line: str, expected: str) -> None:
+        if line.split() == ["echo", "$?"]:
+            assert self.status == int(expected), f"status {self.status}, but the page says {expected}"
+            self.status = 0
+            return
+        self._settled()
+        words = shlex.split(line, comments=True)
+        self.captured()
+        self.status, out, err = self._called(words, line)
+        shown = out if self.status == 0 or out.strip() else err
+        if expected.strip() and not doctest.OutputChecker().check_output(f"{expected}\n", shown, FLAGS):
+            raise AssertionError(f"`{line}` printed\n{shown}\nbut the page shows\n{expected}")
+        self._why = err
+
+    _why = ""
+
+    def _settled(self) -> None:
+        assert self.status == 0, f"status {self.status}: {self._why}"
+
+    def _called(self, words: list[str], line: str) -> tuple[int, str, str]:
+        verb, rest = words[0], words[1:]
+        if verb == "lingqu" and "|" not in words:
+            status = call(rest)
+            told = self.captured()
+            return status, told.out, told.err
+        if verb == "cd":
+            self.chdir(Path(rest[0]).resolve())
+        elif verb == "export":
+            self.setenv(*rest[0].split("=", 1))
+        elif verb == "make":
+            assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"no target {rest[0]}"
+        elif words[:2] == ["pip", "install"]:
+            self._pip(rest[1:])
+        elif words[:2] == ["git", "clone"]:
+            pass
+        elif verb == "python":
+            return self._process([sys.executable, *rest])
+        else:
+            assert verb in {*SHELL, "lingqu"}, f"the command {verb}"
+            return self._process(["bash", "-c", f'lingqu() {{ {sys.executable} -m lingqu "$@"; }}; {line}'])
+        return 0, "", ""
+
+    def _pip(self, words: list[str]) -> None:
+        """A reader's own package is installed; of lingqu it is only asked that the extra is one."""
+        if words == ["-e", "."]:
+            self.install(Path.cwd())
+            return
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]
+        for word in words:
+            for extra in re.findall(r"\[([a-z,]+)\]", word):
+                assert set(extra.split(",")) <= set(extras), f"no extra {extra}"
+
+    def _process(self, words: list[str]) -> tuple[int, str, str]:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def _yaml(self, text: str) -> None:
+        value = yaml.safe_load(text)
+        if {"name", "task", "data"} <= set(value):
+            Path("lingqu.yaml").write_text(text, encoding="utf-8")
+            check("lingqu.yaml")
+            self.spec = value
+        else:
+            assert self.spec is not None, "a part of a spec, and no whole one before it"
+            check(merged(self.spec, value))
+
+
+def merged(whole: Any, part: Any) -> Any:
+    """The spec with the settings of a part put into it."""
+    if not (isinstance(whole, dict) and isinstance(part, dict)):
+        return part
+    return {**whole, **{name: merged(whole.get(name), value) for name, value in part.items()}}
+
+
+def install(package: Path, site: Path) -> None:
+    """Install a reader's package into a folder of its own, built by what is here, with nothing fetched."""
+    copy = site.parent / "building"
+    shutil.copytree(package, copy)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", str(site), str(copy)],
+        check=True,
+        env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"},
+    )
+    shutil.rmtree(copy)
+    importlib.invalidate_caches()
