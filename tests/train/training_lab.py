@@ -31,7 +31,7 @@ FRONTS: dict[str, dict[str, Any]] = {
     "table": {"name": "table", "numbers": [{}, {}, {}], "categories": [{}, {}], "cardinalities": [4, 3]},
 }
 
-NETWORKS = ("mlp", "cnn", "bilstm")
+NETWORKS = ("mlp", "cnn", "bilstm", "rnn", "gru", "lstm", "textcnn", "transformer")
 EVERY = (*NETWORKS, "ngram-linear", "logistic", "boosting")
 
 

@@ -31,7 +31,12 @@ FAMILIES: dict[str, str] = {
     "boosting": "lingqu.models.boosting:FAMILY",
     "mlp": "lingqu.models.mlp:FAMILY",
     "cnn": "lingqu.models.cnn:FAMILY",
-    "bilstm": "lingqu.models.bilstm:FAMILY",
+    "textcnn": "lingqu.models.textcnn:FAMILY",
+    "rnn": "lingqu.models.recurrent:RNN",
+    "gru": "lingqu.models.recurrent:GRU",
+    "lstm": "lingqu.models.recurrent:LSTM",
+    "bilstm": "lingqu.models.recurrent:BILSTM",
+    "transformer": "lingqu.models.transformer:FAMILY",
 }
 
 _TRAINING_PACKAGES = ("torch", "sklearn", "lightgbm", "scipy", "safetensors")
@@ -45,10 +50,10 @@ def family_names() -> list[str]:
 def find_family(name: str) -> Family:
     """The family of this name; UnknownNameError with the nearest right name.
 
-    >>> find_family("bi-lstm")
+    >>> find_family("text-cnn")
     Traceback (most recent call last):
         ...
-    lingqu.errors.UnknownNameError: Expected a model family that lingqu knows, found 'bi-lstm'. Did you mean 'bilstm'?
+    lingqu.errors.UnknownNameError: Expected a model family that lingqu knows, found 'text-cnn'. Did you mean 'textcnn'?
     """
     where = FAMILIES.get(name)
     if where is None:
