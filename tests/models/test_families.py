@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from training_lab import EVERY, FRONTS, NETWORKS, arrays_for, facts_for, train
+from training_lab import EVERY, EVERY_NETWORK, FRONTS, arrays_for, facts_for, train
 
 from lingqu.errors import UnknownNameError
 from lingqu.models import FAMILIES, family_names, find_family
@@ -44,7 +44,7 @@ def test_it_learns_numbers(name, tmp_path):
     assert np.corrcoef(answers[:, 0], np.arange(200) % 2)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_it_learns_one_batch_by_heart(name, tmp_path):
     labels = np.random.default_rng(0).integers(0, 2, 16)
     settings = {"dropout": 0.0, "smoothing": 0.0, "shift": 0, "weight_decay": 0.0, "least_steps": 150}
@@ -151,8 +151,8 @@ def test_every_size_has_settings(name, size):
 
 def test_unknown_family():
     with pytest.raises(UnknownNameError) as caught:
-        find_family("lstm")
-    assert str(caught.value) == "Expected a model family that lingqu knows, found 'lstm'. Did you mean 'bilstm'?"
+        find_family("bi-lstm")
+    assert str(caught.value) == "Expected a model family that lingqu knows, found 'bi-lstm'. Did you mean 'bilstm'?"
 
 
 def test_names_cost_no_torch():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from training_lab import EVERY, NETWORKS, arrays_for, digest, facts_for, train
+from training_lab import EVERY, EVERY_NETWORK, arrays_for, digest, facts_for, train
 
 from lingqu.errors import RequestError, TrainingError, UnknownNameError
 from lingqu.models import find_family
@@ -22,7 +22,7 @@ def test_the_same_seed_gives_the_same_bits(name, tmp_path):
     assert digest(first) == digest(second)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_another_seed_gives_another_network(name, tmp_path):
     assert digest(train(name, tmp_path / "a", **RUN)) != digest(train(name, tmp_path / "b", seed=1, **RUN))
 

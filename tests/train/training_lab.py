@@ -31,8 +31,10 @@ FRONTS: dict[str, dict[str, Any]] = {
     "table": {"name": "table", "numbers": [{}, {}, {}], "categories": [{}, {}], "cardinalities": [4, 3]},
 }
 
-NETWORKS = ("mlp", "cnn", "bilstm", "rnn", "gru", "lstm", "textcnn", "transformer")
-EVERY = (*NETWORKS, "ngram-linear", "logistic", "boosting")
+NETWORKS = ("mlp", "cnn", "bilstm")
+MORE = ("rnn", "gru", "lstm", "textcnn", "transformer")
+EVERY_NETWORK = (*NETWORKS, *(pytest.param(name, marks=pytest.mark.heavy) for name in MORE))
+EVERY = (*EVERY_NETWORK, "ngram-linear", "logistic", "boosting")
 
 
 def arrays_for(front: str, rows: int, seed: int = 0) -> dict[str, Any]:

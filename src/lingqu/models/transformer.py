@@ -114,7 +114,7 @@ class Transformer(nn.Module):
         with torch.no_grad():
             self.embedding.weight[0] = 0
 
-    def positions(self, length: Tensor | int) -> Tensor:
+    def positions(self, length: int) -> Tensor:
         """The waves of positions 0 to length - 1, (T, D): computed, not stored, so a text may have any length."""
         pair = torch.arange(0, self.width, 2, device=self.embedding.weight.device)  # (D/2,)
         slow = torch.exp(pair * (-math.log(10_000.0) / self.width))
