@@ -130,12 +130,103 @@ def test_a_path_that_is_not_there(source, said, tmp_path):
     assert problem(text, tmp_path) == expected
 
 
-@pytest.mark.parametrize("source", ["hf://owner/name", "https://example.org/a.csv", "jdbc:h2:mem:x"])
-def test_addresses_are_refused(source, tmp_path):
-    assert problem(HEAD.replace("sklearn:iris", source), tmp_path) == (
-        f"spec:4: Expected a file, a folder or sklearn:NAME for data.source, found the address '{source}'. "
-        "Save the rows to a file first: csv, tsv, jsonl, parquet or npz."
-    )
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "https://example.org/a.csv",
+            (
+                "a file, a folder or an address for data.source, found the address 'https://example.org/a.csv'. "
+                "Known: sklearn:, hf://, sqlite:///, postgresql://. Or save the rows to a file."
+            ),
+        ),
+        (
+            "https://anna:secret@example.org/a.csv",
+            (
+                "a file, a folder or an address for data.source, found the address 'https://…'. "
+                "Known: sklearn:, hf://, sqlite:///, postgresql://. Or save the rows to a file."
+            ),
+        ),
+        (
+            "jdbc:h2:mem:x",
+            (
+                "a file, a folder or an address for data.source, found the address 'jdbc:h2:mem:x'. "
+                "Known: sklearn:, hf://, sqlite:///, postgresql://. Or save the rows to a file."
+            ),
+        ),
+        (
+            "hf://name",
+            (
+                "hf://owner/name[/config][@revision]#split for data.source, found 'hf://name'. "
+                "A folder on disk is written hf://./folder#split."
+            ),
+        ),
+        (
+            "postgresql://anna:secret@host/shop?table=t",
+            "an address without a password for data.source, found one. Set PGPASSWORD, or write it to ~/.pgpass.",
+        ),
+        (
+            "postgresql://anna@host/shop?password=secret&table=t",
+            "an address without a password for data.source, found one. Set PGPASSWORD, or write it to ~/.pgpass.",
+        ),
+        (
+            "postgresql://anna@host/shop?table=t&passfile=/etc/x",
+            (
+                "an option that an address may have for data.source, found 'passfile'. "
+                "Known: host, port, sslmode, sslrootcert."
+            ),
+        ),
+        (
+            "postgresql://anna@host/shop",
+            (
+                "a table or a query in the address of a database for data.source, found neither. "
+                "Write ?table=NAME, or last of all ?query=SELECT …."
+            ),
+        ),
+        (
+            "postgresql://anna@host?table=t",
+            (
+                "postgresql://USER@HOST/DATABASE?table=NAME for data.source, found 'postgresql://…'. "
+                "Write ?table=NAME, or last of all ?query=SELECT …."
+            ),
+        ),
+        (
+            "postgresql://anna@host:port/shop?table=t",
+            (
+                "postgresql://USER@HOST/DATABASE?table=NAME for data.source, found a wrong one "
+                "(Port could not be cast to integer value as 'port')."
+            ),
+        ),
+        (
+            "sqlite://shop.db?table=t",
+            (
+                "sqlite:///FILE?table=NAME for data.source, found 'sqlite://shop.db'. "
+                "Write ?table=NAME, or last of all ?query=SELECT …."
+            ),
+        ),
+        (
+            "sqlite:///shop.db?query=DELETE FROM t",
+            (
+                "one query that begins with SELECT or WITH for data.source, found DELETE. "
+                "Only reading is done; make a view of anything more."
+            ),
+        ),
+        (
+            "sqlite:///shop.db?query=SELECT 1; DROP TABLE t",
+            (
+                "one query that begins with SELECT or WITH for data.source, found a semicolon. "
+                "Only reading is done; make a view of anything more."
+            ),
+        ),
+    ],
+)
+def test_addresses_that_are_refused(source, said, tmp_path):
+    assert problem(HEAD.replace("sklearn:iris", f'"{source}"'), tmp_path) == f"spec:4: Expected {said}"
+
+
+def test_addresses_that_are_taken(tmp_path):
+    for source in ("hf://owner/name", "hf://./rows#train", "sqlite:///a.db?table=t", "postgresql:///shop?table=a.b"):
+        assert load_spec(HEAD.replace("sklearn:iris", f'"{source}"'), folder=tmp_path).data.source == source
 
 
 def test_a_folder_of_images_that_is_not_there(tmp_path):

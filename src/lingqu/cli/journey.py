@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lingqu.errors import Problem, UnknownNameError
 from lingqu.loop import check, home, load
 from lingqu.loop import run as run_journey
 from lingqu.registry import Registry
+from lingqu.spec.addresses import called, scheme, sheet_of
 from lingqu.store import Store
 from lingqu.tasks import find_task
 
@@ -158,7 +160,7 @@ def predict(arguments: argparse.Namespace) -> int:
 def _beside(source: str) -> Path:
     """Where answers go when nobody says: beside the input, named after it."""
     # `.` and `..` are folders too, but have no name of their own to add to.
-    path = Path(source.replace(":", "-")) if source.startswith("sklearn:") else Path(source)
+    path = Path(re.sub(r"[^\w.\-]+", "-", called(source))) if scheme(source) else Path(sheet_of(source)[0])
     path = path if path.name not in ("", "..") else path.resolve()
     suffix = path.suffix if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet") else ".csv"
     return path.with_name(f"{path.stem}.answers{suffix}")

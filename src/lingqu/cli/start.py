@@ -17,6 +17,7 @@ from lingqu.contract import Task
 from lingqu.errors import LingquError, Problem, RequestError, UnknownNameError
 from lingqu.loop import check as check_spec
 from lingqu.spec import show
+from lingqu.spec.addresses import located, scheme, sheet_of
 from lingqu.store import write_bytes
 from lingqu.tasks import find_task, task_names
 
@@ -83,13 +84,14 @@ def new(arguments: argparse.Namespace) -> int:
     spec = folder / SPEC_FILE
     if spec.exists():
         raise RequestError(Problem("a name without a spec yet", f"{spec}", "Edit it, or choose another name."))
-    if arguments.data is not None and not arguments.data.startswith("sklearn:") and not Path(arguments.data).exists():
+    given = arguments.data if arguments.data is not None and not scheme(arguments.data) else None
+    if given is not None and not Path(sheet_of(given)[0]).exists():
         raise RequestError(Problem("a file or folder for --data", f"nothing at '{arguments.data}'", "Check the path."))
     # A wrong name is told before anything is written.
     check_spec({"name": folder.absolute().name, "task": task.name, "data": {"source": "sklearn:iris"}})
     source = arguments.data if arguments.data is not None else _toys(task, folder)
-    if not source.startswith("sklearn:") and arguments.data is not None:
-        source = str(Path(source).resolve())
+    if arguments.data is not None:
+        source = located(source, Path.cwd().resolve())
     columns, there = _columns(task, source if arguments.data is not None else None)
     write_bytes(spec, _text(folder.absolute().name, task, source, columns, there).encode())
     emit(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lingqu.contract import Rows
-from lingqu.data.quarantine import CELL_CAP, Batch
+from lingqu.data.cells import cell_faults, plain_cells
+from lingqu.data.quarantine import Batch
 from lingqu.data.text_files import open_bytes
 from lingqu.errors import DataError, Problem, missing_package
 
@@ -36,43 +33,17 @@ def read_parquet(path: Path, batch: int = 1000) -> Iterator[Batch]:
             file = pa.parquet.ParquetFile(raw)
             first = 1
             for arrow in file.iter_batches(batch_size=batch):
-                columns = {name: _plain(column) for name, column in zip(arrow.schema.names, arrow.columns, strict=True)}
-                yield Batch(Rows(columns), first, _faults(columns))
+                columns = {
+                    name: plain_cells(column.to_pylist())
+                    for name, column in zip(arrow.schema.names, arrow.columns, strict=True)
+                }
+                yield Batch(Rows(columns), first, cell_faults(columns))
                 first += arrow.num_rows
             if first == 1:
                 yield Batch(Rows({name: [] for name in file.schema_arrow.names}))
         except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
             found = str(error).splitlines()[0][:200].rstrip(".")
             raise DataError(Problem(f"a whole Parquet file {path.name}", found, "Write it again.")) from None
-
-
-def _plain(column: Any) -> list[Any]:
-    values = column.to_pylist()
-    return [one if one is None or isinstance(one, str | int | bytes) else _cell(one) for one in values]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return float(value)
-    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):
-        return value["bytes"]  # how data sets on the Hub hold an image: {bytes, path}
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-
-
-def _faults(columns: Mapping[str, Sequence[Any]]) -> dict[int, str]:
-    faults: dict[int, str] = {}
-    for values in columns.values():
-        for i, value in enumerate(values):
-            if isinstance(value, str):
-                if len(value) > CELL_CAP:
-                    faults[i] = "a cell longer than 1 MiB"
-                elif "\0" in value:
-                    faults[i] = "holds a NUL byte"
-    return faults
 
 
 def to_parquet(rows: Rows, kinds: Mapping[str, str]) -> bytes:

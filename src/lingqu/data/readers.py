@@ -1,4 +1,4 @@
-r"""One door for every source: a file, a folder of images, or a bundled set, as batches of raw rows in order.
+r"""One door for every source: a file, a folder of images, a database, a set, as batches of raw rows in order.
 
 >>> path = getfixture("tmp_path") / "a.csv"
 >>> _ = path.write_text("text,label\ngood,1\nbad\n")
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,23 @@ from typing import Any
 from lingqu.contract import Rows
 from lingqu.data.arrays import read_npz
 from lingqu.data.bundled import PREFIX, read_bundled
+from lingqu.data.databases import read_table
 from lingqu.data.delimited import read_delimited
+from lingqu.data.hub import read_hub_set
 from lingqu.data.image_folder import read_image_folder
 from lingqu.data.json_lines import read_json_lines
 from lingqu.data.parquet import read_parquet
 from lingqu.data.quarantine import Batch, Quarantined
 from lingqu.data.text_files import open_bytes
+from lingqu.data.workbook import read_workbook
 from lingqu.errors import DataError, Problem, near
+from lingqu.spec.addresses import DATABASES, SHEETS, called, fault, scheme, sheet_of
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 JSON = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 NPZ = (".npz",)
-SUFFIXES = (*DELIMITED, *JSON, *PARQUET, *NPZ)
+SUFFIXES = (*DELIMITED, *JSON, *PARQUET, *NPZ, *SHEETS)
 
 BATCH = 1000
 
@@ -57,9 +61,10 @@ def stream(
     [[1]]
     """
     name = str(source)
-    if name.startswith(PREFIX):
-        return read_bundled(name.removeprefix(PREFIX), batch)
-    path = Path(source)
+    if scheme(name):
+        return _stream_address(name, batch)
+    file, sheet = sheet_of(name)
+    path = Path(file)
     if path.is_dir():
         return read_image_folder(path, batch)
     suffix = path.suffix.lower()
@@ -71,19 +76,30 @@ def stream(
         return read_parquet(path, batch)
     if suffix in NPZ:
         return read_npz(path, batch)
+    if suffix in SHEETS:
+        return read_workbook(path, batch, sheet=sheet)
     raise DataError(unreadable(path))
+
+
+def _stream_address(source: str, batch: int) -> Iterator[Batch]:
+    if source.startswith(PREFIX):
+        return read_bundled(source.removeprefix(PREFIX), batch)
+    problem = fault(source)
+    if problem is not None:
+        raise DataError(problem)
+    return read_table(source, batch) if scheme(source) in DATABASES else read_hub_set(source, batch)
 
 
 def unreadable(path: Path) -> Problem:
     """What is told about a source that no reader takes.
 
     >>> print(unreadable(Path("rows.cvs")))
-    Expected a csv, tsv, txt, jsonl, json, parquet or npz file or a folder of images, found 'rows.cvs'. Did you mean '.csv'?
+    Expected a csv, tsv, txt, jsonl, json, parquet, npz or xlsx file or a folder of images, found 'rows.cvs'. Did you mean '.csv'?
     """
     if path.suffix.lower() in SUFFIXES and not path.exists():
         return Problem(f"a readable file {path}", "no such file", "Check data.source.")
     advice = near(path.suffix, SUFFIXES) if path.suffix else "Known: " + ", ".join(SUFFIXES) + "."
-    kinds = "a csv, tsv, txt, jsonl, json, parquet or npz file or a folder of images"
+    kinds = "a csv, tsv, txt, jsonl, json, parquet, npz or xlsx file or a folder of images"
     return Problem(kinds, f"'{path.name}'", advice)
 
 
@@ -94,21 +110,12 @@ def read(source: str | Path, *, encoding: str = "auto", delimiter: str = "auto")
     numbers: list[int] = []
     quarantined: list[Quarantined] = []
     for part in stream(source, 10_000, encoding=encoding, delimiter=delimiter):
-        quarantined.extend(part.quarantined(source_name(source)))
+        quarantined.extend(part.quarantined(called(str(source))))
         append_rows(columns, part.good().rows, len(splits))
         good = [part.first + i for i in range(len(part.rows)) if i not in part.faults]
         numbers.extend(good)
         splits.extend([part.split] * len(good))
     return Table(Rows(columns), splits, numbers, quarantined)
-
-
-def source_name(source: str | Path) -> str:
-    """How a source is called in messages: its last part.
-
-    >>> source_name("data/a.csv"), source_name("sklearn:iris")
-    ('a.csv', 'sklearn:iris')
-    """
-    return str(source) if str(source).startswith(PREFIX) else Path(source).name
 
 
 def append_rows(columns: dict[str, list[Any]], rows: Rows, before: int) -> None:
@@ -127,7 +134,8 @@ def append_rows(columns: dict[str, list[Any]], rows: Rows, before: int) -> None:
 def fingerprint(source: str | Path, suffixes: Collection[str] = ()) -> str:
     r"""SHA-256 of what a source holds, so that unchanged data need not be read again.
 
-    Of a folder every file counts that is not hidden, or those with one of `suffixes`.
+    Of a folder every file counts that is not hidden, or those with one of `suffixes`; of a database or a set of the Hub
+    every row, in whatever order they come.
 
     >>> path = getfixture("tmp_path") / "a.csv"
     >>> _ = path.write_text("text\n")
@@ -139,7 +147,9 @@ def fingerprint(source: str | Path, suffixes: Collection[str] = ()) -> str:
         from importlib.metadata import version
 
         return hashlib.sha256(f"{name} {version('scikit-learn')}".encode()).hexdigest()
-    path = Path(source)
+    if scheme(name):
+        return content_digest(stream(name, 10_000))
+    path = Path(sheet_of(name)[0])
     if not path.is_dir():
         with open_bytes(path) as raw:
             return hashlib.file_digest(raw, "sha256").hexdigest()
@@ -149,6 +159,22 @@ def fingerprint(source: str | Path, suffixes: Collection[str] = ()) -> str:
             digest = hashlib.file_digest(raw, "sha256").hexdigest()
         whole.update(f"{file.relative_to(path).as_posix()}\0{digest}\n".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
+
+
+def content_digest(parts: Iterable[Batch]) -> str:
+    """SHA-256 of rows, whatever their order: the digests of all rows added up (Bellare and Micciancio 1997).
+
+    >>> one, other = Rows({"a": [1, "x"]}), Rows({"a": ["x", 1]})
+    >>> content_digest([Batch(one)]) == content_digest([Batch(other)]) != content_digest([Batch(one), Batch(one)])
+    True
+    """
+    total = 0
+    names: tuple[str, ...] = ()
+    for part in parts:
+        names = part.rows.names
+        for cells in zip(*(part.rows[name] for name in names), strict=True):
+            total += int.from_bytes(hashlib.sha256(repr((part.split, cells)).encode("utf-8", "surrogatepass")).digest())
+    return hashlib.sha256(f"{names} {total}".encode()).hexdigest()
 
 
 def _files(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:

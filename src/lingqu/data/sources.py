@@ -8,9 +8,10 @@ from typing import Any
 from lingqu.contract import Rows, Task
 from lingqu.data.pictures import SUFFIXES as PICTURES
 from lingqu.data.quarantine import Quarantined
-from lingqu.data.readers import append_rows, fingerprint, read, source_name
+from lingqu.data.readers import append_rows, fingerprint, read
 from lingqu.data.roles import check_named, roles_of
 from lingqu.errors import DataError, Problem
+from lingqu.spec.addresses import called
 from lingqu.spec.settings import DataSettings
 
 
@@ -28,7 +29,7 @@ class Gathered:
     def quarantine(self, i: int, reason: str) -> Quarantined:
         """Row `i` set aside, with as much of it as helps to find it."""
         raw = ", ".join(f"{name}={_short(value)}" for name, value in self.rows.row(i).items() if value is not None)
-        return Quarantined(source_name(self.sources[self.origins[i]]), self.numbers[i], reason, raw[:500])
+        return Quarantined(called(self.sources[self.origins[i]]), self.numbers[i], reason, raw[:500])
 
 
 def _short(value: Any) -> str:
@@ -89,6 +90,6 @@ def _missing(
     given = {settings.columns.get(role, role) for role in roles_of(task)}
     wanted = [name for name in first if task.takes_features or name in given]
     ignored = {name for name, kind in settings.types.items() if kind == "ignore"}
-    where = source_name(source)
+    where = called(source)
     missing = [name for name in wanted if name not in ignored and name not in names]
     return [problem for name in missing for problem in check_named(names, {f"the rows of {where}": name})]

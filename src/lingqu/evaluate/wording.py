@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lingqu.spec.addresses import called as called_source
+
 TITLES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -139,7 +141,7 @@ def source_name(report: Mapping[str, Any]) -> str:
     source = ((report.get("spec") or {}).get("data") or {}).get("source", "")
     if isinstance(source, Mapping):
         source = source.get("train", "")
-    return str(source).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "test rows"
+    return called_source(str(source)) or "test rows"
 
 
 def in_order(metrics: Mapping[str, Any], first: str) -> dict[str, Any]:

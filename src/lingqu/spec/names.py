@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lingqu.errors import Problem, near
+from lingqu.spec.addresses import fault, scheme, sheet_of
 from lingqu.spec.synonyms import Place
-
-BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-"""What may follow `sklearn:`."""
 
 SPLITS = ("train", "validation", "test")
 _GATES = ("latency_p95", "size", "slices", "margin", "alpha")
@@ -121,14 +119,12 @@ def _source(place: Place, text: Any, folder: Path) -> tuple[Place, Problem] | No
     if not _readable(text):
         return None
     setting = ".".join(str(part) for part in place)
-    if text.startswith("sklearn:"):
-        name = text.removeprefix("sklearn:")
-        if name in BUNDLED:
+    if scheme(text):
+        problem = fault(text)
+        if problem is None:
             return None
-        return place, Problem(f"a bundled set for {setting}", repr(text), near(name, BUNDLED))
-    if "://" in text or text.startswith("jdbc:"):
-        advice = "Save the rows to a file first: csv, tsv, jsonl, parquet or npz."
-        return place, Problem(f"a file, a folder or sklearn:NAME for {setting}", f"the address {text[:60]!r}", advice)
+        return place, Problem(f"{problem.expected} for {setting}", problem.found, problem.next)
+    text = sheet_of(text)[0]
     if _exists(folder / text):
         return None
     return place, Problem(f"a file or folder for {setting}", _missing(text), _where_to_look(text, folder))

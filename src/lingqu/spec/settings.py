@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from lingqu.spec import amounts
+from lingqu.spec.addresses import located
 from lingqu.spec.amounts import Limit
 from lingqu.spec.problems import Reading, refuse
 from lingqu.spec.words import PlainTitles
@@ -82,7 +83,7 @@ _NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 Name = Annotated[str, *_written("a name of letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
 TaskName = Annotated[str, *_written("the name of a task", _some)]
 ColumnName = Annotated[str, *_written("the name of a column", _some)]
-Place = Annotated[str, *_written("a file, a folder or sklearn:NAME", _some)]
+Place = Annotated[str, *_written("a file, a folder or an address such as hf://owner/name", _some)]
 Folder = Annotated[str, *_written("a folder", _some)]
 Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
 Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
@@ -155,7 +156,7 @@ class DataSettings(_Settings):
     """Where the rows are and how to read them."""
 
     source: Source = Field(
-        description="A file (csv, tsv, jsonl, parquet, npz), a folder of images, sklearn:NAME, or one per split."
+        description="A file (csv, jsonl, parquet, npz, xlsx), a folder of images, an address, or one per split."
     )
     columns: dict[str, ColumnName] = Field(
         default={}, description="The task's word for a column -> its name in the data."
@@ -181,16 +182,12 @@ class DataSettings(_Settings):
         >>> DataSettings(source="a.csv").at(Path("/data")).source
         '/data/a.csv'
         """
-
-        def absolute(text: str) -> str:
-            return text if text.startswith("sklearn:") else str((folder / text).absolute())
-
         if isinstance(self.source, str):
-            source: str | GivenSplits = absolute(self.source)
+            source: str | GivenSplits = located(self.source, folder)
         else:
             given = self.source.model_dump(exclude_none=True)
-            source = GivenSplits(**{split: absolute(text) for split, text in given.items()})
-        root = absolute(self.root) if self.root is not None else None
+            source = GivenSplits(**{split: located(text, folder) for split, text in given.items()})
+        root = located(self.root, folder) if self.root is not None else None
         return self.model_copy(update={"source": source, "root": root})
 
 
