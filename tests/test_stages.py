@@ -45,7 +45,10 @@ FIELDS: list[tuple[dict[str, Any], str | None]] = [
     ({"train": {"precision": "float32"}}, "train ngram-linear"),
     ({"train": {"seed": 7}}, "train ngram-linear"),
     ({"train": {"threads": 1}}, "train ngram-linear"),
-    ({"compress": {"quantise": "none"}}, "refit"),
+    ({"compress": {"quantise": "none"}}, "compress"),
+    ({"compress": {"vocabulary": False}}, "compress"),
+    ({"compress": {"refit_head": False}}, "compress"),
+    ({"compress": {"quantise": "none", "vocabulary": False}}, "refit"),
     ({"gates": {"f1": ">= 0.5"}}, "gate"),
     ({"gates": {"margin": 0.05}}, "gate"),
     ({"gates": {"alpha": 0.01}}, "gate"),
@@ -125,5 +128,5 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass
-    skipped = [] if checked.compress.quantise != "none" else ["compress"]
+    skipped = [] if checked.compress.asks else ["compress"]
     return [name for name in ALL if name in [*stages.cached, *skipped]]

@@ -200,23 +200,22 @@ class Stages:
         return {**rungs[found["chosen"]], "why": found["why"]}
 
     def compress(self, rung: dict[str, Any], data: DataVersion) -> dict[str, Any]:
-        """The rung's bundle, or its int8 twin when that costs nothing that a paired test on validation rows can see."""
-        if self.spec.compress.quantise == "none":
+        """The rung's bundle, made smaller by each step that was asked for and costs nothing that a paired test can see."""
+        settings = self.spec.compress
+        if not settings.asks:
             return {"bundle": rung["bundle"], "family": rung["family"], "why": rung["why"], "steps": []}
 
         def work(stage: Path, say: Say) -> dict[str, Any]:
             from lingqu.bundle.read import Bundle
-            from lingqu.compress.quantise import quantise
+            from lingqu.compress.steps import compress
 
             before = Bundle.open(self.store.folder_path(rung["bundle"]))
-            say(0.2, "trying 8-bit weights")
             train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
-            tried = quantise(before, stage / "int8", train=train, valid=valid)
-            kept = self.store.put_folder(stage / "int8") if tried.kept else rung["bundle"]
-            say(0.9, f"int8 {'kept' if tried.kept else 'not kept'}: {tried.why}")
-            return {"bundle": kept, "family": rung["family"], "steps": [tried.to_json()]}
+            after, steps = compress(before, settings, stage, train=train, valid=valid, say=say)
+            kept = self.store.put_folder(after.path) if after is not before else rung["bundle"]
+            return {"bundle": kept, "family": rung["family"], "steps": [step.to_json() for step in steps]}
 
-        inputs = {"data": data.id, "bundle": rung["bundle"], "quantise": "int8"}
+        inputs = {"data": data.id, "bundle": rung["bundle"], "settings": settings.model_dump(mode="json")}
         return {**self._once("compress", inputs, COMPRESS, work), "why": rung["why"]}
 
     def refit(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
@@ -231,13 +230,13 @@ class Stages:
         def work(stage: Path, say: Say) -> dict[str, Any]:
             from lingqu.bundle.read import Bundle
             from lingqu.bundle.write import write_candidate
-            from lingqu.compress import quantise
+            from lingqu.compress.steps import REPEATABLE, again, whole
             from lingqu.train.rung import relearn
 
             first = Bundle.open(self.store.folder_path(shipped["bundle"]))
             train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
             network = None
-            if set(kept) <= {"int8"}:
+            if set(kept) <= REPEATABLE:
                 network = relearn(
                     self.task,
                     chosen,
@@ -255,13 +254,12 @@ class Stages:
                 task=self.task,
                 family=shipped["family"],
                 network=network,
-                memory=first.memory,
+                memory=whole(first.memory),
                 columns=first.manifest["columns"],
                 rows=valid,
                 calibrate=False,
             )
-            if kept:
-                bundle = quantise.again(bundle, stage / "int8", train=train)
+            bundle = again(bundle, kept, stage, train=train.followed_by(valid))
             return {"bundle": self.store.put_folder(bundle.path), "rows": len(train) + len(valid)}
 
         inputs = {

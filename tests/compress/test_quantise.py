@@ -10,32 +10,30 @@ import pytest
 
 from lingqu.bundle.folder import write_folder
 from lingqu.bundle.read import Bundle
-from lingqu.compress.quantise import compare, losses, quantise
+from lingqu.compress.comparison import bundle_bytes, compare, losses
+from lingqu.compress.quantise import quantise
 from lingqu.contract import NumberValue, Refusal
-from lingqu.tasks import find_task
-from tests.conformance import suite
-
-
-def learned(task_name: str, family: str, folder: Path, rows: int = 96) -> tuple[Bundle, object]:
-    task = find_task(task_name)
-    data = task.toy(rows)
-    return suite.learn(task, family, data, folder), data
+from tests.compress.conftest import Learned
 
 
 @pytest.mark.parametrize(
     ("task", "family"),
     [
         ("text-classification", "ngram-linear"),
-        ("text-classification", "bilstm"),
-        ("image-classification", "cnn"),
+        pytest.param("text-classification", "bilstm", marks=pytest.mark.heavy),
+        pytest.param("image-classification", "cnn", marks=pytest.mark.heavy),
         ("tabular-regression", "mlp"),
     ],
 )
-def test_int8_is_smaller_answers_alike_and_is_written_down(task: str, family: str, tmp_path: Path) -> None:
-    bundle, rows = learned(task, family, tmp_path)
+def test_int8_is_smaller_answers_alike_and_is_written_down(
+    task: str, family: str, learned: Learned, tmp_path: Path
+) -> None:
+    bundle, rows = learned(task, family)
     found = quantise(bundle, tmp_path / "int8", train=rows, valid=rows)
     assert found.rows == 96
-    assert found.bytes_before == (bundle.path / "model.onnx").stat().st_size
+    assert found.bytes_before == bundle_bytes(bundle) > (bundle.path / "model.onnx").stat().st_size
+    assert found.ms_before > 0
+    assert found.ms_after > 0
     smaller = Bundle.open(tmp_path / "int8")
     assert smaller.manifest["precision"] == "int8"
     if found.kept:
@@ -48,16 +46,16 @@ def test_int8_is_smaller_answers_alike_and_is_written_down(task: str, family: st
         assert found.why.startswith(("it is not smaller", "the paired test sees a cost", "it loses"))
 
 
-def test_a_forest_has_nothing_to_quantise(tmp_path: Path) -> None:
-    bundle, rows = learned("tabular-classification", "boosting", tmp_path)
+def test_a_forest_has_nothing_to_quantise(learned: Learned, tmp_path: Path) -> None:
+    bundle, rows = learned("tabular-classification", "boosting")
     found = quantise(bundle, tmp_path / "int8", train=rows, valid=rows)
     assert (found.kept, found.why) == (False, "nothing in this model can be quantised: it is a forest of thresholds")
     assert not (tmp_path / "int8").exists()
 
 
-def test_a_cost_that_the_test_can_see_is_refused(tmp_path: Path) -> None:
+def test_a_cost_that_the_test_can_see_is_refused(learned: Learned, tmp_path: Path) -> None:
     """A twin that says the wrong label on every row, in a smaller file: the paired test must stop it."""
-    bundle, rows = learned("text-classification", "ngram-linear", tmp_path)
+    bundle, rows = learned("text-classification", "ngram-linear")
     swapped = {**bundle.memory, "labels": bundle.memory["labels"][::-1]}
     model = (bundle.path / "model.onnx").read_bytes()
     worse = write_folder(tmp_path / "worse", dict(bundle.manifest), model, swapped)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Front, Memory, Rows
-from lingqu.data import image, table, text
+from lingqu.data import image, table, text, vocabulary
 from lingqu.errors import Problem, UnknownNameError, near
 
 if TYPE_CHECKING:
@@ -41,4 +41,5 @@ def learn(rows: Rows, front: Front) -> Memory:
 def encode(rows: Rows, memory: Memory) -> Arrays:
     """Rows as named arrays, by the memory of the front that learned it."""
     _, encode_front = FRONTS[memory["name"]]
-    return encode_front(rows, memory)
+    arrays = encode_front(rows, memory)
+    return vocabulary.renumber(arrays, memory) if vocabulary.KEPT in memory else arrays

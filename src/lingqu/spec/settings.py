@@ -225,6 +225,15 @@ class CompressSettings(_Settings):
     quantise: Literal["int8", "none"] = Field(
         default="int8", description="Store weights in 8 bits if a test sees no loss."
     )
+    vocabulary: Switch = Field(default=True, description="Leave out table rows that no training text needs.")
+    refit_head: Switch = Field(
+        default=True, description="Fit the last layer again after int8, if validation rows are predicted better."
+    )
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is any step to try."""
+        return self.quantise != "none" or self.vocabulary
 
 
 class GateSettings(_Settings):

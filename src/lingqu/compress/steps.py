@@ -1,0 +1,70 @@
+"""The steps of compression in their order: each starts from what the one before left, and leaves its before-and-after row.
+
+vocabulary → int8 → head refit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lingqu.bundle.read import Bundle
+from lingqu.compress.comparison import Comparison
+from lingqu.compress.head import refit_head
+from lingqu.compress.quantise import quantise, quantised
+from lingqu.compress.vocabulary import METHOD as VOCABULARY
+from lingqu.compress.vocabulary import compacted, has_vocabulary, prune_vocabulary
+from lingqu.contract import Memory, Rows
+from lingqu.data.vocabulary import KEPT
+from lingqu.spec import CompressSettings
+
+Say = Callable[[float, str], None]
+REPEATABLE = {VOCABULARY, "int8"}
+"""Steps that follow from the weights alone, so that they can be done once more to a model that was learned again."""
+
+
+def compress(
+    bundle: Bundle, settings: CompressSettings, folder: Path, *, train: Rows, valid: Rows, say: Say
+) -> tuple[Bundle, list[Comparison]]:
+    """The bundle after every step that was kept, and the row of every step that was tried; new bundles lie in `folder`."""
+    rows: list[Comparison] = []
+
+    def attempt(name: str, trying: str, step: Callable[[Path], Comparison], *, done: float) -> bool:
+        nonlocal bundle
+        say(done, trying)
+        found = step(folder / name)
+        rows.append(found)
+        if found.kept:
+            bundle = Bundle.open(folder / name)
+        say(done, f"{found.method} {'kept' if found.kept else 'not kept'}: {found.why}")
+        return found.kept
+
+    given = {"train": train, "valid": valid}
+    if settings.vocabulary and has_vocabulary(bundle):
+        attempt("vocabulary", "leaving out unused rows", lambda to: prune_vocabulary(bundle, to, **given), done=0.2)
+    if settings.quantise == "int8":
+        teacher = bundle
+        small = attempt("int8", "trying 8-bit weights", lambda to: quantise(bundle, to, **given), done=0.4)
+        if small and settings.refit_head:
+            refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
+            attempt("head", "fitting the last layer again", refit, done=0.6)
+    return bundle, rows
+
+
+def whole(memory: Memory) -> Memory:
+    """The memory of a model whose tables have all their rows again."""
+    front = {name: value for name, value in memory["front"].items() if name != KEPT}
+    return {**memory, "front": front}
+
+
+def again(bundle: Bundle, kept: Sequence[str], folder: Path, *, train: Rows) -> Bundle:
+    """Repeatable steps of these names done once more to a bundle that was learned again; nothing is tested or calibrated.
+
+    For a model whose decisions were all made before: it is learned on more rows, and keeps temperature and error range.
+    """
+    if VOCABULARY in kept and has_vocabulary(bundle):
+        made = compacted(bundle, folder / "vocabulary", train=train)
+        bundle = bundle if isinstance(made, str) else made
+    if "int8" in kept:
+        bundle = quantised(bundle, folder / "int8", train=train)
+    return bundle
