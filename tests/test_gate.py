@@ -59,6 +59,7 @@ def test_a_new_seed_brings_no_fresh_budget(finished: Path, registry: Registry) -
     assert again["rows"] < 60
 
 
+@pytest.mark.heavy
 def test_a_column_beside_the_text_brings_no_fresh_budget(finished: Path, registry: Registry) -> None:
     rows = find_task("text-classification").toy(300)
     write_csv(finished / "rows.csv", rows.with_columns({"page": [str(i) for i in range(300)]}))
@@ -67,6 +68,7 @@ def test_a_column_beside_the_text_brings_no_fresh_budget(finished: Path, registr
     assert again["round"] == 2
 
 
+@pytest.mark.heavy
 def test_rows_that_nobody_looked_at_bring_a_fresh_budget(finished: Path, registry: Registry) -> None:
     write_csv(finished / "rows.csv", find_task("text-classification").toy(300, seed=9))
     again = run(changed(finished), store=registry.store)["gate"]
@@ -74,6 +76,7 @@ def test_rows_that_nobody_looked_at_bring_a_fresh_budget(finished: Path, registr
     assert again["round"] == 1
 
 
+@pytest.mark.heavy
 def test_a_champion_that_saw_every_test_row_cannot_be_compared(tmp_path: Path) -> None:
     rows = find_task("text-classification").toy(240)
     write_csv(tmp_path / "a.csv", rows.take(range(120)))
@@ -94,6 +97,7 @@ def test_a_champion_that_saw_every_test_row_cannot_be_compared(tmp_path: Path) -
     )
 
 
+@pytest.mark.heavy
 def test_a_renamed_column_reaches_the_bundle(finished: Path, registry: Registry) -> None:
     rows = find_task("text-classification").toy(300)
     write_csv(finished / "rows.csv", rows.rename({"text": "body"}))

@@ -65,6 +65,7 @@ def test_a_smaller_error_that_is_no_smaller_is_not_promoted() -> None:
     assert promoted <= 6
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("metric", "share"), [("accuracy", 0.85), pytest.param("f1", 0.8, marks=pytest.mark.slow)])
 def test_two_points_are_found_on_two_thousand_rows(metric: str, share: float) -> None:
     rng = np.random.default_rng(2)
@@ -99,6 +100,7 @@ def test_a_lead_without_proof_asks_for_rows() -> None:
     assert gate("accuracy", truth * more, old * more, new * more).promoted
 
 
+@pytest.mark.heavy
 def test_a_tie_on_many_rows_keeps_the_champion() -> None:
     rng = np.random.default_rng(8)
     decisions = [gate("accuracy", *pair(rng, 20_000)).decision for _ in range(3)]
@@ -168,6 +170,7 @@ def test_a_slice_that_gets_worse_stops_a_better_model() -> None:
     assert fine.checks[2].sentence == "none of 2 slices is provably worse (Holm-adjusted tests at 0.05)."
 
 
+@pytest.mark.heavy
 def test_equal_models_rarely_fail_by_slices() -> None:
     rng, failed = np.random.default_rng(9), 0
     for _ in range(40):

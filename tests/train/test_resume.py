@@ -11,6 +11,7 @@ from training_lab import NETWORKS, digest, start, train
 RUN = {"epochs": 6, "batch_size": 16, "checkpoint_steps": 5, "threads": 1}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name", [name if name == "cnn" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 )
@@ -28,6 +29,7 @@ def test_three_kills_change_nothing(name, tmp_path):
     assert out.read_text() == expected
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "failpoint",
     [
