@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lingqu.tasks import find_task, task_names
+from tests.conformance import suite
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,6 +92,20 @@ assert answer["prediction"] == "loud", answer
 """
 
 
+def test_a_task_from_outside_is_found_and_learns(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(environment["PYTHONPATH"].split(os.pathsep)[0])
+    importlib.invalidate_caches()
+    assert "headline-tone" in task_names()
+    task = find_task("headline-tone")
+    rows = task.toy(suite.EIGHT)
+    bundle = suite.learn(task, "ngram-linear", rows, tmp_path / "learned")
+    for check in suite.CHECKS:
+        check(task, bundle, rows)
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("script", [SUITE, COMMANDS], ids=["the whole suite", "the command line"])
 def test_a_task_from_outside_is_a_task_like_ours(script: str, environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "work")]

@@ -6,16 +6,25 @@ writes down any process, any socket and any exec.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from lingqu.bundle.read import Bundle
+from lingqu.contract import Rows
+from lingqu.data.accept import accept
+from lingqu.data.readers import read
+from lingqu.errors import BundleError, LingquError
 from tests.bundle.conftest import Make
 
 SUFFIXES = [
@@ -120,6 +129,30 @@ sys.exit(repr(bad[:5]) if bad else 0)
 """
 
 
+def test_nothing_in_three_files_is_run(tmp_path: Path, make: Make) -> None:
+    """One of each kind, in this process: through the readers, as a picture, and in the place of a bundle's files."""
+    canary, good = tmp_path / "canary", make().path
+    chosen = {suffix: data for data, suffix in payloads(canary) if suffix in ("pkl", "pt", "npz")}
+    limits = [{"name": "image", "source": "image", "kind": "image", "missing": False}]
+    for suffix, data in chosen.items():
+        path = tmp_path / f"evil.{suffix}"
+        path.write_bytes(data)
+        with pytest.raises(LingquError):
+            read(path)
+        assert accept(Rows({"image": [data]}), limits)[1][0] is not None
+        for place in ("model.onnx", "encoding.json"):
+            bundle = shutil.copytree(good, tmp_path / f"{suffix}-{place}")
+            (bundle / place).write_bytes(data)
+            manifest = json.loads((bundle / "manifest.json").read_text())
+            manifest["files"][place] = hashlib.sha256(data).hexdigest()
+            (bundle / "manifest.json").write_text(json.dumps(manifest))
+            with pytest.raises(BundleError):
+                Bundle.open(bundle)
+    assert len(chosen) == 3
+    assert not canary.exists()
+
+
+@pytest.mark.heavy
 def test_nothing_in_sixty_files_is_run(tmp_path: Path, make: Make) -> None:
     canary, evil = tmp_path / "canary", tmp_path / "evil"
     evil.mkdir()
@@ -143,6 +176,7 @@ def test_nothing_in_sixty_files_is_run(tmp_path: Path, make: Make) -> None:
     assert not canary.exists()
 
 
+@pytest.mark.heavy
 def test_the_corpus_bites(tmp_path: Path) -> None:
     """A corpus that no loader would fall for proves nothing: unpickled, each payload touches the canary."""
     canary = tmp_path / "canary"

@@ -94,6 +94,7 @@ def test_tasks_lists_the_whole_ones_and_tells_the_broken_ones(process: Lingqu, s
     )
 
 
+@pytest.mark.heavy
 def test_whoever_asks_for_a_broken_task_is_told(process: Lingqu, site: dict[str, str], tmp_path: Path) -> None:
     assert told(process("new", "mine", "--task", "gone", **site)) == (2, sentence("gone"))
     spec(tmp_path, "loud")
@@ -103,6 +104,7 @@ def test_whoever_asks_for_a_broken_task_is_told(process: Lingqu, site: dict[str,
     assert not (tmp_path / ".lingqu").exists()
 
 
+@pytest.mark.heavy
 def test_nobody_else_meets_it(process: Lingqu, site: dict[str, str], tmp_path: Path) -> None:
     spec(tmp_path, "text-classification")
     assert told(process("check", **site)) == (0, "")

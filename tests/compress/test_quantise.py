@@ -22,7 +22,7 @@ from tests.compress.conftest import Learned
         ("text-classification", "ngram-linear"),
         pytest.param("text-classification", "bilstm", marks=pytest.mark.heavy),
         pytest.param("image-classification", "cnn", marks=pytest.mark.heavy),
-        ("tabular-regression", "mlp"),
+        pytest.param("tabular-regression", "mlp", marks=pytest.mark.heavy),
     ],
 )
 def test_int8_is_smaller_answers_alike_and_is_written_down(

@@ -115,7 +115,14 @@ def test_there_are_fourteen_faults() -> None:
     assert len(FAULTS) == 14
 
 
-@pytest.mark.parametrize("count", [300, *(pytest.param(n, marks=pytest.mark.slow) for n in (60, 100, 1000, 4000))])
+@pytest.mark.parametrize(
+    "count",
+    [
+        60,
+        pytest.param(300, marks=pytest.mark.heavy),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 1000, 4000)),
+    ],
+)
 def test_clean_samples_stay_quiet(count: int) -> None:
     alarms = [seed for seed in range(100) if look(sample(count, 1000 + seed))]
     assert len(alarms) <= 5, alarms

@@ -75,6 +75,7 @@ def test_the_order_of_rows_and_files_does_not_matter(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.heavy
 def test_another_process_finds_the_same_version(tmp_path: Path) -> None:
     version, _ = make(tmp_path, texts(100))
     script = (

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from training_lab import EVERY, EVERY_NETWORK, FRONTS, arrays_for, facts_for, train
+from training_lab import EVERY, EVERY_NETWORK, FRONTS, arrays_for, facts_for, sooner, train
 
 from lingqu.errors import UnknownNameError
 from lingqu.models import FAMILIES, family_names, find_family
@@ -27,7 +27,7 @@ def _answers(name, trained, front, rows, *, regression=False, seed=0):
         return network(**_tensors(front, rows, seed)).numpy()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", sooner("mlp", "cnn", "ngram-linear", "boosting", all_of=EVERY))
 def test_it_learns_and_is_rebuilt(name, tmp_path):
     trained = train(name, tmp_path, threads=1)
     answers = _answers(name, trained, find_family(name).front, 200, seed=3)
@@ -44,7 +44,7 @@ def test_it_learns_numbers(name, tmp_path):
     assert np.corrcoef(answers[:, 0], np.arange(200) % 2)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("name", EVERY_NETWORK)
+@pytest.mark.parametrize("name", sooner("mlp", all_of=EVERY_NETWORK))
 def test_it_learns_one_batch_by_heart(name, tmp_path):
     labels = np.random.default_rng(0).integers(0, 2, 16)
     settings = {"dropout": 0.0, "smoothing": 0.0, "shift": 0, "weight_decay": 0.0, "least_steps": 150}
@@ -52,7 +52,7 @@ def test_it_learns_one_batch_by_heart(name, tmp_path):
     assert trained.history[-1]["loss"] < 0.01
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", sooner("logistic", all_of=EVERY))
 def test_random_labels_teach_nothing(name, tmp_path):
     """Accuracy on new rows lies within three standard errors of a coin's."""
     labels = np.random.default_rng(7).integers(0, 2, 96)
@@ -65,7 +65,7 @@ def _coin(rows):
     return np.random.default_rng(11).integers(0, 2, rows)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", sooner("cnn", "bilstm", "ngram-linear", all_of=EVERY))
 def test_a_batch_equals_its_rows_one_by_one(name, tmp_path):
     front = find_family(name).front
     trained = train(name, tmp_path, epochs=2, threads=1)
@@ -83,7 +83,7 @@ def test_a_batch_equals_its_rows_one_by_one(name, tmp_path):
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name != "boosting"])
+@pytest.mark.parametrize("name", sooner("logistic", all_of=[name for name in EVERY if name != "boosting"]))
 def test_it_leaves_torch(name, tmp_path):
     """The exported graph answers as torch does, for other numbers of rows and other lengths than it was traced with."""
     front = find_family(name).front

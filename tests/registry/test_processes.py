@@ -58,7 +58,9 @@ def url_of(registry: Registry) -> str:
     return registry.store.database.url.render_as_string(hide_password=False)
 
 
-@pytest.mark.parametrize(("processes", "times"), [(3, 4), pytest.param(8, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("processes", "times"), [pytest.param(3, 4, marks=pytest.mark.heavy), pytest.param(8, 200, marks=pytest.mark.slow)]
+)
 def test_processes_together_keep_numbers_dense_and_one_champion(
     registry: Registry, bundle: Callable[[Registry, str], str], tmp_path: Path, processes: int, times: int
 ):
@@ -78,7 +80,7 @@ def test_processes_together_keep_numbers_dense_and_one_champion(
     assert sorted(promoted, key=int) == list(range(1, processes * times + 1))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_kill_leaves_all_of_a_change_or_nothing(
     registry: Registry, bundle: Callable[[Registry, str], str], kills: int
 ):

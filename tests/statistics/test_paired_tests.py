@@ -56,7 +56,7 @@ def error_rate(name: str, rows: int, *, alpha: float = 0.05, data_sets: int = 30
     return wrong / data_sets
 
 
-@pytest.mark.parametrize("name", ["f1", "roc_auc", "rmse"])
+@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.heavy) for name in ("f1", "roc_auc")), "rmse"])
 def test_paired_bootstrap_errs_as_often_as_it_says(name: str) -> None:
     # 300 data sets: three standard errors of a 5 % rate are 3.8 points.
     assert error_rate(name, 200) <= 0.088
@@ -132,14 +132,15 @@ def test_groups_of_one_kind_may_be_drawn_together() -> None:
     )
 
 
+@pytest.mark.heavy
 def test_five_thousand_resamples_of_25_000_rows_take_under_three_seconds() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 25_000)
     a, b = rng.random((2, 25_000, 2))
     f1 = find_metric("f1")
-    start = time.perf_counter()
+    start = time.process_time()
     paired_bootstrap(f1.scorer(truth, a), f1.scorer(truth, b), 25_000, repeats=1000)
-    assert (time.perf_counter() - start) * 5 < 9  # Three seconds alone; three times that beside other work.
+    assert (time.process_time() - start) * 5 < 6  # Three seconds alone; twice that where others empty the caches.
 
 
 def test_mean_test_agrees_with_student_and_keeps_its_rate_on_rare_losses() -> None:

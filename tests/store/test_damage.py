@@ -16,6 +16,7 @@ from lingqu.errors import StoreError
 from lingqu.store import Store, write_bytes
 from lingqu.store.history import append
 
+MORE = pytest.param(60, marks=pytest.mark.heavy)
 NIGHTLY = pytest.param(1000, marks=pytest.mark.slow)
 
 
@@ -44,7 +45,7 @@ def flipped(path: Path, dice: random.Random) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("times", [60, NIGHTLY])
+@pytest.mark.parametrize("times", [8, MORE, NIGHTLY])
 def test_each_flipped_bit_in_a_blob_is_found(store, times):
     dice = random.Random(2)
     files = sorted(path for path in (store.folder / "blobs").rglob("*") if path.is_file())
@@ -71,7 +72,7 @@ def contents(path: Path) -> list[str]:
         connection.close()
 
 
-@pytest.mark.parametrize("times", [60, NIGHTLY])
+@pytest.mark.parametrize("times", [8, MORE, NIGHTLY])
 def test_each_flipped_bit_of_the_database_that_changes_anything_is_found(store, tmp_path, times):
     dice = random.Random(3)
     path = store.folder / "lingqu.db"

@@ -127,7 +127,7 @@ print(store.stage_result(key)["digest"])
 """
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.heavy), pytest.param(50, marks=pytest.mark.slow)])
 def test_a_store_may_be_made_by_many_at_once(tmp_path: Path, times: int):
     for race in range(times):
         folder = tmp_path / str(race)

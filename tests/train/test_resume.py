@@ -8,7 +8,32 @@ import time
 import pytest
 from training_lab import NETWORKS, digest, start, train
 
+from lingqu.train.checkpoint import Checkpoints
+
 RUN = {"epochs": 6, "batch_size": 16, "checkpoint_steps": 5, "threads": 1}
+
+
+class Stopped(Exception):
+    """What a user's impatience looks like from inside."""
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_stopped_from_inside_and_run_again(after, tmp_path, monkeypatch):
+    """The same promise within one process, which costs no second start of torch."""
+    expected = digest(train("mlp", tmp_path / "whole", **RUN))
+    kept, save = [], Checkpoints.save
+
+    def saved(self, checkpoint):
+        save(self, checkpoint)
+        kept.append(checkpoint.step)
+        if len(kept) == after:
+            raise Stopped
+
+    monkeypatch.setattr(Checkpoints, "save", saved)
+    with pytest.raises(Stopped):
+        train("mlp", tmp_path / "stopped", **RUN)
+    assert digest(train("mlp", tmp_path / "stopped", **RUN)) == expected
+    assert kept[:after] == [5 * (place + 1) for place in range(after)]
 
 
 @pytest.mark.heavy

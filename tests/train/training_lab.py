@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ FRONTS: dict[str, dict[str, Any]] = {
 
 NETWORKS = ("mlp", "cnn", "bilstm")
 MORE = ("rnn", "gru", "lstm", "textcnn", "transformer")
-EVERY_NETWORK = (*NETWORKS, *(pytest.param(name, marks=pytest.mark.heavy) for name in MORE))
+EVERY_NETWORK = (*NETWORKS, *MORE)
 EVERY = (*EVERY_NETWORK, "ngram-linear", "logistic", "boosting")
+
+
+def sooner(*first: str, all_of: Sequence[str]) -> list[Any]:
+    """The parameters of a test of families: these in every run, the others with the heavy tests."""
+    return [name if name in first else pytest.param(name, marks=pytest.mark.heavy) for name in all_of]
 
 
 def arrays_for(front: str, rows: int, seed: int = 0) -> dict[str, Any]:
