@@ -29,6 +29,7 @@ FAMILIES: dict[str, str] = {
     "logistic": "lingqu.models.linear:LOGISTIC",
     "linear": "lingqu.models.linear:LINEAR",
     "boosting": "lingqu.models.boosting:FAMILY",
+    "by-hand": "lingqu.models.by_hand:FAMILY",
     "mlp": "lingqu.models.mlp:FAMILY",
     "cnn": "lingqu.models.cnn:FAMILY",
     "textcnn": "lingqu.models.textcnn:FAMILY",
