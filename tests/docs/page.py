@@ -107,7 +107,7 @@ class Reader:
             "console": self._console,
             "sh": self._shell,
             "bash": self._shell,
-            "yaml": self._yaml,
+            "yaml": lambda text: self._yaml(text, block.title or "lingqu.yaml"),
         }.get(block.language)
         if run is not None:
             run(block.text)
@@ -202,11 +202,11 @@ class Reader:
         done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
         return done.returncode, done.stdout, done.stderr
 
-    def _yaml(self, text: str) -> None:
+    def _yaml(self, text: str, file: str) -> None:
         value = yaml.safe_load(text)
         if {"name", "task", "data"} <= set(value):
-            Path("lingqu.yaml").write_text(text, encoding="utf-8")
-            check("lingqu.yaml")
+            Path(file).write_text(text, encoding="utf-8")
+            self._command(f"lingqu check {file}", "")
             self.spec = value
         else:
             assert self.spec is not None, "a part of a spec, and no whole one before it"

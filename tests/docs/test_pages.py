@@ -1,45 +1,72 @@
-"""Every block and command of the documentation does what the page says."""
+"""Every block and command of the documentation does what the page says; a Chinese page has those of its English twin."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from lingqu.tasks import find_task
-from tests.docs.page import LOOKED_AT, ROOT, Reader, blocks, slow
+from tests.docs.page import LOOKED_AT, ROOT, Block, Reader, blocks, slow
+from tests.docs.readers_own import GIVEN
 
 PAGES = sorted(
     page.relative_to(ROOT)
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md"))
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"))
     if "results" not in page.parts
 )
-# What the reader is said to have already, by page: rows of their own.
-TOYS = find_task("text-classification").toy(300)
-MESSAGES = "".join(f"{row['text']},{row['label']}\n" for row in TOYS)
-OWN = {"tickets.csv": f"message,queue\n{MESSAGES}", "new.csv": "message\nthe soup is sweet\n"}
-READERS_OWN = {"README.md": OWN, "README.zh-CN.md": OWN}
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)")
 
 
-def _pages() -> list:
-    """Each page that has something to run; those that train are for `make heavy`."""
-    found = []
-    for page in PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8")
-        if any(block.language not in LOOKED_AT for block in blocks(text)):
-            found.append(pytest.param(page, id=str(page), marks=[pytest.mark.heavy] * slow(text)))
-    return found
+def english(page: Path) -> Path | None:
+    """The page that a Chinese page says the same as."""
+    if page.name.endswith(".zh-CN.md"):
+        return page.with_name(page.name.replace(".zh-CN", ""))
+    return Path("docs", *page.parts[2:]) if page.parts[:2] == ("docs", "zh") else None
 
 
-@pytest.mark.parametrize("page", _pages())
+def text_of(page: Path) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def runnable(page: Path) -> list[Block]:
+    return [block for block in blocks(text_of(page)) if block.language not in LOOKED_AT or block.title]
+
+
+def _to_run() -> list:
+    """Each English page that has something to run; those that train are for `make heavy`."""
+    pages = [page for page in PAGES if english(page) is None and runnable(page)]
+    return [pytest.param(page, id=str(page), marks=[pytest.mark.heavy] * slow(text_of(page))) for page in pages]
+
+
+@pytest.mark.parametrize("page", _to_run())
 def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
-    for name, text in READERS_OWN.get(str(page), {}).items():
-        (reader.folder / name).write_text(text, encoding="utf-8")
     if page.parts[0] == "examples":
-        copy_example(ROOT / page.parent, reader.folder)
-    assert reader.follow(str(page), (ROOT / page).read_text(encoding="utf-8"))
+        for file in (file for file in (ROOT / page.parent).iterdir() if file.is_file()):
+            (reader.folder / file.name).write_bytes(file.read_bytes())
+    if str(page) in GIVEN:
+        GIVEN[str(page)](reader.folder)
+    assert reader.follow(str(page), text_of(page))
 
 
-def copy_example(example: Path, folder: Path) -> None:
-    """The files of an example, without what a run left beside them."""
-    for file in example.iterdir():
-        if file.is_file():
-            (folder / file.name).write_bytes(file.read_bytes())
+@pytest.mark.parametrize("page", [page for page in PAGES if english(page)], ids=str)
+def test_a_chinese_page_has_the_blocks_of_its_english_twin(page: Path) -> None:
+    twin = english(page)
+    assert twin is not None
+    mine, theirs = ([(one.language, one.title, _bare(one)) for one in runnable(which)] for which in (page, twin))
+    assert mine == theirs
+
+
+def _bare(block: Block) -> list[str]:
+    """The block without its comments, which are in the page's own language."""
+    if block.language in ("sh", "bash", "yaml"):
+        return [" ".join(shlex.split(line, comments=True)) for line in block.text.splitlines()]
+    return block.text.splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    generated = ("lessons/", "reference/")
+    for link in LINK.findall(text_of(page)):
+        target = (ROOT / page).parent / link
+        inside = target.resolve().relative_to(ROOT / "docs").as_posix() if page.parts[0] == "docs" else ""
+        assert target.exists() or inside.startswith(generated), link
