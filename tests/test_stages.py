@@ -48,6 +48,7 @@ FIELDS: list[tuple[dict[str, Any], str | None]] = [
     ({"compress": {"quantise": "none"}}, "compress"),
     ({"compress": {"vocabulary": False}}, "compress"),
     ({"compress": {"refit_head": False}}, "compress"),
+    ({"compress": {"cascade": True}}, "compress"),
     ({"compress": {"quantise": "none", "vocabulary": False}}, "refit"),
     ({"gates": {"f1": ">= 0.5"}}, "gate"),
     ({"gates": {"margin": 0.05}}, "gate"),
@@ -124,7 +125,7 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
     try:
         data = stages.data()
         rungs = [stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.task, checked)]
-        shipped = stages.refit(stages.compress(stages.choose(rungs, data), data), rungs, data)
+        shipped = stages.refit(stages.compress(stages.choose(rungs, data), data, rungs), rungs, data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass

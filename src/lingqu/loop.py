@@ -89,7 +89,7 @@ def run(
             rungs += [rung] if rung else []
 
         # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
-        shipped = stages.compress(stages.choose(rungs, data), data)
+        shipped = stages.compress(stages.choose(rungs, data), data, rungs)
 
         # With every choice made, the recipe is learned once more with the rows that made them.
         shipped = stages.refit(shipped, rungs, data)
@@ -109,7 +109,8 @@ def load(reference: str | Path, *, store: Store | None = None) -> Bundle:
 
     `lingqu.load("digits@champion").predict(rows)` takes rows as mappings and gives one answer each.
     """
-    from lingqu.bundle.read import MANIFEST, Bundle
+    from lingqu.bundle.read import Bundle
+    from lingqu.bundle.trust import MANIFEST
     from lingqu.registry import Registry
 
     if (Path(reference) / MANIFEST).is_file():

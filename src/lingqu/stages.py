@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -199,23 +199,30 @@ class Stages:
         found = self._once("choose", inputs, EVALUATE, work)
         return {**rungs[found["chosen"]], "why": found["why"]}
 
-    def compress(self, rung: dict[str, Any], data: DataVersion) -> dict[str, Any]:
-        """The rung's bundle, made smaller by each step that was asked for and costs nothing that a paired test can see."""
+    def compress(self, rung: dict[str, Any], data: DataVersion, rungs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """The rung's bundle, made smaller by each step that was asked for and costs nothing that a paired test can see.
+
+        Of the `rungs` that were tried, the first can be the cheap member of a cascade.
+        """
         settings = self.spec.compress
         if not settings.asks:
             return {"bundle": rung["bundle"], "family": rung["family"], "why": rung["why"], "steps": []}
+
+        cheapest = rungs[0]["bundle"] if settings.cascade and rungs and rungs[0]["bundle"] != rung["bundle"] else None
 
         def work(stage: Path, say: Say) -> dict[str, Any]:
             from lingqu.bundle.read import Bundle
             from lingqu.compress.steps import compress
 
             before = Bundle.open(self.store.folder_path(rung["bundle"]))
+            first = Bundle.open(self.store.folder_path(cheapest)) if cheapest else None
             train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
-            after, steps = compress(before, settings, stage, train=train, valid=valid, say=say)
+            after, steps = compress(before, settings, stage, train=train, valid=valid, cheapest=first, say=say)
             kept = self.store.put_folder(after.path) if after is not before else rung["bundle"]
             return {"bundle": kept, "family": rung["family"], "steps": [step.to_json() for step in steps]}
 
-        inputs = {"data": data.id, "bundle": rung["bundle"], "settings": settings.model_dump(mode="json")}
+        asked = settings.model_dump(mode="json")
+        inputs = {"data": data.id, "bundle": rung["bundle"], "settings": asked, "cheapest": cheapest}
         return {**self._once("compress", inputs, COMPRESS, work), "why": rung["why"]}
 
     def refit(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_a_newer_format(bundle: Path) -> None:
     spoil(bundle, format=99)
-    expected = "Expected a bundle of format 1 to 1, found format 99. Upgrade lingqu: pip install -U lingqu."
+    expected = "Expected a bundle of format 1 to 2, found format 99. Upgrade lingqu: pip install -U lingqu."
     assert refused(bundle) == expected
 
 

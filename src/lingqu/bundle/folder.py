@@ -11,28 +11,31 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lingqu.bundle.read import CARD, ENCODING, MANIFEST, MODEL, Bundle
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.trust import CARD, CASCADE_FORMAT, ENCODING, MANIFEST, MEMBERS, MODEL, member_manifests
 from lingqu.contract import Memory
 from lingqu.store.atomic import write_bytes, write_json
 
 
 def write_folder(folder: Path, manifest: dict[str, Any], model: bytes, memory: Memory) -> Bundle:
     """The files of a bundle with their hashes in the manifest, opened again as a user would."""
-    encoding = json.dumps(memory, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
-    files = {MODEL: model, ENCODING: encoding}
-    for file_name, data in files.items():
-        write_bytes(folder / file_name, data)
-    hashes = {file_name: hashlib.sha256(data).hexdigest() for file_name, data in files.items()}
-    write_json(folder / MANIFEST, {**manifest, "files": hashes})
-    return Bundle.open(folder)
+    return _write(folder, manifest, {MODEL: model, ENCODING: _spelled(memory)})
+
+
+def write_cascade(folder: Path, cheap: Bundle, dear: Bundle, threshold: float, memory: Memory) -> Bundle:
+    """A bundle of two members, opened again as a user would; columns and target are those of `dear`."""
+    for member, bundle in zip(MEMBERS, (cheap, dear), strict=True):
+        _copy(bundle, folder / member)
+    files = {name: (folder / name).read_bytes() for name in member_manifests()}
+    own = {"format": CASCADE_FORMAT, "family": "cascade", "members": [*MEMBERS], "threshold": float(threshold)}
+    return _write(folder, {**dear.manifest, **own}, {ENCODING: _spelled(memory), **files})
 
 
 def finish(
     candidate: Bundle, folder: Path, *, name: str, card: str, metrics: dict[str, Any], lineage: dict[str, Any]
 ) -> Bundle:
-    """The candidate with its metrics, lineage and model card, in a new folder; model and encoding stay to the byte."""
-    for file_name in candidate.manifest["files"]:
-        write_bytes(folder / file_name, (candidate.path / file_name).read_bytes())
+    """The candidate with its metrics, lineage and model card, in a new folder; what predicts stays to the byte."""
+    _copy(candidate, folder)
     text = card.encode()
     files = {**candidate.manifest["files"], CARD: hashlib.sha256(text).hexdigest()}
     write_bytes(folder / CARD, text)
@@ -40,3 +43,25 @@ def finish(
         folder / MANIFEST, {"name": name, **candidate.manifest, "metrics": metrics, "lineage": lineage, "files": files}
     )
     return Bundle.open(folder)
+
+
+def _spelled(memory: Memory) -> bytes:
+    return json.dumps(memory, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
+
+
+def _write(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Bundle:
+    """These files and a manifest with their hashes."""
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    write_json(folder / MANIFEST, {**manifest, "files": hashes})
+    return Bundle.open(folder)
+
+
+def _copy(bundle: Bundle, folder: Path) -> None:
+    """Every file of a bundle, byte for byte, its members' too."""
+    for name in (*bundle.manifest["files"], MANIFEST):
+        write_bytes(folder / name, (bundle.path / name).read_bytes())
+    if bundle.cascade is not None:
+        _copy(bundle.cascade.cheap, folder / MEMBERS[0])
+        _copy(bundle.cascade.dear, folder / MEMBERS[1])

@@ -1,16 +1,14 @@
 """Read a bundle and predict with it.
 
 A bundle is a folder: `model.onnx`, `encoding.json` (what encode and decode need), `manifest.json` (task, columns and
-their learned limits, hashes, format version) and `README.md` (the model card). Reading needs onnxruntime, numpy,
-tokenizers and Pillow; the task's own `encode` and `decode` do the rest.
+their learned limits, hashes, format version) and `README.md` (the model card). A cascade has two such folders, `cheap`
+and `dear`, in place of a model. Reading needs onnxruntime, numpy, tokenizers and Pillow; the task's own `encode` and
+`decode` do the rest.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,22 +18,28 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue]
 
+from lingqu.bundle.cascade import Cascade
+from lingqu.bundle.trust import (
+    ENCODING,
+    FORMAT,
+    MANIFEST,
+    MEMBERS,
+    MODEL,
+    NOT_TRUSTED,
+    json_object,
+    proved,
+    read_manifest,
+)
 from lingqu.contract import Answer, Memory, Refusal, Rows, Task
 from lingqu.data.accept import accept
-from lingqu.data.values import CONVERT
-from lingqu.errors import BundleError, DataError, LingquError, Problem, RequestError, UnknownNameError
+from lingqu.errors import BundleError, LingquError, Problem, RequestError, UnknownNameError
 from lingqu.tasks import find_task
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Arrays
 
-FORMAT = 1
-MODEL, ENCODING, MANIFEST, CARD = "model.onnx", "encoding.json", "manifest.json", "README.md"
 BATCH = 64
-FILE_CAP = 4 << 30
 LOGITS = "logits"
-NOT_TRUSTED = "Do not use this bundle."
-REQUIRED = {"task": str, "columns": list, "answer": str, "files": dict}
 
 NOT_FINITE = str(
     Problem("finite numbers from the model for this row", "not-a-number or infinity", "Look for extreme values in it.")
@@ -63,29 +67,39 @@ class Bundle:
     """A model that answers, with everything it needs beside it.
 
     `task` encodes and decodes, `memory` is what training remembered, `manifest` is the contract with the world.
+    `cascade` holds the members of one, None for a model of its own.
     Safe to share between threads: nothing changes after opening.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], memory: Memory, task: Task, model: bytes) -> None:
+    def __init__(
+        self, path: Path, manifest: dict[str, Any], memory: Memory, task: Task, model: bytes | Cascade
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.memory = memory
         self.task = task
+        self.cascade = model if isinstance(model, Cascade) else None
+        if not isinstance(model, Cascade):
+            self._load(model)
+
+    def _load(self, model: bytes) -> None:
         with self._running():
             self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
         self._inputs = {found.name for found in self._session.get_inputs()}
         names = [found.name for found in self._session.get_outputs()]
         if LOGITS not in names:
             raise BundleError(
-                Problem(f"an output '{LOGITS}' of {path.name}/{MODEL}", ", ".join(names)[:200] or "none", NOT_TRUSTED)
+                Problem(
+                    f"an output '{LOGITS}' of {self.path.name}/{MODEL}", ", ".join(names)[:200] or "none", NOT_TRUSTED
+                )
             )
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
         """The bundle in this folder, every file checked against its hash; BundleError when it cannot be trusted."""
         folder = Path(path)
-        manifest = _manifest(folder)
-        files = {name: _proved(folder, name, digest) for name, digest in manifest["files"].items()}
+        manifest = read_manifest(folder)
+        files = {name: proved(folder, name, digest) for name, digest in manifest["files"].items()}
         try:
             task = find_task(manifest["task"])
         except UnknownNameError as error:
@@ -103,11 +117,30 @@ class Bundle:
                     f"the answer '{task.answer.kind}' of {task.name} in {folder.name}/{MANIFEST}", found, NOT_TRUSTED
                 )
             )
-        memory = _json(files[ENCODING], folder, ENCODING)
+        memory = json_object(files[ENCODING], folder, ENCODING)
         labels = memory.get("labels", [])
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise BundleError(Problem(f"labels as texts in {folder.name}/{ENCODING}", f"{labels}"[:200], NOT_TRUSTED))
-        return cls(folder, manifest, memory, task, files[MODEL])
+        if MODEL in files:
+            return cls(folder, manifest, memory, task, files[MODEL])
+        return cls(folder, manifest, memory, task, cls._members(folder, manifest, labels))
+
+    @classmethod
+    def _members(cls, folder: Path, manifest: dict[str, Any], labels: list[str]) -> Cascade:
+        """The members of a cascade, each a plain bundle that answers the same question."""
+        for member in MEMBERS:
+            # Looked at before it is opened, so that a cascade of cascades never begins to unfold.
+            found = read_manifest(folder / member)
+            for name, wanted in (("format", FORMAT), ("task", manifest["task"]), ("answer", manifest["answer"])):
+                if found[name] != wanted:
+                    expected = f"the {name} {wanted!r} of the member {folder.name}/{member}"
+                    raise BundleError(Problem(expected, f"{found[name]!r}"[:200], NOT_TRUSTED))
+        cheap, dear = (cls.open(folder / member) for member in MEMBERS)
+        for member, one in zip(MEMBERS, (cheap, dear), strict=True):
+            if one.memory.get("labels") != labels:
+                expected = f"the labels of {folder.name} in {folder.name}/{member}/{ENCODING}"
+                raise BundleError(Problem(expected, f"{one.memory.get('labels')}"[:200], NOT_TRUSTED))
+        return Cascade(cheap, dear, manifest["threshold"])
 
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
@@ -130,7 +163,7 @@ class Bundle:
         good = [place for place, error in enumerate(errors) if error is None]
         answers: list[Answer] = [Refusal(error or NOT_FINITE) for error in errors]
         if good:
-            outputs = self._outputs(accepted.take(good))
+            outputs = self.raw(accepted.take(good))
             finite = _finite(outputs)
             with self._remembering():
                 decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
@@ -140,12 +173,15 @@ class Bundle:
 
     def outputs(self, rows: Rows) -> Arrays:
         """What the network gives for accepted rows, one row each, in order; BundleError when any is not finite."""
-        outputs = self._outputs(rows)
+        outputs = self.raw(rows)
         if not _finite(outputs).all():
             raise never_finite()
         return outputs
 
-    def _outputs(self, rows: Rows) -> Arrays:
+    def raw(self, rows: Rows) -> Arrays:
+        """As `outputs`, finite or not."""
+        if self.cascade is not None:
+            return self.cascade.raw(rows)
         order = np.array(sorted(range(len(rows)), key=lambda place: _weight(rows, place)), np.int64)
         parts = [self._batch(batch) for batch in rows.take(order.tolist()).batches(BATCH)]
         back = np.argsort(order)
@@ -167,7 +203,10 @@ class Bundle:
         return outputs
 
     def run(self, arrays: Arrays) -> Arrays:
-        """The network alone: encoded arrays in, its logits out, finite or not; BundleError when it cannot be run."""
+        """The network alone: encoded arrays in, its logits out, finite or not; BundleError when it cannot be run.
+
+        A cascade has no network of its own: ask its members.
+        """
         unknown = sorted(self._inputs - arrays.keys())
         if unknown:
             expected = f"a model in {self.path.name}/{MODEL} that reads {', '.join(arrays)}"
@@ -243,111 +282,3 @@ def _options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
     return options
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = _json(_read(folder, MANIFEST), folder, MANIFEST)
-    except (FileNotFoundError, NotADirectoryError):
-        found = "no such folder" if not folder.is_dir() else f"no {MANIFEST} in it"
-        raise DataError(Problem(f"a bundle folder at {folder}", found, "Make one with `lingqu export`.")) from None
-    version = manifest.get("format")
-    if not isinstance(version, int) or not 1 <= version <= FORMAT:
-        raise BundleError(
-            Problem(
-                f"a bundle of format 1 to {FORMAT}", f"format {version!r}", "Upgrade lingqu: pip install -U lingqu."
-            )
-        )
-    absent = [key for key, kind in REQUIRED.items() if not isinstance(manifest.get(key), kind)]
-    absent += [name for name in (MODEL, ENCODING) if not absent and name not in manifest["files"]]
-    if absent:
-        raise BundleError(
-            Problem(
-                f"{', '.join(absent)} in {folder.name}/{MANIFEST}", "nothing of the kind", "Export the bundle again."
-            )
-        )
-    strange = [name for name in manifest["files"] if name not in (MODEL, ENCODING, CARD)]
-    if strange:
-        raise BundleError(
-            Problem(
-                f"no files but {MODEL}, {ENCODING} and {CARD} in the manifest", f"'{strange[0][:100]}'", NOT_TRUSTED
-            )
-        )
-    for place, column in enumerate(manifest["columns"], 1):
-        if not _is_column(column):
-            raise BundleError(
-                Problem(
-                    f"name, source, kind and missing of column {place} in {folder.name}/{MANIFEST}",
-                    f"{column}"[:200],
-                    NOT_TRUSTED,
-                )
-            )
-    return manifest
-
-
-def _is_column(column: Any) -> bool:
-    """Whether this is a column's limits as `learn_limits` writes them."""
-    return (
-        isinstance(column, dict)
-        and isinstance(column.get("name"), str)
-        and isinstance(column.get("source"), str)
-        and isinstance(column.get("kind"), str)
-        and column["kind"] in CONVERT
-        and isinstance(column.get("missing"), bool)
-        and ("low" in column) == ("high" in column)
-        # A whole number of any length is JSON too, but no float holds it.
-        and all(isinstance(column[end], float) or _is_small(column[end]) for end in ("low", "high") if end in column)
-    )
-
-
-def _is_small(value: Any) -> bool:
-    return isinstance(value, int) and abs(value) <= 1 << 53
-
-
-def _json(data: bytes, folder: Path, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise BundleError(
-            Problem(f"a JSON object in {folder.name}/{name}", "something else", "Export the bundle again.")
-        )
-    return value
-
-
-def _proved(folder: Path, name: str, digest: str) -> bytes:
-    """The bytes of one file of the bundle, proved by their hash."""
-    try:
-        data = _read(folder, name)
-    except FileNotFoundError:
-        raise BundleError(Problem(f"{name} in {folder.name}", "no such file", "Export the bundle again.")) from None
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise BundleError(
-            Problem(
-                f"{name} as the manifest records it", "other bytes", "The file was changed: export the bundle again."
-            )
-        )
-    return data
-
-
-def _read(folder: Path, name: str) -> bytes:
-    """The bytes of a file that is one: a link may lead anywhere, a pipe waits for ever, a device never ends."""
-    path = folder / name
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise BundleError(Problem(f"a file {name} in {folder.name}", _kind(found.st_mode), NOT_TRUSTED))
-    if found.st_size > FILE_CAP:
-        raise BundleError(Problem(f"at most 4 GiB in {name} of {folder.name}", f"{found.st_size:,} bytes", NOT_TRUSTED))
-    try:
-        return path.read_bytes()
-    except PermissionError:
-        raise BundleError(
-            Problem(f"a readable {name} in {folder.name}", "permission denied", "Change who may read it.")
-        ) from None
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return "a link"
-    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"

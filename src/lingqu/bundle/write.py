@@ -13,7 +13,8 @@ from torch import nn
 from lingqu import __version__
 from lingqu.bundle.export import to_onnx
 from lingqu.bundle.folder import write_folder
-from lingqu.bundle.read import FORMAT, Bundle
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.trust import FORMAT
 from lingqu.contract import Memory, Rows, Task
 from lingqu.data.accept import Limits
 from lingqu.errors import BundleError, Problem

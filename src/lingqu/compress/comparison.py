@@ -52,36 +52,42 @@ class Comparison:
         return replace(self, kept=False, why=why)
 
 
-def compare(before: Bundle, after: Bundle, rows: Rows, method: str = "int8") -> Comparison:
+def compare(
+    before: Bundle, after: Bundle, rows: Rows, method: str = "int8", *, for_speed: bool = False, slack: float = 0.0
+) -> Comparison:
     """The before-and-after row of two bundles on the same rows with their targets.
 
     The test is one-sided: was `before` better than `after` on the same rows? Labels by McNemar's exact test on right and
     wrong and a paired test on the log loss, numbers by a paired test on absolute errors. `after` is kept when the test
-    sees no cost, at most one point is lost, and the bundle is smaller.
+    sees no cost, at most one point is lost, and the bundle is smaller, or `for_speed` faster. The mean log loss may grow
+    by `slack`.
     """
     truth = rows[before.task.target.name]
     answers = [one.predict(rows) for one in (before, after)]
     first, second = (losses(given, truth) for given in answers)
-    p, zero_one = cost(answers[0], answers[1], truth)
+    p, zero_one = cost(answers[0], answers[1], truth, slack=slack)
     sizes = [bundle_bytes(bundle) for bundle in (before, after)]
+    times = interleaved_ms(before, after, rows, mean=for_speed)
+    gain = times[0] / times[1] if for_speed else sizes[0] / sizes[1]
     lost = float(second.mean() - first.mean()) / (1.0 if zero_one else max(float(first.mean()), 1e-12))
     if p < SEEN:
         kept, why = False, f"the paired test sees a cost (p = {p:.3g} < {SEEN})"
     elif lost > MOST_LOST:
         kept, why = False, f"it loses {lost:.1%}, more than {MOST_LOST:.0%}"
-    elif sizes[1] >= sizes[0]:
-        kept, why = False, "it is not smaller"
+    elif gain <= 1:
+        kept, why = False, "it is not faster" if for_speed else "it is not smaller"
     else:
-        kept, why = True, f"{sizes[0] / sizes[1]:.1f} times smaller and no cost that the test can see (p = {p:.3g})"
+        more = "faster" if for_speed else "smaller"
+        kept, why = True, f"{gain:.1f} times {more} and no cost that the test can see (p = {p:.3g})"
     means = (round(float(first.mean()), 6), round(float(second.mean()), 6))
-    times = interleaved_ms(before, after, rows)
     return Comparison(method, kept, why, len(rows), sizes[0], sizes[1], *means, p, *times)
 
 
-def cost(before: list[Answer], after: list[Answer], truth: list[Any]) -> tuple[float, bool]:
+def cost(before: list[Answer], after: list[Answer], truth: list[Any], *, slack: float = 0.0) -> tuple[float, bool]:
     """How likely so much worse answers are by chance alone (small: a cost was seen), and whether losses are 0 or 1.
 
     Labels may all stay while the ranking behind them is lost: the scores are tested as well, each at half the level.
+    With `slack`, a mean log loss that grows by no more than that is no cost.
 
     >>> good, bad = ([LabelScores.of({"a": a, "b": 1 - a})] * 20 for a in (0.9, 0.2))
     >>> cost(good, bad, ["a"] * 20)[0] < 1e-5, cost(good, good, ["a"] * 20)[0]
@@ -92,7 +98,7 @@ def cost(before: list[Answer], after: list[Answer], truth: list[Any]) -> tuple[f
     if not zero_one:
         return float(mean_below(first - second, 0.0).p), zero_one
     by_label = mcnemar(second == 0, first == 0).p
-    by_score = mean_below(surprise(before, truth) - surprise(after, truth), 0.0).p
+    by_score = mean_below(surprise(before, truth) - surprise(after, truth), -slack).p
     return float(min(1.0, 2 * min(by_label, by_score))), zero_one
 
 
@@ -123,9 +129,12 @@ def bundle_bytes(bundle: Bundle) -> int:
     return sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file())
 
 
-def interleaved_ms(before: Bundle, after: Bundle, rows: Rows) -> tuple[float, float]:
-    """Median milliseconds for one row on its own, of both bundles turn by turn, so that a busy machine is as unkind to each."""
-    singles = [rows.take([place]) for place in range(min(TIMED_ROWS, len(rows)))]
+def interleaved_ms(before: Bundle, after: Bundle, rows: Rows, *, mean: bool = False) -> tuple[float, float]:
+    """Milliseconds for one row on its own, of both bundles turn by turn, so that a busy machine is as unkind to each.
+
+    The median, or the `mean` where rows differ by what they cost and not by chance.
+    """
+    singles = [rows.take([place]) for place in range(min(TIMED_ROWS * (4 if mean else 1), len(rows)))]
     seconds: tuple[list[float], list[float]] = ([], [])
     for number, single in enumerate([*singles[:3], *singles]):
         for bundle, times in zip((before, after), seconds, strict=True):
@@ -133,4 +142,5 @@ def interleaved_ms(before: Bundle, after: Bundle, rows: Rows) -> tuple[float, fl
             bundle.predict(single)
             if number >= 3:
                 times.append(time.perf_counter() - started)
-    return round(float(np.median(seconds[0])) * 1000, 4), round(float(np.median(seconds[1])) * 1000, 4)
+    middle = np.mean if mean else np.median
+    return round(float(middle(seconds[0])) * 1000, 4), round(float(middle(seconds[1])) * 1000, 4)

@@ -14,7 +14,8 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from lingqu.bundle.read import LOGITS, MODEL, Bundle
+from lingqu.bundle.read import LOGITS, Bundle
+from lingqu.bundle.trust import MODEL
 from lingqu.contract import Rows
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Graph:
         inputs = [found.name for found in session.get_inputs()]
         for batch in rows.batches(BATCH):
             arrays = bundle.task.encode(batch, bundle.memory)
-            yield tuple(session.run(names, {name: arrays[name] for name in inputs}))
+            found = session.run(names, {name: arrays[name] for name in inputs})
+            yield tuple(np.asarray(value) for value in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from onnxruntime import quantization
 
 from lingqu.bundle.folder import write_folder
-from lingqu.bundle.read import MODEL, Bundle
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.trust import MODEL
 from lingqu.compress.comparison import Comparison, compare
 from lingqu.compress.graph import Graph, find_head
 from lingqu.contract import Memory, Rows

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lingqu.bundle.read import Bundle
+from lingqu.compress.cascade import cascade
 from lingqu.compress.comparison import Comparison
 from lingqu.compress.head import refit_head
 from lingqu.compress.quantise import quantise, quantised
@@ -24,9 +25,19 @@ REPEATABLE = {VOCABULARY, "int8"}
 
 
 def compress(
-    bundle: Bundle, settings: CompressSettings, folder: Path, *, train: Rows, valid: Rows, say: Say
+    bundle: Bundle,
+    settings: CompressSettings,
+    folder: Path,
+    *,
+    train: Rows,
+    valid: Rows,
+    cheapest: Bundle | None = None,
+    say: Say = lambda _done, _sentence: None,
 ) -> tuple[Bundle, list[Comparison]]:
-    """The bundle after every step that was kept, and the row of every step that was tried; new bundles lie in `folder`."""
+    """The bundle after every step that was kept, and the row of every step that was tried; new bundles lie in `folder`.
+
+    `cheapest` is what answers first in a cascade.
+    """
     rows: list[Comparison] = []
 
     def attempt(name: str, trying: str, step: Callable[[Path], Comparison], *, done: float) -> bool:
@@ -48,6 +59,15 @@ def compress(
         if small and settings.refit_head:
             refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
             attempt("head", "fitting the last layer again", refit, done=0.6)
+    if settings.cascade and cheapest is not None:
+        alone = settings.model_copy(update={"cascade": False})
+        small, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
+        attempt(
+            "cascade",
+            "asking the cheapest model first",
+            lambda to: cascade(bundle, to, cheap=small, valid=valid),
+            done=0.8,
+        )
     return bundle, rows
 
 

@@ -229,11 +229,14 @@ class CompressSettings(_Settings):
     refit_head: Switch = Field(
         default=True, description="Fit the last layer again after int8, if validation rows are predicted better."
     )
+    cascade: Switch = Field(
+        default=False, description="Let the cheapest model answer where it is sure, if a test sees no loss."
+    )
 
     @property
     def asks(self) -> bool:
         """Whether there is any step to try."""
-        return self.quantise != "none" or self.vocabulary
+        return self.quantise != "none" or self.vocabulary or self.cascade
 
 
 class GateSettings(_Settings):
