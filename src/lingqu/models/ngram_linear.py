@@ -4,13 +4,23 @@ Each n-gram t of a text weighs w_t = (1 + log count_t) · idf_t, and a text is i
 
     logits = Σ_t w_t W[id_t] / |w| + b,        idf_t = 1 + log((1 + texts) / (1 + texts with t))
 
+W is fitted as it stands ("plain"), or behind what naive Bayes thinks of each n-gram ("ratio"): class k sees its weight
+times the logarithm of how much oftener it occurs in texts of that class than in others, so n-grams that tell the
+classes apart are cheap to use and the many that do not are dear:
+
+    r_kt = log((1 + texts of k with t) / Σ_t (…)) - log((1 + other texts with t) / Σ_t (…)),     W_tk = r_kt V_tk
+
+The two differ in how they are learned, not in what they are afterwards; validation rows choose. Sentiment and news in
+English gain a point of accuracy by it, Chinese characters do not.
+
 Sources: Joachims 1998, "Text Categorization with Support Vector Machines" (TF-IDF and a linear classifier);
 Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning" (the hashing trick);
-Wang and Manning 2012, "Baselines and Bigrams" (word pairs carry sentiment, and margins read them best).
+Wang and Manning 2012, "Baselines and Bigrams" (word pairs carry sentiment, margins read them best, log-count ratios).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -67,19 +77,25 @@ def fit(
     idf = 1 + np.log((1 + len(train)) / (1 + texts[kept]))
     inputs = _tf_idf(counts, kept, idf)
     valid_inputs = _tf_idf(_matrix(valid, facts.front["buckets"]), kept, idf)
+    weightings = settings["weightings"]
     if facts.kind == "classification":
-        line = fit_margins(
-            inputs,
-            train.targets,
-            valid_inputs,
-            valid.targets,
-            outputs=facts.outputs,
-            strengths=settings["strengths"],
-            balanced=settings.get("class_weights") == "balanced",
-            seed=seed,
-            threads=threads,
-            tell=tell,
-        )
+        tried = {}
+        for name in weightings:
+            tried[name] = fit_margins(
+                inputs,
+                train.targets,
+                valid_inputs,
+                valid.targets,
+                outputs=facts.outputs,
+                strengths=settings["strengths"],
+                balanced=settings.get("class_weights") == "balanced",
+                scales=_ratios(inputs, train.targets, facts.outputs) if name == "ratio" else None,
+                seed=seed,
+                threads=threads,
+                tell=tell,
+            )
+        weightings = [min(tried, key=lambda name: tried[name].loss)]
+        line = tried[weightings[0]]
     else:
         line = fit_ridge(
             inputs,
@@ -95,7 +111,31 @@ def fit(
         network.idf[torch.from_numpy(kept)] = torch.from_numpy(idf.astype(np.float32))
         network.table[torch.from_numpy(kept)] = torch.from_numpy(line.weights.astype(np.float32))
         network.bias.copy_(torch.from_numpy(line.bias.astype(np.float32)))
-    return Fitted(network, {**settings, "strengths": [line.strength]})
+    return Fitted(network, {**settings, "strengths": [line.strength], "weightings": weightings})
+
+
+def _ratios(inputs: Any, targets: Array, outputs: int) -> Callable[[int], Array]:
+    """What gives r_kt of all columns for one class k, (F,), so long that rows keep a length of 1 on average.
+
+    >>> rows = sparse.csr_array(np.array([[1.0, 1.0], [1.0, 0.0]]))
+    >>> _ratios(rows, np.array([0, 1]), 2)(0).round(3).tolist()  # the second column speaks for class 0
+    [-0.708, 0.998]
+    """
+    there = inputs.copy()
+    there.data = np.ones_like(there.data)
+    one_hot = sparse.csr_array((np.ones(len(targets)), (targets, np.arange(len(targets)))), (outputs, len(targets)))
+    texts: Any = one_hot @ there  # (K, F), sparse: texts of each class with each n-gram
+    all_texts = np.asarray(there.sum(0)).ravel()  # (F,)
+    columns = np.asarray(inputs.multiply(inputs).sum(0)).ravel()  # (F,)
+
+    def ratio(k: int) -> Array:
+        # One text more of each kind, so that an n-gram that one kind never had is no certainty.
+        own = 1 + texts[[k]].toarray()[0]
+        other = 2 + all_texts - own
+        found = np.log(own / own.sum()) - np.log(other / other.sum())
+        return found / np.sqrt(max((found**2 * columns).sum() / inputs.shape[0], 1e-12))
+
+    return ratio
 
 
 def _matrix(part: Examples, buckets: int) -> Any:
@@ -126,18 +166,21 @@ def _tf_idf(counts: Any, kept: Array, idf: Array) -> Any:
 # Sparse inputs of unit length like little penalty; measured on parts of the training rows of five public sets.
 _STRENGTHS = [0.1, 0.3, 1.0, 3.0]
 
+# Of few words in a row characters inside words say more: a point of accuracy on sentences and news, nothing on pages.
+_CHARS = {"chars": [4], "chars_up_to": 400}
+
 FAMILY = Family(
     name="ngram-linear",
     about="Hashed word and character n-grams with a linear layer; any language, seconds to train.",
     fronts={
         "ngrams": {
             "tiny": {"buckets": 1 << 16, "words": [1, 2], "short": [], "chars": []},
-            "small": {"buckets": 1 << 19, "words": [1, 2], "short": [3], "chars": []},
-            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "short": [], "chars": []},
+            "small": {"buckets": 1 << 19, "words": [1, 2], "short": [3], **_CHARS},
+            "medium": {"buckets": 1 << 20, "words": [1, 2, 3], "short": [], **_CHARS},
             "large": {"buckets": 1 << 22, "words": [1, 2, 3], "short": [4], "chars": [3, 4, 5]},
         }
     },
-    sizes={"small": {"strengths": _STRENGTHS, "rare": 2}},
+    sizes={"small": {"strengths": _STRENGTHS, "rare": 2, "weightings": ["plain", "ratio"]}},
     build=build,
     fit=fit,
 )
