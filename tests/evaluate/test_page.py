@@ -15,13 +15,17 @@ from rich.console import Console, RenderableType
 from lingqu.contract import LabelScores
 from lingqu.evaluate.card import card
 from lingqu.evaluate.gate import decide
+from lingqu.evaluate.learning import diagnose
 from lingqu.evaluate.page import write_page
 from lingqu.evaluate.terminal import show
 from lingqu.tasks import find_task
 
 Reports = dict[str, dict[str, Any]]
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> | `x` 中文"
-EMPTY = {"meta", "img", "br", "line", "circle", "rect", "path"}
+EMPTY = {"meta", "img", "br", "line", "circle", "rect", "path", "polyline", "polygon"}
+
+
+HISTORY = [{"epoch": i, "loss": 1 / i, "validation": v} for i, v in enumerate([0.9, 0.6, 0.5, 0.7, 0.8], 1)]
 
 
 class Reader(HTMLParser):
@@ -73,8 +77,27 @@ def whole(report: dict[str, Any], decision: str = "promote") -> dict[str, Any]:
         **json.loads(json.dumps(report)),
         "name": "工单",
         "version": 3,
-        "ladder": [{"recipe": "linear", **rung}, {"recipe": "bilstm", **rung, "value": 0.91, "seconds": 80.0}],
-        "compress": [{"method": "int8", "kept": True, "why": "4.0 times smaller"}],
+        "ladder": [
+            {"recipe": "linear", **rung},
+            {
+                "recipe": "bilstm",
+                **rung,
+                "value": 0.91,
+                "seconds": 80.0,
+                "history": HISTORY,
+                "learning": diagnose(HISTORY),
+            },
+        ],
+        "compress": [
+            {
+                "method": "int8",
+                "kept": True,
+                "why": "4.0 times smaller",
+                "bytes_before": 4000,
+                "bytes_after": 1000,
+                "p": 0.6,
+            }
+        ],
         "gate": gate.to_json(),
         "data": {
             "id": "ab" * 32,
@@ -201,3 +224,21 @@ def test_the_terminal_shows_every_metric_with_its_interval(reports: Reports) -> 
         for one in report["metrics"].values():
             if one["low"] is not None and abs(one["value"]) < 10:
                 assert f"{one['low']:.3f} to {one['high']:.3f}" in told
+
+
+def test_the_page_has_its_curves_and_its_ladder(reports: Reports) -> None:
+    page = write_page(whole(reports["text-classification"]))
+    reader = read(page)
+    told = [attributes.get("aria-label") or "" for tag, attributes in reader.seen if tag == "svg"]
+    assert [label.split(".")[0].split(",")[0] for label in told] == [
+        "ROC curve",
+        "Precision and recall",
+        "Share right by confidence",
+        "F1",
+        "F1",
+        "F1",
+        "bilstm",
+    ]
+    assert "Overfits after epoch 3: validation loss rose from 0.500 to 0.800" in reader.text
+    assert "4.0 kB → 1.0 kB" in reader.text
+    assert len(page.encode()) < 2_000_000

@@ -32,6 +32,7 @@ def _arg(*names: str, **settings: object) -> Argument:
 SPEC = _arg("spec", nargs="?", default="lingqu.yaml", help="the YAML file (default: lingqu.yaml)")
 MODEL = _arg("model", metavar="MODEL", help="name, name@champion, name@3 or a bundle folder")
 WHO = _arg("--who", help="who decides this (default: you)")
+LANGUAGE = _arg("--language", choices=("auto", "en", "zh"), default="auto", help="English, Chinese, or the locale's")
 WHY = _arg("--why", help="the reason, kept in the history")
 
 COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
@@ -53,7 +54,11 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
     "show": (
         "journey:show",
         "what a version is and how good it is",
-        (_arg("model", nargs="?", metavar="MODEL", help="name, name@3 … (default: the newest version)"),),
+        (
+            _arg("model", nargs="?", metavar="MODEL", help="name, name@3 … (default: the newest version)"),
+            LANGUAGE,
+            _arg("-o", "--out", metavar="PAGE", help="write the report to this file, as a page for the browser"),
+        ),
     ),
     "predict": (
         "journey:predict",

@@ -14,7 +14,7 @@ from lingqu.cli.present import emit, err, findings, next_step, out, progress, re
 from lingqu.errors import Problem, UnknownNameError
 from lingqu.loop import check, home, load
 from lingqu.loop import run as run_journey
-from lingqu.registry import Registry
+from lingqu.registry import Registry, Version
 from lingqu.spec.addresses import called, scheme, sheet_of
 from lingqu.store import Store
 from lingqu.tasks import find_task
@@ -113,20 +113,32 @@ def interval(told: dict[str, Any]) -> str:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """The report of a version, by default of the newest one here."""
+    """The report of a version, by default of the newest one here, in the terminal or as a page."""
+    from lingqu.evaluate.page import write_page
     from lingqu.evaluate.terminal import show as show_report
+    from lingqu.evaluate.translation import language_of
+    from lingqu.store import write_bytes
 
     with read_store(arguments) as store:
-        registry = Registry(store)
-        if arguments.model is None:
-            found = max(registry.versions(), key=lambda version: version.at, default=None)
-            if found is None:
-                raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
-        else:
-            found = registry.get(arguments.model)
-        report = store.get_json(found.lineage["report"])
-    emit(arguments, {**report, "version": found.number}, show_report({**report, "version": found.number}))
+        found = _version(Registry(store), arguments.model)
+        report = {**store.get_json(found.lineage["report"]), "version": found.number}
+    language = language_of(arguments.language)
+    if arguments.out:
+        write_bytes(Path(arguments.out), write_page(report, language).encode())
+        emit(arguments, {**report, "page": arguments.out}, f"The report is in {shlex.quote(arguments.out)}.")
+        return 0
+    emit(arguments, report, show_report(report, language))
     return 0
+
+
+def _version(registry: Registry, reference: str | None) -> Version:
+    """The version that was asked for, or the newest; UnknownNameError where there is none."""
+    if reference is not None:
+        return registry.get(reference)
+    found = max(registry.versions(), key=lambda version: version.at, default=None)
+    if found is None:
+        raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
+    return found
 
 
 def predict(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from lingqu.contract import Answer, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.evaluate.calibration import by_label, confusion, coverage, errors, reliability
+from lingqu.evaluate.curves import curves
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.languages import languages
 from lingqu.evaluate.measures import Groups, measure
@@ -76,7 +77,9 @@ def evaluate(
         "latency": {**latency(bundle, _without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
         "size": {"bytes": size_bytes(bundle.path), "load_ms": load_ms(bundle)},
     }
-    return report | (_of_labels(judged) if judged.kind == "labels" else _of_numbers(judged, truth, answers, seed))
+    return report | (
+        _of_labels(judged, options) if judged.kind == "labels" else _of_numbers(judged, truth, answers, seed)
+    )
 
 
 def _truth(name: str, rows: Rows) -> list[Any]:
@@ -113,12 +116,13 @@ def _baseline(judged: Judged, other: Judged, task: Any, options: Mapping[str, An
     return {"metrics": _metrics(other, list(names), options), "better_by": better}
 
 
-def _of_labels(judged: Judged) -> dict[str, Any]:
+def _of_labels(judged: Judged, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "labels": list(judged.labels),
         "by_label": by_label(judged),
         "confusion": confusion(judged),
         "calibration": reliability(judged),
+        "curves": curves(judged, seed=options["seed"], groups=options["groups"]),
     }
 
 

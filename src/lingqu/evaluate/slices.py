@@ -105,7 +105,7 @@ def measure_slices(
             one = measure(judged.take(places), [metric], repeats=REPEATS, seed=seed, groups=inside)[metric]
             doubts.append(mean_below(-cost[places], -float(cost.mean()), inside).p)
             found.append({"column": column, "slice": name, "rows": counted[name], "metric": metric, **one})
-    return [{**one, "worse": p < PROOF_OF_HARM} for one, p in zip(found, holm(doubts), strict=True)]
+    return [{**one, "p": p, "worse": p < PROOF_OF_HARM} for one, p in zip(found, holm(doubts), strict=True)]
 
 
 def _order(name: str, rows: int) -> tuple[int, float]:

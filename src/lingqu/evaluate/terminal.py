@@ -9,47 +9,55 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lingqu.evaluate.page.errors import part_name
+from lingqu.evaluate.page.ladder import verdict
+from lingqu.evaluate.translation import Words
 from lingqu.evaluate.wording import VERDICTS, between, called, in_order, measured, milliseconds, seconds, size, title
 
 Report = Mapping[str, Any]
+_LEFT = frozenset(
+    ["", *(Words(language)(text) for text in ("95 % interval", "taken for") for language in ("en", "zh"))]
+)
 WIDTH = 16
 STYLES = {"promote": "bold green", "keep": "bold red", "not-enough-rows": "bold yellow"}
 
 
-def show(report: Report) -> RenderableType:
-    """What `lingqu show` prints; it also shows itself in a notebook."""
-    parts: list[RenderableType] = [_head(report), _metrics(report)]
-    parts += [part for part in (_ladder(report), _slices(report), _confused(report), _gate(report)) if part]
+def show(report: Report, language: str = "en") -> RenderableType:
+    """What `lingqu show` prints, in English (`en`) or Chinese (`zh`)."""
+    say = Words(language)
+    parts: list[RenderableType] = [_head(report, say), _metrics(report, say)]
+    others = (_ladder, _learning, _slices, _confused, _gate)
+    parts += [made for part in others if (made := part(report, say))]
     return Group(*(line for part in parts for line in (part, Text())))
 
 
-def _head(report: Report) -> RenderableType:
+def _head(report: Report, say: Words) -> RenderableType:
     gate, speed = report.get("gate"), report["latency"]
     text = Text(called(report), style="bold")
     text.append(f"  {report['task']}\n", style="dim")
     if gate:
-        text.append(VERDICTS[gate["decision"]], style=STYLES[gate["decision"]])
+        text.append(say(VERDICTS[gate["decision"]]), style=STYLES[gate["decision"]])
         text.append("\n")
     facts = [
-        f"{report['rows']:,} test rows",
-        f"{milliseconds(speed.get('p50_ms'))} an answer",
-        f"{speed['rows_per_second']:,.0f} rows a second",
+        say("{rows} test rows", rows=f"{report['rows']:,}"),
+        say("{time} an answer", time=milliseconds(speed.get("p50_ms"))),
+        say("{rows} rows a second", rows=f"{speed['rows_per_second']:,.0f}"),
         size(report["size"]["bytes"]),
     ]
     text.append(" · ".join(facts), style="dim")
     return text
 
 
-def _metrics(report: Report) -> RenderableType:
+def _metrics(report: Report, say: Words) -> RenderableType:
     baselines = report.get("baselines") or {}
-    table = _table("Metric", "Value", "95 % interval", "", *baselines)
+    table = _table(say("Metric"), say("Value"), say("95 % interval"), "", *map(say.told, baselines))
     for metric, one in in_order(report["metrics"], report["decide_by"]).items():
         style = "bold" if metric == report["decide_by"] else ""
         beside = [measured((about["metrics"].get(metric) or {}).get("value")) for about in baselines.values()]
         table.add_row(
-            Text(title(metric), style=style),
+            Text(title(metric, say), style=style),
             Text(measured(one["value"]), style=style),
-            Text(between(one), style="dim"),
+            Text(between(one, say), style="dim"),
             _drawn(one),
             *beside,
         )
@@ -69,18 +77,23 @@ def _drawn(one: Mapping[str, Any]) -> Text:
     return text
 
 
-def _ladder(report: Report) -> RenderableType | None:
+def _ladder(report: Report, say: Words) -> RenderableType | None:
     rungs = report.get("ladder")
     if not rungs:
         return None
     table = _table(
-        "Model", f"{title(report['decide_by'])} (validation)", "95 % interval", "Trained in", "Size", "An answer"
+        say("Model"),
+        say("{metric} (validation)", metric=title(report["decide_by"], say)),
+        say("95 % interval"),
+        say("Trained in"),
+        say("Size"),
+        say("An answer"),
     )
     for rung in rungs:
         table.add_row(
             str(rung.get("recipe", "")),
             measured(rung.get("value")),
-            Text(between(rung), style="dim"),
+            Text(between(rung, say), style="dim"),
             seconds(rung.get("seconds")),
             size(rung.get("bytes")),
             milliseconds(rung.get("ms_per_row")),
@@ -88,35 +101,41 @@ def _ladder(report: Report) -> RenderableType | None:
     return table
 
 
-def _slices(report: Report) -> RenderableType | None:
+def _learning(report: Report, say: Words) -> RenderableType | None:
+    told = [(rung["recipe"], rung["learning"]) for rung in report.get("ladder") or [] if rung.get("learning")]
+    lines = [Text.assemble((f"{recipe}: ", "bold"), verdict(found, say)) for recipe, found in told]
+    return Group(*lines) if lines else None
+
+
+def _slices(report: Report, say: Words) -> RenderableType | None:
     worse = [one for one in report.get("slices", []) if one["worse"]]
     if not worse:
         return None
-    table = _table("Weak where", "Rows", title(worse[0]["metric"]), "95 % interval")
+    table = _table(say("Weak where"), say("Rows"), title(worse[0]["metric"], say), say("95 % interval"))
     for one in worse[:10]:
-        where = Text(f"{one['column']} is {one['slice']}")
-        table.add_row(where, f"{one['rows']:,}", measured(one["value"]), Text(between(one), style="dim"))
+        where = Text(say("{column} is {part}", column=say.told(one["column"]), part=part_name(one, say)))
+        table.add_row(where, f"{one['rows']:,}", measured(one["value"]), Text(between(one, say), style="dim"))
     return table
 
 
-def _confused(report: Report) -> RenderableType | None:
+def _confused(report: Report, say: Words) -> RenderableType | None:
     pairs = (report.get("confusion") or {}).get("pairs") or []
     if not pairs:
         return None
-    table = _table("Most confused", "taken for", "Rows")
+    table = _table(say("Most confused"), say("taken for"), say("Rows"))
     for pair in pairs[:5]:
         table.add_row(Text(pair["truth"]), Text(pair["prediction"]), f"{pair['rows']:,}")
     return table
 
 
-def _gate(report: Report) -> RenderableType | None:
+def _gate(report: Report, say: Words) -> RenderableType | None:
     gate = report.get("gate")
     if not gate:
         return None
-    text = Text(gate.get("sentence", ""), style=STYLES[gate["decision"]])
+    text = Text(say.told(gate.get("sentence", "")), style=STYLES[gate["decision"]])
     for check in gate.get("checks", []):
         text.append("\n  ✓ " if check["passed"] else "\n  ✗ ", style="green" if check["passed"] else "red")
-        text.append(f"{check['name']}: {check['sentence']}", style="not bold default")
+        text.append(f"{say.told(check['name'])}: {say.told(check['sentence'])}", style="not bold default")
     return text
 
 
@@ -124,5 +143,5 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="left" if name in ("", "95 % interval", "taken for") else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=True)
     return table

@@ -21,9 +21,11 @@ from lingqu.evaluate.baseline import NAMES, constant
 from lingqu.evaluate.card import card
 from lingqu.evaluate.comparison import group_index
 from lingqu.evaluate.gate import Decision, decide
+from lingqu.evaluate.learning import diagnose
 from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
+from lingqu.evaluate.translation import language_of
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
 from lingqu.store import Store, write_bytes, write_json
@@ -58,7 +60,7 @@ class Trial:
     rungs: list[dict[str, Any]]
 
     def decide(self, stage: Path, say: Callable[[float, str], None]) -> dict[str, Any]:
-        """Gate the bundle, and write its card and its report: digests of the finished bundle, report and page."""
+        """Gate the bundle, and write its card and its report: digests of the finished bundle and the report."""
         registry = Registry(self.store)
         say(0.1, "comparing on the same rows")
         report = self.store.get_json(self.measured["report"])
@@ -98,7 +100,6 @@ class Trial:
         return {
             "bundle": self.store.put_folder(stage / "final"),
             "report": self.store.put_json(full),
-            "page": self.store.put_bytes(write_page(full).encode()),
             "decision": gate,
         }
 
@@ -115,14 +116,12 @@ class Trial:
             task=self.task.name,
             metrics=full["metrics"],
             decision=gate,
-            lineage={**full["lineage"], "report": decided["report"], "page": decided["page"]},
+            lineage={**full["lineage"], "report": decided["report"]},
             spec=full["spec"],
         )
         if gate["decision"] == "promote":
             self._point(registry, version, gate)
-        page = self.store.folder / "reports" / f"{name}-{version.number}.html"
-        if not page.is_file():
-            write_bytes(page, self.store.get_bytes(decided["page"]))
+        page = self._page({**full, "version": version.number})
         return {
             "name": name,
             "version": version.number,
@@ -137,6 +136,14 @@ class Trial:
             "bundle": str(self.store.folder_path(decided["bundle"], verify=False)),
             "report": str(page),
         }
+
+    def _page(self, full: dict[str, Any]) -> Path:
+        """The report as a page in the language that the spec asks for; it is made from the record whenever it changed."""
+        page = self.store.folder / "reports" / f"{self.spec.name}-{full['version']}.html"
+        text = write_page(full, language_of(self.spec.report.language)).encode()
+        if not page.is_file() or page.read_bytes() != text:
+            write_bytes(page, text)
+        return page
 
     def _look(self, registry: Registry, stage: Path, report: dict[str, Any]) -> dict[str, Any]:
         """One look at the gate set, paid for: the decision, and what it was decided against.
@@ -277,4 +284,5 @@ def summary(rung: dict[str, Any]) -> dict[str, Any]:
         "parameters": rung["parameters"],
         "epochs": rung["epochs"],
         "history": rung["history"],
+        "learning": diagnose(rung["history"]),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lingqu.evaluate.translation import ENGLISH, Words
 from lingqu.spec.addresses import called as called_source
 
 TITLES = {
@@ -34,13 +35,13 @@ VERDICTS = {
 }
 
 
-def title(metric: str) -> str:
+def title(metric: str, say: Words = ENGLISH) -> str:
     """The name of a metric for people.
 
     >>> title("roc_auc"), title("my_own")
     ('ROC AUC', 'my_own')
     """
-    return TITLES.get(metric, metric)
+    return say(TITLES[metric]) if metric in TITLES else metric
 
 
 def measured(value: float | None) -> str:
@@ -56,15 +57,15 @@ def measured(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
-def between(one: Mapping[str, Any]) -> str:
+def between(one: Mapping[str, Any], say: Words = ENGLISH) -> str:
     """The interval of a measured value, or why there is none.
 
     >>> between({"low": 0.5, "high": 0.75}), between({"low": None, "why": "one label only"})
     ('0.500 to 0.750', 'one label only')
     """
     if one.get("low") is None:
-        return str(one.get("why", ""))
-    return f"{measured(one['low'])} to {measured(one['high'])}"
+        return say.told(str(one.get("why", "")))
+    return say("{low} to {high}", low=measured(one["low"]), high=measured(one["high"]))
 
 
 def percent(value: float, digits: int = 1) -> str:

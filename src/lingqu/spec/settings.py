@@ -286,6 +286,14 @@ class GateSettings(_Settings):
         }
 
 
+class ReportSettings(_Settings):
+    """How the report of a version is written."""
+
+    language: Literal["auto", "en", "zh"] = Field(
+        default="auto", description="The language of the report; auto takes the locale's."
+    )
+
+
 class ServeSettings(_Settings):
     """How the service listens."""
 
@@ -335,6 +343,7 @@ class Spec(_Settings):
     gates: GateSettings = Field(
         default=GateSettings(), description="What a version must show before it becomes champion."
     )
+    report: ReportSettings = Field(default=ReportSettings(), description="How the report is written.")
     serve: ServeSettings = Field(default=ServeSettings(), description="How the service listens.")
     improve: ImproveSettings = Field(default=ImproveSettings(), description="When to go round the loop again.")
 

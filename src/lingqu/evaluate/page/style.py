@@ -88,7 +88,21 @@ svg .whisker{stroke:rgb(var(--own)/.4);stroke-width:3;stroke-linecap:round}
 svg .point{fill:rgb(var(--own));stroke:var(--paper);stroke-width:2}
 svg .cloud{fill:rgb(var(--own)/.45)}svg .bar{fill:rgb(var(--own)/.25)}
 svg .other .whisker{stroke:rgb(128 130 122/.4)}svg .other .point{fill:var(--faint)}
-svg .strong{fill:var(--ink);font-weight:600}
+svg .strong{fill:rgb(var(--own));font-weight:600}svg .name{paint-order:stroke;stroke:var(--paper);stroke-width:3.5px}
+svg .axis-name{fill:var(--ink)}
+svg polyline{fill:none;stroke-linejoin:round;stroke-linecap:round}
+svg .curve{stroke:rgb(var(--own));stroke-width:2.5}svg .band{fill:rgb(var(--own)/.16)}
+svg .thin{stroke:rgb(128 130 122/.45);stroke-width:1}svg .weak{stroke:rgb(var(--bad)/.75);stroke-width:1.3}
+svg text.weak{fill:rgb(var(--bad));stroke-width:3.5px;stroke:var(--paper)}
+svg .other-line{stroke:var(--faint);stroke-width:2;stroke-dasharray:5 5}
+svg .ring{fill:var(--paper);stroke:rgb(var(--own));stroke-width:2.5}
+.panels{display:grid;gap:36px 40px;margin-bottom:28px}.panels.two{grid-template-columns:repeat(2,minmax(0,1fr))}
+.panels.three{grid-template-columns:repeat(3,minmax(0,1fr));gap:28px}
+figure{margin:0;min-width:0}figure h3{margin:0 0 6px}figcaption{font-size:14px;line-height:1.5;color:var(--soft);margin-top:10px}
+figure .legend{margin:0 0 10px}
+.k-own,.k-other{display:inline-block;width:22px;height:0;border-top:2.5px solid rgb(var(--own));margin-right:7px;
+vertical-align:4px}.k-other{border-top:2px dashed var(--faint)}
+td.wrap{white-space:normal;min-width:180px}
 .beside{display:flex;flex-wrap:wrap;gap:32px 56px;align-items:flex-start}
 .beside>div{max-width:100%}.beside>div+div{flex:1 1 200px;max-width:420px}
 .twice{display:grid;grid-template-columns:minmax(90px,1fr) 2fr 2fr;gap:0 32px;align-items:center;padding:8px 0;
@@ -137,9 +151,12 @@ h1{margin-top:36px}.hero{grid-template-columns:1fr;margin:36px 0;gap:28px}sectio
 padding:44px 0;gap:20px}.facts{grid-template-columns:1fr 1fr}.facts div{border-top:1px solid var(--line);
 padding:14px 0 12px;border-left:0}.facts div:nth-child(even){padding-left:16px;border-left:1px solid var(--line)}
 .facts div:nth-child(-n+2){border-top:0}.facts div:last-child:nth-child(odd){grid-column:1/-1}
-.pair{grid-template-columns:minmax(0,1fr)}.line{top:0;bottom:0}.row{grid-template-columns:minmax(0,1fr) fit-content(46%);gap:0 16px;padding:12px 0}
+.pair,.panels.two,.panels.three{grid-template-columns:minmax(0,1fr)}.line{top:0;bottom:0}.row{grid-template-columns:minmax(0,1fr) fit-content(46%);gap:0 16px;padding:12px 0}
 .row .track{grid-column:1/-1;grid-row:2}.scale{grid-template-columns:1fr}.scale>:empty{display:none}
 .twice{grid-template-columns:1fr;gap:4px;padding:14px 0}.twice.head{display:none}.half{grid-template-columns:76px
 minmax(0,1fr) 104px}.half .tag{display:block}.ids{grid-template-columns:1fr;gap:0}.ids dd{margin-bottom:8px}.about{font-size:17px}}
-@media print{body{background:#fff}section{break-inside:avoid;padding:28px 0}details:not([open]){display:none}}
+@media print{:root{--paper:#fff;--sheet:#fff;--ink:#000;--soft:#444;--faint:#777;--line:#ccc;--own:15 118 110;--bad:178 66 42;
+--good:#0f766e;--wait:#946200;color-scheme:light}body{-webkit-print-color-adjust:exact;print-color-adjust:exact;font-size:12px}
+section{display:block;padding:20px 0}section>div:first-child{margin-bottom:14px}h1{margin-top:20px}
+.row,figure,.card,tr,.twice,li{break-inside:avoid}h2,h3{break-after:avoid}details:not([open]){display:none}}
 """

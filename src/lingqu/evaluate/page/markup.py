@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-_EMPTY = frozenset(["img", "meta", "br", "line", "circle", "rect", "path", "polyline"])
+_EMPTY = frozenset(["img", "meta", "br", "line", "circle", "rect", "path", "polyline", "polygon"])
 
 
 class Markup(str):

@@ -1,0 +1,83 @@
+"""The words of a report in the reader's language, English or Chinese.
+
+What we write ourselves is a template that a table turns into Chinese; a test sees that none is missing. What was recorded
+as an English sentence (a gate's decision, a finding in the data) is recognised by the template that it was made from, and
+stays English where there is none. Names and cells of the user's data are never touched.
+
+>>> say = Words("zh")
+>>> say("{rows} test rows", rows="1,200"), say.told("all rows count alike")
+('1,200 行测试数据', '所有行的情况都一样')
+>>> Words("en")("{rows} test rows", rows="1,200"), language_of("auto", {"LANG": "zh_CN.UTF-8"})
+('1,200 test rows', 'zh')
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from lingqu.evaluate.chinese import OURS, RECORDED
+
+LANGUAGES = ("en", "zh")
+LONGEST = 2000
+
+
+class Words:
+    """Says templates in one language.
+
+    >>> Words("zh")("Quality"), Words("en")("Quality")
+    ('质量', 'Quality')
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self.language = language if language in LANGUAGES else "en"
+
+    def __call__(self, english: str, /, **values: Any) -> str:
+        """The template in this language, its `{names}` filled in."""
+        template = OURS.get(english, english) if self.language == "zh" else english
+        return template.format(**values) if values else template
+
+    def told(self, sentence: str) -> str:
+        """A sentence that was recorded in English."""
+        if self.language == "en" or not sentence or len(sentence) > LONGEST:
+            return sentence
+        if sentence in OURS:
+            return OURS[sentence]
+        for pattern, chinese in _patterns():
+            if found := pattern.fullmatch(sentence):
+                return chinese.format(**{name: self._value(name, value) for name, value in found.groupdict().items()})
+        return sentence
+
+    def _value(self, name: str, value: str) -> str:
+        """What stands in a recorded sentence; `names` are several, one after the other."""
+        return ", ".join(map(self.told, value.split(", "))) if name == "names" else self.told(value)
+
+
+ENGLISH = Words("en")
+
+
+def language_of(setting: str, environment: Mapping[str, str] | None = None) -> str:
+    """`en` or `zh`: what was set, or with `auto` what the locale of this process says.
+
+    >>> language_of("auto", {"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8"}), language_of("zh", {})
+    ('en', 'zh')
+    """
+    if setting in LANGUAGES:
+        return setting
+    given = os.environ if environment is None else environment
+    spoken = next((given[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if given.get(name)), "")
+    return "zh" if spoken.lower().startswith("zh") else "en"
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """The recorded templates as patterns, each name standing for at least one character."""
+    made: list[tuple[re.Pattern[str], str]] = []
+    for english, chinese in RECORDED.items():
+        parts = re.split(r"\{(\w+)\}", english)
+        text = "".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+        made.append((re.compile(text, re.DOTALL), chinese))
+    return made
