@@ -19,6 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue]
 
 from lingqu.bundle.cascade import Cascade
+from lingqu.bundle.scan import refuse_outside
 from lingqu.bundle.trust import (
     ENCODING,
     FORMAT,
@@ -83,6 +84,7 @@ class Bundle:
             self._load(model)
 
     def _load(self, model: bytes) -> None:
+        refuse_outside(model, f"{self.path.name}/{MODEL}")
         with self._running():
             self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
         self._inputs = {found.name for found in self._session.get_inputs()}
