@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lingqu.bundle.trust import NOT_TRUSTED
 from lingqu.errors import BundleError, Problem
 
 DOMAINS = (b"", b"ai.onnx", b"ai.onnx.ml")
@@ -20,7 +21,6 @@ MOST_NUMBERS = 1 << 31
 """The most numbers that one tensor may claim to hold."""
 DEEPEST = 32
 """How many messages may lie within each other; a branch within a branch needs three more."""
-NOT_TRUSTED = "Do not use this bundle."
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
