@@ -25,16 +25,22 @@ MESSAGES = {
     "model: [cnn, ml]": "5: Expected a model family that lingqu knows, found 'ml'. Did you mean 'mlp'?",
     "model: []": "5: Expected the name of a model family or a list of them for model, found a list.",
     "model: [3]": "5: Expected the name of a model family for model.0, found 3. Put it in quotes.",
-    "train: fast": "5: Expected a group of method, epochs, batch_size, learning_rate, weight_decay, patience, clip, "
-    "class_weights, precision, seed and threads for train, found 'fast'.",
+    "train: fast": "5: Expected a group of method, epochs, batch_size, learning_rate, weight_decay, patience, "
+    "optimiser, schedule, accumulate, label_smoothing, ema, augment, clip, class_weights, precision, seed and threads for train, found 'fast'.",
     "train: {epochs: 0}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found 0.",
     "train: {epochs: true}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found true.",
     'train: {epochs: "3"}': "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found '3'.",
     "train: {lr: .nan}": "5: Expected a number above 0 and at most 10 or nothing for train.learning_rate, found nan.",
     "train: {clip: ~}": "5: Expected a number above 0 for train.clip, found nothing.",
     "train: {method: lora}": f"5: Expected auto or scratch for train.method, found 'lora'. {LORA}",
-    "train: {optimizer: adam}": "5: Expected a setting of train, found 'optimizer'. "
+    "train: {device: cuda}": "5: Expected a setting of train, found 'device'. "
     "lingqu has no setting for it; remove the line.",
+    "train: {optimizer: adam}": "5: Expected adamw, sgd, muon or nothing for train.optimiser, found 'adam'. "
+    "Did you mean 'adamw'?",
+    "train: {augment: [flip, rotate]}": "5: Expected flip, shift, crop, colour, cutout, mixup, drop or swap "
+    "for train.augment.1, found 'rotate'.",
+    "train: {augment: automatic}": "5: Expected auto, none or a list of them for train.augment, found 'automatic'. "
+    "Did you mean 'auto'?",
     "train: {fp16: true}": "5: Expected a setting of train, found 'fp16'. "
     "lingqu calls it train.precision: float32 or bfloat16.",
     "train: {lr: 1e-3, learning_rate: 1e-3}": "5: Expected one of them, "

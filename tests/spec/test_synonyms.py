@@ -12,11 +12,19 @@ HEAD = "name: a\ntask: text-classification\ndata:\n  source: sklearn:iris\n"
 OUR_VERBS = {"new", "check", "run", "show", "predict", "versions", "history", "promote", "rollback", "export"}
 OUR_VERBS |= {"tasks", "doctor", "demo", "fsck"}
 SETTINGS = {row.name for row in settings_table()}
+TRAIN_VALUES = {
+    "class_weights": "balanced",
+    "optimiser": "sgd",
+    "schedule": "cosine",
+    "label_smoothing": 0.1,
+    "augment": "none",
+}
 
 
 @pytest.mark.parametrize("word", [word for word, right in ACCEPTED["train"].items() if word != right])
 def test_words_for_training(word):
-    right, value = ACCEPTED["train"][word], {"class_weights": "balanced"}.get(ACCEPTED["train"][word], 1)
+    right = ACCEPTED["train"][word]
+    value = TRAIN_VALUES.get(right, 1)
     spec = load_spec(f"{HEAD}train:\n  {word}: {value}\n")
     assert getattr(spec.train, right) == value
 

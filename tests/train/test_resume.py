@@ -74,6 +74,23 @@ def test_five_kinds_of_kill(failpoint, tmp_path):
     assert digest(train("mlp", tmp_path / "killed", **RUN)) == expected
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize(("optimiser", "rate"), [("muon", 0.01), ("sgd", 0.05)])
+def test_a_kill_keeps_momentum_averages_and_changes_to_rows(optimiser, rate, tmp_path):
+    """The dials that remember or draw something, all at once: killed within an epoch and after a checkpoint."""
+    options = {**RUN, "optimiser": optimiser, "learning_rate": rate, "ema": 0.9, "accumulate": 2}
+    options |= {"augment": ["flip", "shift", "cutout", "mixup"], "size": "tiny"}
+    expected = digest(train("resnet", tmp_path / "whole", **options))
+    work, out = tmp_path / "killed", tmp_path / "digest"
+    for failpoint in ("train.step@8:kill", "train.after-checkpoint@1:kill"):
+        process = start("resnet", work, out, failpoint=failpoint, **options)
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    process = start("resnet", work, out, **options)
+    process.join(60)
+    assert out.read_text() == expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_kills_at_random_moments(seed, tmp_path):

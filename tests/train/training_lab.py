@@ -33,7 +33,7 @@ FRONTS: dict[str, dict[str, Any]] = {
 }
 
 NETWORKS = ("mlp", "cnn", "bilstm")
-MORE = ("rnn", "gru", "lstm", "textcnn", "transformer")
+MORE = ("resnet", "rnn", "gru", "lstm", "textcnn", "transformer")
 EVERY_NETWORK = (*NETWORKS, *MORE)
 EVERY = (*EVERY_NETWORK, "by-hand", "ngram-linear", "logistic", "boosting")
 

@@ -34,6 +34,16 @@ class Ragged:
         """How many entries each row has, shape (rows,)."""
         return np.diff(self.offsets)
 
+    def __getitem__(self, rows: Array) -> Ragged:
+        """These rows, still end to end.
+
+        >>> Ragged(np.array([3, 4, 5]), np.array([0, 2, 3]))[np.array([1, 0])].values.tolist()
+        [5, 3, 4]
+        """
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
+        parts = [self.values[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        return Ragged(np.concatenate(parts) if parts else self.values[:0], offsets.astype(self.offsets.dtype))
+
     def padded(self, rows: Array) -> Array:
         """These rows as one array (len(rows), longest of them), 0 where it is padding."""
         starts, lengths = self.offsets[rows], self.lengths[rows]

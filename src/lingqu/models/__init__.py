@@ -32,6 +32,7 @@ FAMILIES: dict[str, str] = {
     "by-hand": "lingqu.models.by_hand:FAMILY",
     "mlp": "lingqu.models.mlp:FAMILY",
     "cnn": "lingqu.models.cnn:FAMILY",
+    "resnet": "lingqu.models.resnet:FAMILY",
     "textcnn": "lingqu.models.textcnn:FAMILY",
     "rnn": "lingqu.models.recurrent:RNN",
     "gru": "lingqu.models.recurrent:GRU",

@@ -14,23 +14,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lingqu.models.family import Facts, Family, Settings
-
-
-def shifted(pixels: Tensor, most: int) -> Tensor:
-    """Each picture moved by up to `most` pixels in both directions, edges repeated; (B, C, H, W) in and out.
-
-    A cheap augmentation that no label of ours depends on: a digit a little to the left is the same digit.
-    """
-    batch, _, height, width = pixels.shape
-    padded = functional.pad(pixels, (most, most, most, most), mode="replicate")  # (B, C, H + 2m, W + 2m)
-    moves = torch.randint(0, 2 * most + 1, (2, batch))
-    rows = moves[0][:, None] + torch.arange(height)  # (B, H): which padded rows each picture shows
-    columns = moves[1][:, None] + torch.arange(width)  # (B, W)
-    which = torch.arange(batch)
-    return padded[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Block(nn.Sequential):
@@ -57,7 +42,7 @@ class Block(nn.Sequential):
 class CNN(nn.Module):
     """Blocks of growing width, pooled by mean and maximum, and a linear layer.
 
-    >>> network = CNN((1, 8, 8), [0.5], [0.25], outputs=3, width=8, shift=1)
+    >>> network = CNN((1, 8, 8), [0.5], [0.25], outputs=3, width=8)
     >>> network.eval()(pixels=torch.zeros(2, 1, 8, 8, dtype=torch.uint8)).shape
     torch.Size([2, 3])
     """
@@ -73,7 +58,6 @@ class CNN(nn.Module):
         outputs: int,
         *,
         width: int = 32,
-        shift: int = 2,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -87,12 +71,9 @@ class CNN(nn.Module):
         self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(widths)))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * widths[-1], outputs)
-        self.shift = min(shift, height // 8, wide // 8)
 
     def features(self, pixels: Tensor) -> Tensor:
         """What the head sees: mean and maximum of each channel, (B, 2 F)."""
-        if self.training and self.shift:
-            pixels = shifted(pixels, self.shift)
         maps = self.blocks((pixels.float() - self.mean) * self.scale)  # (B, F, H', W')
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
@@ -110,7 +91,6 @@ def build(facts: Facts, settings: Settings) -> CNN:
         front["std"],
         facts.outputs,
         width=settings["width"],
-        shift=settings["shift"],
         dropout=settings["dropout"],
     )
 
@@ -124,6 +104,7 @@ _TRAINING = {
     "smoothing": 0.05,
     "patience": 0,
     "bf16": True,
+    "augment": ["flip", "shift"],
 }
 
 FAMILY = Family(

@@ -107,6 +107,12 @@ class Fitted:
     settings: dict[str, Any]
 
 
+class Prepare(Protocol):
+    """Computes in place what a new network takes straight from the training rows, before the first step."""
+
+    def __call__(self, network: nn.Module, train: Examples) -> None: ...
+
+
 class Fit(Protocol):
     """Learns without the training loop: closed form, coordinate descent, boosting."""
 
@@ -143,6 +149,7 @@ class Family:
     build: Build | None
     fit: Fit | None = None
     kinds: tuple[str, ...] = ("classification", "regression")
+    prepare: Prepare | None = None
 
     @property
     def front(self) -> str:

@@ -22,7 +22,7 @@ from lingqu.spec.synonyms import ACCEPTED, TOLD, Place, Renamed
 from lingqu.spec.words import Node, descend, options, settings_in, words
 
 # The branches of data.source and model appear in pydantic's places and are no part of the spec.
-_TAGS = ("one source", "given splits", "one family", "several families")
+_TAGS = ("one source", "given splits", "one family", "several families", "one word", "several ways")
 
 
 def refuse(expected: str, found: str, advice: str = "") -> PydanticCustomError:

@@ -191,6 +191,18 @@ class DataSettings(_Settings):
         return self.model_copy(update={"source": source, "root": root})
 
 
+def _augment_tag(value: Any) -> str:
+    return "several ways" if isinstance(value, list) else "one word"
+
+
+Way = Literal["flip", "shift", "crop", "colour", "cutout", "mixup", "drop", "swap"]
+Augment = Annotated[
+    Annotated[Literal["auto", "none"], Tag("one word")]
+    | Annotated[list[Way], Field(min_length=1), Tag("several ways")],
+    Discriminator(_augment_tag),
+]
+
+
 class TrainSettings(_Settings):
     """How a model is trained; what is absent follows from `size`."""
 
@@ -203,6 +215,25 @@ class TrainSettings(_Settings):
     )
     patience: Whole | None = Field(
         default=None, ge=1, le=10_000, description="Epochs without improvement before stopping."
+    )
+    optimiser: Literal["adamw", "sgd", "muon"] | None = Field(
+        default=None, description="How gradients become strides; each model family has its own."
+    )
+    schedule: Literal["one-cycle", "cosine", "constant"] | None = Field(
+        default=None, description="How the step size changes over the run."
+    )
+    accumulate: Whole | None = Field(
+        default=None, ge=1, le=1024, description="Batches learned together in one step, to save memory."
+    )
+    label_smoothing: Real | None = Field(
+        default=None, ge=0, lt=1, description="The share of certainty that labels lose, against wrong ones."
+    )
+    ema: Real | None = Field(
+        default=None, ge=0, lt=1, description="The decay of a running mean of the weights; 0 keeps none."
+    )
+    augment: Augment = Field(
+        default="auto",
+        description="Changes to training rows that keep their labels: auto, none, or names such as [shift, flip].",
     )
     clip: Real = Field(
         default=1.0, gt=0, description="The largest norm of a gradient; longer ones are shortened to it."

@@ -63,8 +63,10 @@ class AdamW:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Puts back what `tensors` gave."""
         self.steps = int(tensors["steps"])
-        self.first = {name: tensors[f"first/{name}"].clone() for name in self.parameters}
-        self.second = {name: tensors[f"second/{name}"].clone() for name in self.parameters}
+        for name in self.parameters:
+            # Copied into place, so that each keeps its order in memory, and with it the bits of every sum.
+            self.first[name].copy_(tensors[f"first/{name}"])
+            self.second[name].copy_(tensors[f"second/{name}"])
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lingqu.data.ragged import Ragged
+from lingqu.models.family import Examples
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -56,6 +57,19 @@ class Batches:
 def row_lengths(arrays: Mapping[str, Array | Ragged]) -> Array | None:
     """How long each row is, None when all are of one length."""
     return next((held.lengths for held in arrays.values() if isinstance(held, Ragged)), None)
+
+
+def sample(examples: Examples, most: int, *, seed: int) -> Examples:
+    """At most so many of these rows, always the same ones.
+
+    >>> len(sample(Examples({"numbers": np.zeros((9, 1))}, np.arange(9)), 4, seed=0))
+    4
+    """
+    if len(examples) <= most:
+        return examples
+    rows = np.sort(np.random.default_rng(seed).permutation(len(examples))[:most])
+    arrays = {name: held[rows] for name, held in examples.arrays.items()}
+    return Examples(arrays, examples.targets[rows])
 
 
 def in_order(rows: int, size: int, lengths: Array | None) -> list[Array]:

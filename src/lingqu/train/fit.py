@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 from lingqu.contract import Step
+from lingqu.data import augment
 from lingqu.data.fronts import RAGGED
 from lingqu.data.ragged import Ragged, pack
 from lingqu.errors import Problem, RequestError, TrainingError
@@ -35,7 +36,7 @@ from lingqu.models import find_family
 from lingqu.models.family import Examples, Facts, Family
 from lingqu.train.checkpoint import Checkpoints
 from lingqu.train.loop import Loop
-from lingqu.train.options import TrainOptions
+from lingqu.train.options import USUAL, TrainOptions
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -90,8 +91,13 @@ def fit_rung(  # noqa: PLR0917
             return Trained(_weights(fitted.network), fitted.settings, [], time.perf_counter() - started, 1)
         if family.build is None:
             raise ValueError(f"the family '{family.name}' has neither build nor fit")
+        chosen = {**USUAL, **chosen}
+        chosen["augment"] = augment.chosen(options.augment, chosen["augment"], train.arrays, train.targets)
+        network = family.build(facts, chosen)
+        if family.prepare is not None:
+            family.prepare(network, train)
         loop = Loop(
-            family.build(facts, chosen),
+            network,
             steps,
             train=train,
             valid=valid,

@@ -1,6 +1,6 @@
 """The one training loop, made of named steps; what differs between tasks is handed in.
 
-All that a step does follows from (seed, step): which rows it sees, how they are shifted or dropped out, how long its
+All that a step does follows from (seed, step): which rows it sees, how they are changed or dropped out, how long its
 stride is. So a run that is killed and started again from its checkpoint ends with the same bits, as long as the number
 of threads and the machine stay the same.
 """
@@ -19,19 +19,31 @@ import torch
 from torch import Tensor, nn
 
 from lingqu.contract import Step
-from lingqu.errors import Problem, TrainingError
-from lingqu.losses import find_loss
+from lingqu.data.augment import Augmentation, Mix
+from lingqu.errors import Problem, TrainingError, UnknownNameError, near
+from lingqu.losses import Loss, find_loss
 from lingqu.models.family import Examples, Facts, Tell
 from lingqu.train.adamw import AdamW, clip
-from lingqu.train.batches import Batches, row_lengths
+from lingqu.train.averaging import Average
+from lingqu.train.batches import Batches, row_lengths, sample
 from lingqu.train.checkpoint import Checkpoint, Checkpoints, below, network_tensors, restore_network
 from lingqu.train.failpoints import Failpoints
 from lingqu.train.judge import validation_loss
-from lingqu.train.options import TrainOptions
+from lingqu.train.muon import Muon
+from lingqu.train.options import USUAL, TrainOptions
 from lingqu.train.schedules import stride
+from lingqu.train.sgd import SGD
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
+
+OPTIMISERS = {"adamw": AdamW, "sgd": SGD, "muon": Muon}
+
+TIMED = 5
+"""Steps that are timed when training must end within some seconds."""
+
+JUDGED = 0.1
+"""Judging after an epoch may cost this share of the epoch; beyond it, fewer validation rows judge."""
 
 
 @dataclass(slots=True)
@@ -65,17 +77,27 @@ class Loop:
         checkpoints: Checkpoints,
         tell: Tell,
     ) -> None:
-        self.network, self.train, self.valid = network, train, valid
+        settings = {**USUAL, **settings}
+        self.network, self.train = network, train
+        # A row of validation costs a forward pass, a third of what a row of training costs.
+        self.valid = sample(valid, max(500, int(3 * JUDGED * len(train))), seed=options.seed)
         self.settings, self.options, self.checkpoints, self.tell = settings, options, checkpoints, tell
         self.losses = [find_loss(step.loss) for step in steps]
         self.optimisers = [_optimiser(network, step, settings) for step in steps]
         self.batches = Batches(
-            len(train), size=settings["batch_size"], seed=options.seed, lengths=row_lengths(train.arrays)
+            len(train),
+            size=settings["batch_size"] * settings["accumulate"],
+            seed=options.seed,
+            lengths=row_lengths(train.arrays),
+        )
+        self.augmentation = Augmentation(
+            settings["augment"], rows=len(train), seed=options.seed, shift=settings["shift"]
         )
         self.class_weights = _class_weights(train, facts, settings["class_weights"])
         self.half = _half_precision(options.precision, wanted=settings["bf16"])
         self.failpoints = Failpoints()
         self.progress = Progress()
+        self.average = Average(network, settings["ema"])
         self.best: dict[str, Tensor] = network_tensors(network, "best")
         self._order: tuple[int, list[Array]] = (-1, [])
         self._start: Checkpoint | None = None
@@ -106,40 +128,61 @@ class Loop:
         if loss is None:
             self._roll_back()
             return
+        self.average.update(self.progress.step)
         self.progress.loss_sum += loss
         self.progress.step += 1
         self.progress.seconds += time.perf_counter() - started
 
     def _learn(self, rows: Array) -> float | None:
         """The loss before the stride; None, and no stride, when a loss or a gradient is not finite."""
-        arrays, targets = _tensors(self.train.batch(rows)), torch.from_numpy(self.train.targets[rows])
+        parts = [self._batch(part) for part in np.array_split(rows, min(self.settings["accumulate"], len(rows)))]
         self.network.train()
         rate = stride(self.settings["schedule"], self.progress.step / self.progress.total)
         total = 0.0
         for optimiser, loss_of in zip(self.optimisers, self.losses, strict=True):
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-                outputs = self.network(**arrays)
-            loss = loss_of(outputs, targets, weights=self.class_weights, smoothing=self.settings["smoothing"])
-            if self.failpoints.hit("train.loss"):
-                loss = loss * math.nan
-            if not torch.isfinite(loss):
-                return None
             self.network.zero_grad()
-            loss.backward()
+            # A batch too large for memory is learned in parts, each counting by its rows.
+            for arrays, targets, mix in parts:
+                loss = self._loss(loss_of, arrays, targets, mix) * (len(targets) / len(rows))
+                if self.failpoints.hit("train.loss"):
+                    loss = loss * math.nan
+                if not torch.isfinite(loss):
+                    return None
+                loss.backward()
+                total += loss.item()
             held = list(optimiser.parameters.values())
             if self.failpoints.hit("train.gradient"):
                 held[0].grad = torch.full_like(held[0], math.nan)
             if not math.isfinite(clip(held, self.options.clip)):
                 return None
             optimiser.step(self.settings["learning_rate"] * rate * self.progress.slower)
-            total += loss.item()
         return total
+
+    def _batch(self, rows: Array) -> tuple[dict[str, Tensor], Tensor, Mix | None]:
+        """These rows as this step sees them: augmented arrays, targets, and how rows were mixed."""
+        step = self.progress.step
+        found = self.augmentation.batch(self.train.batch(rows), rows, epoch=step // len(self.batches), step=step)
+        return _tensors(found[0]), torch.from_numpy(self.train.targets[rows]), found[1]
+
+    def _loss(self, loss_of: Loss, arrays: dict[str, Tensor], targets: Tensor, mix: Mix | None) -> Tensor:
+        """The loss of one forward pass; where rows were mixed, their targets' losses are mixed alike."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            outputs = self.network(**arrays)
+        smoothing = self.settings["smoothing"]
+        loss = loss_of(outputs, targets, weights=self.class_weights, smoothing=smoothing)
+        if mix is None:
+            return loss
+        other = loss_of(outputs, targets[mix.partners], weights=self.class_weights, smoothing=smoothing)
+        return mix.share * loss + (1 - mix.share) * other
 
     def _end_epoch(self) -> None:
         """Judges the network on validation rows, keeps it if it is the best so far, and decides whether to go on."""
         progress, started = self.progress, time.perf_counter()
         self.failpoints.hit("train.validation")
-        loss = validation_loss(self.network, self.valid, self.losses[0], row_lengths(self.valid.arrays))
+        with self.average.worn():
+            loss = validation_loss(self.network, self.valid, self.losses[0], row_lengths(self.valid.arrays))
+            if loss < progress.best:
+                self.best = network_tensors(self.network, "best")
         steps = progress.step % len(self.batches) or len(self.batches)
         epoch = math.ceil(progress.step / len(self.batches))
         progress.history.append(
@@ -148,7 +191,6 @@ class Loop:
         progress.loss_sum = 0.0
         if loss < progress.best:
             progress.best, progress.waited = loss, 0
-            self.best = network_tensors(self.network, "best")
         else:
             progress.waited += 1
         patience = self.settings["patience"]
@@ -170,12 +212,16 @@ class Loop:
             return
         self.progress.total = self._steps_in_time(len(self.batches) * self.settings["epochs"])
         self._start = self._now()
+        if self.options.seconds is not None:
+            # How many steps fit was measured once: a run that is killed goes on with the same plan.
+            self.checkpoints.save(self._start)
 
     def _now(self) -> Checkpoint:
         """All that the next step depends on."""
         tensors = {
             **network_tensors(self.network, "network"),
             **self.best,
+            **{f"average/{name}": value for name, value in self.average.tensors().items()},
             **{
                 f"optimiser/{number}/{name}": value
                 for number, optimiser in enumerate(self.optimisers)
@@ -193,6 +239,7 @@ class Loop:
         restore_network(self.network, checkpoint.tensors, "network")
         for number, optimiser in enumerate(self.optimisers):
             optimiser.restore(below(checkpoint.tensors, f"optimiser/{number}"))
+        self.average.restore(below(checkpoint.tensors, "average"))
         self.best = {f"best/{name}": value for name, value in below(checkpoint.tensors, "best").items()}
         self.progress = Progress(**checkpoint.state)
 
@@ -217,26 +264,31 @@ class Loop:
         )
 
     def _steps_in_time(self, wanted: int) -> int:
-        """As many of the wanted steps as fit into the seconds given, by timing three on a copy of the network."""
+        """As many of the wanted steps as fit into the seconds given, by timing a few on a copy of the network."""
         if self.options.seconds is None:
             return wanted
-        spare, optimiser_free = copy.deepcopy(self.network).train(), self.losses[0]
-        started = time.perf_counter()
-        for rows in self.batches.of(0)[:3]:
-            outputs = spare(**_tensors(self.train.batch(rows)))
-            optimiser_free(outputs, torch.from_numpy(self.train.targets[rows])).backward()
-        each = (time.perf_counter() - started) / min(3, len(self.batches))
-        # Validation costs a forward pass, a third of a step, for each of its rows.
+        own, self.network = self.network, copy.deepcopy(self.network).train()
+        times = []
+        for rows in self.batches.of(0)[:TIMED]:
+            started = time.perf_counter()
+            self._loss(self.losses[0], *self._batch(rows)).backward()
+            times.append(time.perf_counter() - started)
+        self.network = own
+        # The first one also prepares what the others find done; the optimiser's stride is little beside a pass.
+        each = float(np.median(times[1:] or times))
         each *= 1 + len(self.valid) / (3 * len(self.train))
         return max(min(wanted, 20), min(wanted, int(self.options.seconds / each)))
 
 
-def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> AdamW:
+def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> AdamW | SGD | Muon:
     """The optimiser of the parameters that this step names."""
     held = {name: p for name, p in network.named_parameters() if name.startswith(step.parameters) and p.requires_grad}
     if not held:
         raise ValueError(f"no parameter of the network begins with '{step.parameters}'")
-    return AdamW(held, decay=settings["weight_decay"])
+    name = settings["optimiser"]
+    if name not in OPTIMISERS:
+        raise UnknownNameError(Problem("an optimiser that lingqu knows", f"'{name}'", near(name, OPTIMISERS)))
+    return OPTIMISERS[name](held, decay=settings["weight_decay"])
 
 
 def _class_weights(train: Examples, facts: Facts, asked: str) -> Tensor | None:
@@ -250,7 +302,8 @@ def _class_weights(train: Examples, facts: Facts, asked: str) -> Tensor | None:
 def _half_precision(precision: str, *, wanted: bool) -> bool:
     """Whether to compute in bfloat16: when asked, or when it pays for this family and the processor has it."""
     if precision == "auto":
-        return wanted and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        # Without instructions of its own for bfloat16 a processor only pretends, and is slower than in float32.
+        return wanted and torch.cpu._is_avx512_bf16_supported()
     return precision == "bfloat16"
 
 

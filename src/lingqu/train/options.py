@@ -8,14 +8,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 FEW = 2000
 """Below so many rows one thread does all the work."""
 
-SETTINGS = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
+SETTINGS = {
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+    "weight_decay": "weight_decay",
+    "patience": "patience",
+    "optimiser": "optimiser",
+    "schedule": "schedule",
+    "accumulate": "accumulate",
+    "label_smoothing": "smoothing",
+    "ema": "ema",
+}
+"""The user's word -> the family's setting that it stands over."""
+
+USUAL: dict[str, Any] = {"optimiser": "adamw", "accumulate": 1, "ema": 0.0, "augment": [], "shift": 2}
+"""What the loop does where neither the family nor the user says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,12 @@ class TrainOptions:
     learning_rate: float | None = None
     weight_decay: float | None = None
     patience: int | None = None
+    optimiser: str | None = None
+    schedule: str | None = None
+    accumulate: int | None = None
+    label_smoothing: float | None = None
+    ema: float | None = None
+    augment: str | Sequence[str] = "auto"
     clip: float = 1.0
     class_weights: str = "none"
     precision: str = "auto"
@@ -52,5 +73,5 @@ class TrainOptions:
 
     def over(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The family's settings with what the user decided put over them."""
-        said = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        said = {setting: getattr(self, word) for word, setting in SETTINGS.items() if getattr(self, word) is not None}
         return {**settings, **said, "class_weights": self.class_weights}
