@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs import page
+from tests.registry.conftest import postgresql
+
+__all__ = ["postgresql"]
 
 
 @pytest.fixture

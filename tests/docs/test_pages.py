@@ -39,10 +39,15 @@ def _to_run() -> list:
 
 
 @pytest.mark.parametrize("page", _to_run())
-def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
+def test_a_page_does_what_it_says(page: Path, reader: Reader, request: pytest.FixtureRequest) -> None:
     if page.parts[0] == "examples":
         for file in (file for file in (ROOT / page.parent).iterdir() if file.is_file()):
             (reader.folder / file.name).write_bytes(file.read_bytes())
+    if page.name == "postgresql.md":
+        reader.environment["LINGQU_DATABASE_URL"] = request.getfixturevalue("postgresql")()
+    if page.parts[0] == "docs":
+        # The pages begin in the folder of the repository.
+        (reader.folder / "examples").symlink_to(ROOT / "examples")
     if str(page) in GIVEN:
         GIVEN[str(page)](reader.folder)
     assert reader.follow(str(page), text_of(page))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.page import Reader, blocks, slow
+from tests.docs.page import Reader, blocks, rounded, slow
 
 WRONG = {
     "```python\n1 / 0\n```": "ZeroDivisionError: division by zero",
@@ -78,6 +78,12 @@ def test_a_page_is_followed_in_order(reader: Reader) -> None:
 def test_a_part_is_checked_inside_the_whole(reader: Reader) -> None:
     with pytest.raises(AssertionError, match=r"page.md:32: SpecError: .*data\.split, found .tset."):
         reader.follow("page.md", RIGHT.replace("test: 0.3", "tset: 0.3"))
+
+
+def test_numbers_with_a_point_may_differ_and_others_may_not() -> None:
+    assert (
+        rounded("f1 0.9449 on 19 rows, 12.3 s") == rounded("f1 0.81 on 19 rows, 7.7 s") != rounded("f1 0.81 on 20 rows")
+    )
 
 
 def test_what_trains_is_slow() -> None:
