@@ -32,7 +32,7 @@ MESSAGES = {
     'train: {epochs: "3"}': "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found '3'.",
     "train: {lr: .nan}": "5: Expected a number above 0 and at most 10 or nothing for train.learning_rate, found nan.",
     "train: {clip: ~}": "5: Expected a number above 0 for train.clip, found nothing.",
-    "train: {method: lora}": f"5: Expected auto or scratch for train.method, found 'lora'. {LORA}",
+    "train: {method: lora}": f"5: Expected auto, scratch or pretrain for train.method, found 'lora'. {LORA}",
     "train: {device: cuda}": "5: Expected a setting of train, found 'device'. "
     "lingqu has no setting for it; remove the line.",
     "train: {optimizer: adam}": "5: Expected adamw, sgd, muon or nothing for train.optimiser, found 'adam'. "

@@ -1,7 +1,7 @@
 """Losses, found by name: what a training step makes small.
 
 >>> sorted(LOSSES)
-['cross_entropy', 'huber', 'squared']
+['cross_entropy', 'huber', 'own', 'squared']
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ LOSSES: dict[str, str] = {
     "cross_entropy": "lingqu.losses.labels:cross_entropy",
     "squared": "lingqu.losses.numbers:squared",
     "huber": "lingqu.losses.numbers:huber",
+    "own": "lingqu.losses.own:own",
 }
 
 

@@ -163,6 +163,7 @@ _TRAINING = {
     "smoothing": 0.0,
     "patience": 2,
     "bf16": False,
+    "pretraining": {"epochs": 10, "learning_rate": 0.002, "patience": 0},
 }
 
 FAMILY = Family(

@@ -206,7 +206,9 @@ Augment = Annotated[
 class TrainSettings(_Settings):
     """How a model is trained; what is absent follows from `size`."""
 
-    method: Literal["auto", "scratch"] = Field(default="auto", description="How to start; auto trains from scratch.")
+    method: Literal["auto", "scratch", "pretrain"] = Field(
+        default="auto", description="How to start; pretrain first fills in words of the training texts."
+    )
     epochs: Whole | None = Field(default=None, ge=1, le=10_000, description="Passes over the training rows, at most.")
     batch_size: Whole | None = Field(default=None, ge=1, le=65_536, description="Rows for one step.")
     learning_rate: Real | None = Field(default=None, gt=0, le=10, description="The largest step size of the schedule.")

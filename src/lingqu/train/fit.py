@@ -19,7 +19,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +37,7 @@ from lingqu.models.family import Examples, Facts, Family
 from lingqu.train.checkpoint import Checkpoints
 from lingqu.train.loop import Loop
 from lingqu.train.options import USUAL, TrainOptions
+from lingqu.train.pretrain import pretrain
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -96,6 +97,14 @@ def fit_rung(  # noqa: PLR0917
         network = family.build(facts, chosen)
         if family.prepare is not None:
             family.prepare(network, train)
+        before = 0.0
+        if options.method == "pretrain" and "pretraining" in chosen:
+            told = pretrain(
+                network, train, valid, facts, chosen, options=options, work=work / "pretraining", tell=progress
+            )
+            chosen, before = {**chosen, "masked_loss": told["curve"]}, told["seconds"]
+            if options.seconds is not None:
+                options = replace(options, seconds=max(1.0, options.seconds - before))
         loop = Loop(
             network,
             steps,
@@ -109,7 +118,7 @@ def fit_rung(  # noqa: PLR0917
         )
         done = loop.run()
         epochs = int(done.history[-1]["epoch"]) if done.history else 0
-        return Trained(_weights(loop.network), chosen, done.history, done.seconds, epochs)
+        return Trained(_weights(loop.network), chosen, done.history, before + done.seconds, epochs)
 
 
 def enough_steps(

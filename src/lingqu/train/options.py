@@ -44,6 +44,7 @@ class TrainOptions:
     (1, 1)
     """
 
+    method: str = "auto"
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None

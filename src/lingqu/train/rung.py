@@ -63,7 +63,7 @@ def climb(
         task.targets(valid, memory),
         facts=facts,
         steps=task.steps(),
-        options=TrainOptions(**settings.model_dump(exclude={"method"}), seconds=seconds),
+        options=TrainOptions(**settings.model_dump(), seconds=seconds),
         work=work,
         progress=tell,
     )
@@ -111,7 +111,7 @@ def relearn(
         task.targets(valid, memory),
         facts=facts,
         steps=task.steps(),
-        options=TrainOptions(**settings.model_dump(exclude={"method"})),
+        options=TrainOptions(**settings.model_dump()),
         work=work,
         progress=tell,
     )
