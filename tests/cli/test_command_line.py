@@ -57,7 +57,9 @@ def test_all_problems_of_spec_and_data_in_one_list(folder: Path, capsys: pytest.
 def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "lingqu.yaml").write_text(SPEC.replace("mesage", "message"))
     assert call(["check", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
+    shown_ = json.loads(capsys.readouterr().out)
+    assert sum(shown_.pop("profile")["rows"].values()) == 40
+    assert shown_ == {
         "name": "router",
         "task": "text-classification",
         "rows": 40,
@@ -72,6 +74,10 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "budget:" in shown
     assert "# The one dial" in shown
+    assert call(["check", "--html", "profile.html"]) == 0
+    shown = capsys.readouterr().out
+    assert "The profile is in profile.html.\n" in shown
+    assert "<h2>Columns</h2>" in (folder / "profile.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_new_writes_a_spec_that_is_right(task: str, lingqu: Lingqu, tmp_path: Pa
 
 def test_new_finds_the_columns_or_lists_them(lingqu: Lingqu, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Review,queue,no\nfine,a,1\nbad,b,2\n")
-    (tmp_path / "b.csv").write_text("Review,class\nfine,a\nbad,b\n")
+    (tmp_path / "b.csv").write_text("Review,class\n" + "".join(f"fine {n * n},{'ab'[n % 2]}\n" for n in range(60)))
     asked = lingqu("new", "first", "--task", "text-classification", "--data", "a.csv")
     assert asked.stdout.endswith("Next: lingqu check first/lingqu.yaml  once data.columns names your columns\n")
     written = (tmp_path / "first/lingqu.yaml").read_text()
@@ -189,7 +195,7 @@ def test_versions_in_a_pipe_keep_their_cells_whole(
     assert line.split()[:7] == ["kinds", "1", "champion", "text-classification", "promote", "f1", "1"]
 
 
-def test_a_slice_of_no_column_is_told_before_training(project: Path, lingqu: Lingqu) -> None:
+def test_a_slice_of_no_column_is_shown_before_training(project: Path, lingqu: Lingqu) -> None:
     with (project / "lingqu.yaml").open("a") as file:
         file.write("gates: {slices: {labell: {f1: '>= 0.8'}}}\n")
     done = lingqu("run")
@@ -219,7 +225,7 @@ def test_predict_on_this_folder_names_its_answers(
     assert (done.returncode, done.stderr.startswith("Expected ")) == (2, True)
 
 
-def test_rows_of_one_label_are_told_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_of_one_label_are_shown_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "t.csv").write_text("message,queue\n" + "".join(f"hello {i},a\n" for i in range(40)))
     (folder / "lingqu.yaml").write_text(SPEC.replace("mesage", "message"))
     said = "Expected at least two different labels, found ['a'] in every row. Check data.columns.label, or add rows of another class.\n"
@@ -237,7 +243,7 @@ def test_ids_taken_for_labels_are_few_lines(folder: Path, capsys: pytest.Capture
     assert "There are 40 classes in 40 rows: check data.columns." in error
 
 
-def test_a_word_that_is_no_column_is_told_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_word_that_is_no_column_is_shown_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "lingqu.yaml").write_text(SPEC.replace("text: mesage", "txt: message"))
     assert told(capsys, "check")[1].count("found 'txt'") == 1
 

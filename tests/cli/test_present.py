@@ -39,7 +39,7 @@ def test_paths_are_shown_as_they_are(finished: Path, lingqu: Lingqu) -> None:
     done = lingqu("check", "[/b]:x:")
     assert (done.returncode, done.stdout.splitlines()[0]) == (
         0,
-        "[/b]:x: is right: text-classification on 300 rows.",
+        "[/b]:x: is right: text-classification on 300 rows (210 train, 26 validation, 64 test).",
     ), done.stderr
     assert done.stdout.splitlines()[-1] == "Next: lingqu run '[/b]:x:'"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lingqu.contract import Rows
+from lingqu.data import version
 from lingqu.data.readers import fingerprint, read, stream
-from lingqu.data.sources import fingerprints
+from lingqu.data.sources import fingerprints, gather
 from lingqu.data.version import ingest
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
@@ -91,6 +92,28 @@ def test_a_version_is_made_of_a_table(tmp_path: Path) -> None:
         made.execute("CREATE TABLE t (text TEXT, label TEXT)")
         made.executemany("INSERT INTO t VALUES (?, ?)", list(zip(toys["text"], toys["label"], strict=True)))
     settings = DataSettings(source="sqlite:///a.db?table=t", near_duplicates=False).at(tmp_path)
-    version = ingest(settings, task, Store.open(tmp_path / "store"))
-    assert version.rows_in_all == 60
-    assert version.sources == fingerprints(settings)
+    made_of = ingest(settings, task, Store.open(tmp_path / "store"))
+    assert made_of.rows_in_all == 60
+    assert made_of.sources == fingerprints(settings)
+
+
+def test_a_table_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.db"
+    with closing(sqlite3.connect(file)) as made, made:
+        made.execute("CREATE TABLE t (text TEXT, label TEXT)")
+        made.executemany("INSERT INTO t VALUES (?, ?)", [(f"text {i}", "ab"[i % 2]) for i in range(60)])
+
+    def gather_while_written(*arguments):
+        found = gather(*arguments)
+        with closing(sqlite3.connect(file)) as made, made:
+            made.execute("INSERT INTO t VALUES ('one more', 'a')")
+        return found
+
+    monkeypatch.setattr(version, "gather", gather_while_written)
+    settings = DataSettings(source=f"sqlite:///{file}?table=t")
+    with pytest.raises(DataError) as error:
+        ingest(settings, find_task("text-classification"), Store.open(tmp_path / "store"))
+    assert str(error.value) == (
+        "Expected rows that stay the same while they are read, found others in t of a.db a moment later. "
+        "Bound the query (WHERE day < '2026-01-01', say), or run again."
+    )

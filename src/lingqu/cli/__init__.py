@@ -46,9 +46,15 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         ),
     ),
     "check": (
-        "start:check",
+        "look:check",
         "check a spec and its data, all problems at once",
-        (SPEC, _arg("--show", action="store_true", help="print every setting with its default and its sentence")),
+        (
+            SPEC,
+            _arg("--show", action="store_true", help="print every setting with its default and its sentence"),
+            _arg("--labels", action="store_true", help="look for wrong labels too (trains the cheapest model)"),
+            _arg("--html", metavar="FILE", help="write the profile of the data as a page"),
+            LANGUAGE,
+        ),
     ),
     "run": ("journey:run", "the whole journey: data, models, bundle, report, gate, version", (SPEC,)),
     "show": (

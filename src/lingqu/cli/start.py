@@ -1,4 +1,4 @@
-"""Verbs to begin with: new, check, tasks."""
+"""Verbs to begin with: new, tasks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
-from lingqu.cli.present import emit, err, findings, next_step, table
+from lingqu.cli.present import emit, err, next_step, table
 from lingqu.contract import Task
 from lingqu.errors import LingquError, Problem, RequestError, UnknownNameError
 from lingqu.loop import check as check_spec
-from lingqu.spec import show
 from lingqu.spec.addresses import located, scheme, sheet_of
 from lingqu.store import write_bytes
 from lingqu.tasks import find_task, task_names
@@ -49,28 +47,6 @@ def tasks(arguments: argparse.Namespace) -> int:
         (task.name, " + ".join(column.name for column in task.columns), task.target.name, task.about) for task in found
     ]
     emit(arguments, {"tasks": records}, table("", ["task", "in", "out", "about"], rows))
-    return 0
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """Look at the spec and its data before any work."""
-    from lingqu.data.look import look
-
-    spec = check_spec(arguments.spec)
-    if arguments.show:
-        emit(arguments, {"spec": spec.model_dump(mode="json")}, show(spec))
-        return 0
-    found = look(spec.located_data(), find_task(spec.task), arguments.spec)
-    rows = [(name, kind, found.examples.get(name, "")) for name, kind in found.kinds.items()]
-    told = {"quarantined": found.quarantined, "findings": [asdict(finding) for finding in found.findings]}
-    emit(
-        arguments,
-        {"name": spec.name, "task": spec.task, "rows": found.rows, "kinds": found.kinds, "roles": found.roles} | told,
-        f"{arguments.spec} is right: {spec.task} on {found.rows:,} rows.",
-        table("", ["column", "kind", "for example"], rows),
-        *findings(told),
-        next_step(f"lingqu run {shlex.quote(arguments.spec)}"),
-    )
     return 0
 
 

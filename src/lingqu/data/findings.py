@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PARTS = ("level", "code", "message", "column")
+"""The fields of a finding; a profile adds `rows`, the rows that show it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

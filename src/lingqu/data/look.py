@@ -15,7 +15,7 @@ from typing import Any
 
 from lingqu.contract import Task
 from lingqu.data.roles import roles_of
-from lingqu.data.version import Preview, preview
+from lingqu.data.version import Examined, Preview, examine, preview
 from lingqu.errors import DataError, LingquError, Problem
 from lingqu.spec.parse import parse
 from lingqu.spec.read import load_spec
@@ -30,6 +30,12 @@ def look(settings: DataSettings, task: Task, file: str | Path | None = None) -> 
     """What `ingest` would read; DataError with every problem, and its line when the spec is a file."""
     with telling_lines(task, file):
         return preview(settings, task)
+
+
+def look_closely(settings: DataSettings, task: Task, file: str | Path | None = None) -> Examined:
+    """The same with the profile of the rows in their splits."""
+    with telling_lines(task, file):
+        return examine(settings, task)
 
 
 @contextmanager

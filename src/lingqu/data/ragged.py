@@ -46,12 +46,23 @@ class Ragged:
 
     def padded(self, rows: Array) -> Array:
         """These rows as one array (len(rows), longest of them), 0 where it is padding."""
-        starts, lengths = self.offsets[rows], self.lengths[rows]
+        lengths = self.lengths[rows]
         out = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1)), self.values.dtype)
         mask = np.arange(out.shape[1]) < lengths[:, None]
-        flat = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        out[mask] = self.values[flat]
+        out[mask] = self.values[self._places(rows, lengths)]
         return out
+
+    def rows(self, rows: Array) -> Ragged:
+        """These rows, still end to end.
+
+        >>> Ragged(np.array([3, 4, 5]), np.array([0, 2, 3])).rows(np.array([1])).values.tolist()
+        [5]
+        """
+        lengths = self.lengths[rows]
+        return Ragged(self.values[self._places(rows, lengths)], np.concatenate([[0], np.cumsum(lengths)]))
+
+    def _places(self, rows: Array, lengths: Array) -> Array:
+        return np.repeat(self.offsets[rows] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
 
 
 def pack(parts: Iterable[Arrays], ragged: tuple[str, ...]) -> dict[str, Array | Ragged]:

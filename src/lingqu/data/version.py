@@ -21,18 +21,30 @@ from typing import Any
 from lingqu.contract import Rows, Task
 from lingqu.data.check import review
 from lingqu.data.divide import Divided, divide
-from lingqu.data.findings import Finding
+from lingqu.data.findings import PARTS, Finding
+from lingqu.data.overview import look_over
 from lingqu.data.parquet import from_parquet, to_parquet
 from lingqu.data.prepare import Prepared, prepare
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.roles import roles_of
-from lingqu.data.sources import fingerprints, gather
+from lingqu.data.sources import fingerprints, gather, named_sources
 from lingqu.data.split import SPLITS
 from lingqu.errors import DataError, Problem
+from lingqu.spec.addresses import DATABASES, called, scheme
 from lingqu.spec.settings import DataSettings
 from lingqu.store import Store, write_bytes
 
-__all__ = ["DataVersion", "Preview", "fingerprints", "ingest", "preview", "too_many", "version_id"]
+__all__ = [
+    "DataVersion",
+    "Examined",
+    "Preview",
+    "examine",
+    "fingerprints",
+    "ingest",
+    "preview",
+    "too_many",
+    "version_id",
+]
 
 ROW, GROUP = "lingqu.row", "lingqu.group"
 """Columns of the stored files beside the user's: the digest of what is asked and the key of the row's group."""
@@ -43,7 +55,8 @@ class DataVersion:
     """What is known of a data version; the rows themselves lie in the store.
 
     `columns` names the source column of each role; `kinds` the kind of every column that is kept, under the name that it
-    has inside lingqu; `labels` counts the labels of all rows; `sources` are the SHA-256 of what was read.
+    has inside lingqu; `labels` counts the labels of all rows; `sources` are the SHA-256 of what was read; `profile` is the
+    digest of what `lingqu.data.overview` says of the rows, which shows some of them.
 
     >>> DataVersion("v", "t", "label", {}, {"x": "number", "day": "time", "label": "label"}, {"train": 1}, "").features
     {'x': 'number'}
@@ -61,6 +74,7 @@ class DataVersion:
     quarantine: str = ""
     sources: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    profile: str = ""
 
     @property
     def features(self) -> dict[str, str]:
@@ -89,6 +103,10 @@ class DataVersion:
     def set_aside(self, store: Store) -> list[dict[str, Any]]:
         """The rows that were quarantined: source, row, reason and how they looked."""
         return store.get_json(self.quarantine) if self.quarantine else []
+
+    def look(self, store: Store) -> dict[str, Any]:
+        """The profile of the rows, and with it every finding."""
+        return store.get_json(self.profile) if self.profile else {}
 
     def _file(self, split: str, store: Store) -> Path:
         if split not in SPLITS:
@@ -122,6 +140,7 @@ def ingest(
     tell(0.0, "reading")
     sources = fingerprints(settings)
     raw = gather(settings, task)
+    _unchanged(settings, sources)
     tell(0.2, "finding types")
     prepared = prepare(raw, task, settings)
     quarantine = _quarantine(prepared, settings, store)
@@ -140,6 +159,8 @@ def ingest(
     labels = label_counts(rows[task.target.name]) if task.target.kind == "label" else {}
     tell(0.9, "checking")
     by_split = {split: rows.take([i for i, s in enumerate(splits) if s == split]) for split in SPLITS}
+    findings = [*prepared.findings, *divided.findings, *review(by_split, prepared.kinds, task)]
+    profile = look_over(by_split, prepared.kinds, task, findings)
     return DataVersion(
         id=identity,
         task=task.name,
@@ -152,8 +173,18 @@ def ingest(
         quarantined=len(prepared.quarantined),
         quarantine=quarantine,
         sources=sources,
-        findings=(*prepared.findings, *divided.findings, *review(by_split, prepared.kinds, task)),
+        findings=tuple(Finding(**{part: one[part] for part in PARTS}) for one in profile["findings"]),
+        profile=store.put_json(profile),
     )
+
+
+def _unchanged(settings: DataSettings, sources: Mapping[str, str]) -> None:
+    """DataError when a table of a database was not the same before and after it was read; files are left as they are."""
+    living = [source for source in named_sources(settings).values() if scheme(source) in DATABASES]
+    if living and fingerprints(settings) != sources:
+        advice = "Bound the query (WHERE day < '2026-01-01', say), or run again."
+        found = f"others in {', '.join(map(called, living))} a moment later"
+        raise DataError(Problem("rows that stay the same while they are read", found, advice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +207,54 @@ def preview(settings: DataSettings, task: Task) -> Preview:
     >>> found.rows, found.roles, found.examples["label"]
     (150, {'label': 'label'}, 'setosa')
     """
+    return _preview(_whole_rows(settings, task), task)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What `ingest` would store, in memory: the preview, the profile, the rows of each split and the keys of their groups."""
+
+    preview: Preview
+    profile: dict[str, Any]
+    splits: dict[str, Rows]
+    keys: dict[str, list[str]]
+
+
+def examine(settings: DataSettings, task: Task) -> Examined:
+    """All that `ingest` finds out, with nothing written.
+
+    >>> from lingqu.tasks import find_task
+    >>> found = examine(DataSettings(source="sklearn:iris"), find_task("tabular-classification"))
+    >>> len(found.profile["labels"]), sum(found.profile["rows"].values())
+    (3, 150)
+    """
+    prepared = _whole_rows(settings, task)
+    divided = divide(prepared, task, settings)
+    places = {split: [i for i in _order(divided) if divided.splits[i] == split] for split in SPLITS}
+    splits = {split: prepared.rows.take(chosen) for split, chosen in places.items()}
+    keys = {split: [divided.keys[i] for i in chosen] for split, chosen in places.items()}
+    findings = [*prepared.findings, *divided.findings, *review(splits, prepared.kinds, task)]
+    return Examined(_preview(prepared, task), look_over(splits, prepared.kinds, task, findings), splits, keys)
+
+
+def _whole_rows(settings: DataSettings, task: Task) -> Prepared:
+    """The prepared rows; DataError when too many are broken or all have one label."""
     prepared = prepare(gather(settings, task), task, settings)
     broken = prepared.quarantined
     if len(broken) > settings.max_bad * prepared.seen or not prepared.seen:
         raise DataError(too_many(broken, prepared.seen, settings.max_bad))
     _two_classes(prepared, task)
+    return prepared
+
+
+def _preview(prepared: Prepared, task: Task) -> Preview:
     rows = prepared.rows
     examples: dict[str, str] = {}
     for name in rows.names:
         value = next((value for value in rows[name] if value is not None), "")
         examples[name] = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)[:60]
     roles = {role: column for role, column in prepared.columns.items() if role in roles_of(task)}
-    return Preview(len(rows), prepared.kinds, roles, examples, len(broken), tuple(prepared.findings))
+    return Preview(len(rows), prepared.kinds, roles, examples, len(prepared.quarantined), tuple(prepared.findings))
 
 
 def _two_classes(prepared: Prepared, task: Task) -> None:

@@ -1,5 +1,6 @@
 """Intervals and tests in pure NumPy, each with a simulation in tests/statistics that shows its error rate."""
 
+from lingqu.statistics.confident import Confident, confident
 from lingqu.statistics.holm import holm
 from lingqu.statistics.intervals import Interval, bca, clopper_pearson, percentile, wilson
 from lingqu.statistics.mcnemar import McNemar, mcnemar
@@ -11,6 +12,7 @@ from lingqu.statistics.spending import alpha_at, exhausted
 from lingqu.statistics.swapping import swap_test
 
 __all__ = [
+    "Confident",
     "Interval",
     "McNemar",
     "MeanTest",
@@ -19,6 +21,7 @@ __all__ = [
     "alpha_at",
     "bca",
     "clopper_pearson",
+    "confident",
     "counts",
     "exhausted",
     "holm",
