@@ -49,6 +49,7 @@ FIELDS: list[tuple[dict[str, Any], str | None]] = [
     ({"compress": {"vocabulary": False}}, "compress"),
     ({"compress": {"refit_head": False}}, "compress"),
     ({"compress": {"cascade": True}}, "compress"),
+    ({"compress": {"prune": 0.5}}, "compress"),
     ({"compress": {"quantise": "none", "vocabulary": False}}, "refit"),
     ({"gates": {"f1": ">= 0.5"}}, "gate"),
     ({"gates": {"margin": 0.05}}, "gate"),

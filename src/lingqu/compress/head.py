@@ -54,7 +54,7 @@ def refit_head(bundle: Bundle, folder: Path, *, teacher: Bundle, train: Rows, va
     told = f"{measure} on validation rows {first:.4f} before, {second:.4f} after"
     if found.p is not None and found.p < 0.05:
         return found
-    kept = second < first
+    kept = second < first and found.loss_after <= found.loss_before
     return Comparison(**{**found.to_json(), "kept": kept, "why": told})
 
 

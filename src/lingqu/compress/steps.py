@@ -12,6 +12,7 @@ from lingqu.bundle.read import Bundle
 from lingqu.compress.cascade import cascade
 from lingqu.compress.comparison import Comparison
 from lingqu.compress.head import refit_head
+from lingqu.compress.prune import prune
 from lingqu.compress.quantise import quantise, quantised
 from lingqu.compress.vocabulary import METHOD as VOCABULARY
 from lingqu.compress.vocabulary import compacted, has_vocabulary, prune_vocabulary
@@ -51,6 +52,11 @@ def compress(
         return found.kept
 
     given = {"train": train, "valid": valid}
+    for share in (settings.prune, settings.prune / 2) if settings.prune else ():
+        # What is too much by half may still be right by a quarter.
+        told = f"leaving out {share:.0%} of the hidden units"
+        if attempt(f"prune-{share:g}", told, lambda to, share=share: prune(bundle, to, share=share, **given), done=0.1):
+            break
     if settings.vocabulary and has_vocabulary(bundle):
         attempt("vocabulary", "leaving out unused rows", lambda to: prune_vocabulary(bundle, to, **given), done=0.2)
     if settings.quantise == "int8":
@@ -60,7 +66,7 @@ def compress(
             refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
             attempt("head", "fitting the last layer again", refit, done=0.6)
     if settings.cascade and cheapest is not None:
-        alone = settings.model_copy(update={"cascade": False})
+        alone = settings.model_copy(update={"cascade": False, "prune": 0.0})
         small, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
         attempt(
             "cascade",

@@ -258,6 +258,12 @@ class CompressSettings(_Settings):
     quantise: Literal["int8", "none"] = Field(
         default="int8", description="Store weights in 8 bits if a test sees no loss."
     )
+    prune: Real = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share of hidden units to leave out, or half of it, if a test sees no loss.",
+    )
     vocabulary: Switch = Field(default=True, description="Leave out table rows that no training text needs.")
     refit_head: Switch = Field(
         default=True, description="Fit the last layer again after int8, if validation rows are predicted better."
@@ -269,7 +275,7 @@ class CompressSettings(_Settings):
     @property
     def asks(self) -> bool:
         """Whether there is any step to try."""
-        return self.quantise != "none" or self.vocabulary or self.cascade
+        return self.quantise != "none" or self.vocabulary or self.cascade or self.prune > 0
 
 
 class GateSettings(_Settings):
