@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         "what a version is and how good it is",
         (
             _arg("model", nargs="?", metavar="MODEL", help="name, name@3 … (default: the newest version)"),
+            _arg("--against", metavar="MODEL", help="compare with this version on the same rows, by a paired test"),
             LANGUAGE,
             _arg("-o", "--out", metavar="PAGE", help="write the report to this file, as a page for the browser"),
         ),

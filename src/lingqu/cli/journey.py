@@ -16,7 +16,7 @@ from lingqu.loop import check, home, load
 from lingqu.loop import run as run_journey
 from lingqu.registry import Registry, Version
 from lingqu.spec.addresses import called, scheme, sheet_of
-from lingqu.store import Store
+from lingqu.store import Store, write_bytes
 from lingqu.tasks import find_task
 
 DECISIONS = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "cannot tell yet"}
@@ -114,20 +114,25 @@ def interval(told: dict[str, Any]) -> str:
 
 def show(arguments: argparse.Namespace) -> int:
     """The report of a version, by default of the newest one here, in the terminal or as a page."""
-    from lingqu.evaluate.page import write_page
-    from lingqu.evaluate.terminal import show as show_report
+    from lingqu.evaluate import page, terminal
+    from lingqu.evaluate.page import versions
+    from lingqu.evaluate.side_by_side import side_by_side
     from lingqu.evaluate.translation import language_of
-    from lingqu.store import write_bytes
 
-    with read_store(arguments) as store:
-        found = _version(Registry(store), arguments.model)
-        report = {**store.get_json(found.lineage["report"]), "version": found.number}
     language = language_of(arguments.language)
+    with read_store(arguments) as store:
+        registry = Registry(store)
+        found = _version(registry, arguments.model)
+        if arguments.against:
+            told = side_by_side(found, registry.get(arguments.against), store)
+            shown, write = terminal.show_versions(told, language), versions.write_versions
+        else:
+            told = {**store.get_json(found.lineage["report"]), "version": found.number}
+            shown, write = terminal.show(told, language), page.write_page
     if arguments.out:
-        write_bytes(Path(arguments.out), write_page(report, language).encode())
-        emit(arguments, {**report, "page": arguments.out}, f"The report is in {shlex.quote(arguments.out)}.")
-        return 0
-    emit(arguments, report, show_report(report, language))
+        write_bytes(Path(arguments.out), write(told, language).encode())
+        told, shown = {**told, "page": arguments.out}, f"The report is in {shlex.quote(arguments.out)}."
+    emit(arguments, told, shown)
     return 0
 
 

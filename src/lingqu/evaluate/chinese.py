@@ -103,6 +103,7 @@ OURS: dict[str, str] = {
     "Parts of the data": "数据的各个部分",
     "{metric} of every part of at least 30 rows, each tested against the whole; p is adjusted for the number of parts (Holm). "
     "{told}": "不少于 30 行的各部分的{metric}，分别与整体比较；p 已按部分的数目校正（Holm）。{told}",
+    "{column} length": "{column} 的长度",
     "{worse} of {count} parts are provably worse than the whole.": "{count} 个部分中有 {worse} 个确实差于整体。",
     "No part is provably worse than the whole.": "没有哪一部分确实差于整体。",
     "all test rows: {value}": "全部测试数据：{value}",
@@ -179,6 +180,34 @@ OURS: dict[str, str] = {
     "Rows": "行数",
     "{column} is {part}": "{column} 为 {part}",
     "taken for": "误认为",
+    # Two versions
+    "{new} against {old}": "{new} 对 {old}",
+    "against {old}": "对 {old}",
+    "The metric that decides is not defined on these rows.": "起决定作用的指标在这些行上没有定义。",
+    "These {rows} rows cannot tell {new} and {old} apart: the lead in {metric} lies within {between} ({test}, two-sided p = "
+    "{p}).": "这 {rows} 行分不出 {new} 与 {old}：{metric} 的领先在 {between} 之间（{test}，双侧 p = {p}）。",
+    "{new} is better than {old} by {lead} in {metric} on {rows} rows ({test}, two-sided p = {p}).": "在 {rows} 行上，{new} 的{metric}比 {old} 好 {lead}（{test}，双侧 p = {p}）。",
+    "{new} is worse than {old} by {lead} in {metric} on {rows} rows ({test}, two-sided p = {p}).": "在 {rows} 行上，{new} 的{metric}比 {old} 差 {lead}（{test}，双侧 p = {p}）。",
+    "This comparison decides nothing and spends no error budget; whoever looks often at the same rows will see luck.": "本比较不作决定，也不消耗误差预算；对同一批数据看得越多，越容易看到运气。",
+    "lead in {metric}": "{metric}的领先",
+    "lead {lead} ({between})": "领先 {lead}（{between}）",
+    "{metric}, smaller is better": "{metric}，越小越好",
+    "trained": "训练于",
+    "{mended} answers became better, {same} are as good as before, {broken} became worse.": "{mended} 个回答变好，{same} 个不变，{broken} 个变差。",
+    "Both on the same {rows} test rows, which neither was trained on: in colour {new}, grey {old}. A lead above zero means that "
+    "{new} is better. Only the metric in colour is tested; the others are for looking.": "两者在同样的 {rows} 行测试数据上，都未参与训练：彩色为 {new}，灰色为 {old}。领先大于零表示 {new} 更好。"
+    "只检验彩色的指标，其余仅供参考。",
+    "{count} more parts": "另有 {count} 个部分",
+    "in accuracy": "准确率",
+    "in mean squared error": "均方误差",
+    "By how much each part of at least 50 rows gained {unit}; right of the dashed line the new version is better. p is "
+    "two-sided and adjusted for the number of parts (Holm).": "不少于 50 行的各部分在{unit}上的增益；虚线右侧表示新版本更好。p 为双侧，已按部分的数目校正（Holm）。",
+    "Became better": "变好的回答",
+    "Became worse": "变差的回答",
+    "{count} of the {rows} answers ({share}), the surest first.": "{rows} 个回答中的 {count} 个（{share}），最有把握的在前。",
+    "before: {answer}": "之前：{answer}",
+    "Lead": "领先",
+    "Changed where": "变化之处",
     # The foot of the page
     "Intervals hold the true value 95 times in 100.": "区间在 100 次中有 95 次包含真实值。",
     "They come from {count} resamples of the test rows": "区间来自对测试数据的 {count} 次重抽样",
@@ -275,7 +304,6 @@ RECORDED: dict[str, str] = {
     "groups": "分组",
     "calibration": "校准",
     # Parts of the data
-    "{column} length": "{column} 的长度",
     "up to {number} characters": "不超过 {number} 个字符",
     "above {number} characters": "超过 {number} 个字符",
     "{low} to {high} characters": "{low} 至 {high} 个字符",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,14 @@ SIDE = 160
 
 def worst(task: Task, rows: Rows, judged: Judged) -> list[dict[str, Any]]:
     """At most twelve wrong rows, the surest mistakes first; of one pair of labels at most three."""
+    return shown(task, rows, judged, _places(judged))
+
+
+def shown(task: Task, rows: Rows, judged: Judged, places: Iterable[int]) -> list[dict[str, Any]]:
+    """These rows with their input, what was said and what is true."""
     found: list[dict[str, Any]] = []
-    for place in _places(judged):
-        one: dict[str, Any] = {"row": place, "input": _input(task, rows.take([place]))}
+    for place in places:
+        one: dict[str, Any] = {"row": place, "input": shown_input(task, rows.take([place]))}
         if judged.kind == "labels":
             guess, truth = int(judged.guess[place]), int(judged.truth[place])
             one["truth"], one["prediction"] = judged.labels[truth], judged.labels[guess]
@@ -52,7 +58,7 @@ def _places(judged: Judged) -> list[int]:
     return chosen
 
 
-def _input(task: Task, row: Rows) -> list[dict[str, Any]]:
+def shown_input(task: Task, row: Rows) -> list[dict[str, Any]]:
     """The cells of one row as something that JSON and a page can show."""
     kinds = {column.name: column.kind for column in task.columns}
     cells: list[dict[str, Any]] = []

@@ -42,7 +42,7 @@ def evaluate(
     task = bundle.task
     truth = _truth(task.target.name, rows)
     start = perf_counter()
-    answers = bundle.predict(_without(rows, task.target.name))
+    answers = bundle.predict(without(rows, task.target.name))
     seconds = perf_counter() - start
     others = dict(baselines or {})
     labels = labels_of(truth, answers, *others.values())
@@ -74,7 +74,7 @@ def evaluate(
             groups=groups,
         ),
         "mistakes": worst(task, rows, judged),
-        "latency": {**latency(bundle, _without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
+        "latency": {**latency(bundle, without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
         "size": {"bytes": size_bytes(bundle.path), "load_ms": load_ms(bundle)},
     }
     return report | (
@@ -89,7 +89,8 @@ def _truth(name: str, rows: Rows) -> list[Any]:
     return rows[name]
 
 
-def _without(rows: Rows, name: str) -> Rows:
+def without(rows: Rows, name: str) -> Rows:
+    """The rows as a request has them: all columns but the target."""
     return rows.select(other for other in rows.names if other != name)
 
 

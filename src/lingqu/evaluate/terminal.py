@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lingqu.evaluate.page.errors import part_name
+from lingqu.evaluate.page.errors import column_name, part_name
 from lingqu.evaluate.page.ladder import verdict
+from lingqu.evaluate.page.versions import SEEN, answers, sentence
 from lingqu.evaluate.translation import Words
 from lingqu.evaluate.wording import VERDICTS, between, called, in_order, measured, milliseconds, seconds, size, title
 
@@ -29,6 +30,25 @@ def show(report: Report, language: str = "en") -> RenderableType:
     others = (_ladder, _learning, _slices, _confused, _gate)
     parts += [made for part in others if (made := part(report, say))]
     return Group(*(line for part in parts for line in (part, Text())))
+
+
+def show_versions(compared: Mapping[str, Any], language: str = "en") -> RenderableType:
+    """What `lingqu show NEW --against OLD` prints."""
+    say = Words(language)
+    new, old = compared["new"]["reference"], compared["old"]["reference"]
+    table = _table(say("Metric"), new, old, say("Lead"), say("95 % interval"))
+    for name, one in in_order(compared["metrics"], compared["decide_by"]).items():
+        style, lead = "bold" if name == compared["decide_by"] else "", one["lead"]
+        values = (measured(value) for value in (one["new"]["value"], one["old"]["value"], lead["value"]))
+        table.add_row(Text(title(name, say), style=style), *values, Text(between(lead, say), style="dim"))
+    changed = [one for one in compared["slices"] if one["p"] < SEEN]
+    parts = _table(say("Changed where"), say("Rows"), say("Lead"), "p") if changed else None
+    for one in changed[:10]:
+        where = say("{column} is {part}", column=column_name(one, say), part=part_name(one, say))
+        assert parts is not None
+        parts.add_row(Text(where), f"{one['rows']:,}", measured(one["value"]), f"{one['p']:.2g}")
+    told = [Text(sentence(compared, say), style="bold"), Text(answers(compared, say), style="dim")]
+    return Group(*told, Text(), table, *([Text(), parts] if parts else []))
 
 
 def _head(report: Report, say: Words) -> RenderableType:
@@ -113,7 +133,7 @@ def _slices(report: Report, say: Words) -> RenderableType | None:
         return None
     table = _table(say("Weak where"), say("Rows"), title(worse[0]["metric"], say), say("95 % interval"))
     for one in worse[:10]:
-        where = Text(say("{column} is {part}", column=say.told(one["column"]), part=part_name(one, say)))
+        where = Text(say("{column} is {part}", column=column_name(one, say), part=part_name(one, say)))
         table.add_row(where, f"{one['rows']:,}", measured(one["value"]), Text(between(one, say), style="dim"))
     return table
 

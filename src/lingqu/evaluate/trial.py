@@ -26,6 +26,7 @@ from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
 from lingqu.evaluate.translation import language_of
+from lingqu.evaluate.unseen import data_of, unseen_rows
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
 from lingqu.store import Store, write_bytes, write_json
@@ -188,7 +189,7 @@ class Trial:
             rival: list[Answer] = [constant(self.task, train)] * len(test)
         else:
             version = registry.get(f"{self.spec.name}@{champion[0]}")
-            unseen = self._unseen_by(version)
+            unseen = unseen_rows(self.data, version, self.store)
             if not unseen:
                 raise GateError(
                     Problem(
@@ -216,19 +217,6 @@ class Trial:
             first=champion is None,
         )
 
-    def _unseen_by(self, version: Version) -> list[int]:
-        """Test rows that the champion neither trained on nor was chosen by; its data may have been another version."""
-        places = range(self.data.counts["test"])
-        if version.data_version == self.data.id:
-            return [*places]
-        data = self._data_of(version)
-        seen = {row for split in ("train", "validation") for row in data.row_ids(split, self.store)}
-        return [place for place, row in enumerate(self.data.row_ids("test", self.store)) if row not in seen]
-
-    def _data_of(self, version: Version) -> DataVersion:
-        """The data version that a registered version was made from."""
-        return DataVersion.from_dict(self.store.get_json(version.lineage["report"])["data"])
-
     def _gate_set(self, registry: Registry) -> str:
         """The name of these test rows as a gate set.
 
@@ -238,7 +226,7 @@ class Trial:
         looked: dict[str, set[str]] = {}
         for version in registry.versions(self.spec.name):
             held = looked.setdefault(version.decision["gate_set"], set())
-            held.update(self._data_of(version).row_ids("test", self.store))
+            held.update(data_of(version, self.store).row_ids("test", self.store))
         old = [name for name, held in looked.items() if len(rows & held) > SAME_GATE * len(rows)]
         if not old:
             return f"test-{self.data.id[:12]}"

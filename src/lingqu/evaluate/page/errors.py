@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -175,8 +176,8 @@ def slices(report: Report, say: Words) -> Markup | None:
         columns.setdefault(one["column"], []).append(one)
     # Columns with a weak part come first.
     order = sorted(columns, key=lambda column: not any(one["worse"] for one in columns[column]))
-    shown = [_column(name, columns[name], scale, whole, say) for name in order[:OPEN_COLUMNS]]
-    rest = [_column(name, columns[name], scale, whole, say) for name in order[OPEN_COLUMNS:]]
+    shown = [_column(columns[name], scale, whole, say) for name in order[:OPEN_COLUMNS]]
+    rest = [_column(columns[name], scale, whole, say) for name in order[OPEN_COLUMNS:]]
     if rest:
         shown.append(el("details", el("summary", say("{count} more columns", count=len(rest))), *rest))
     worse = sum(one["worse"] for one in found)
@@ -197,7 +198,7 @@ def slices(report: Report, say: Words) -> Markup | None:
     return section(say("Parts of the data"), guide, *shown, legend)
 
 
-def _column(name: str, parts: Sequence[Mapping[str, Any]], scale: Scale, whole: float | None, say: Words) -> Markup:
+def _column(parts: Sequence[Mapping[str, Any]], scale: Scale, whole: float | None, say: Words) -> Markup:
     lines = [
         row(
             part_name(one, say),
@@ -209,13 +210,26 @@ def _column(name: str, parts: Sequence[Mapping[str, Any]], scale: Scale, whole: 
         )
         for one in parts
     ]
-    return el("div", el("h3", say.told(name)), el("div", ends(scale), *lines, cls="rows"), style="margin-bottom:36px")
+    return el(
+        "div",
+        el("h3", column_name(parts[0], say)),
+        el("div", ends(scale), *lines, cls="rows"),
+        style="margin-bottom:36px",
+    )
+
+
+_QUARTER = re.compile(r"missing|(up to |above )?[-+.\de]+( to [-+.\de]+)?( characters)?")
 
 
 def part_name(one: Mapping[str, Any], say: Words) -> str:
     """The name of a part: what lingqu called it is said in the reader's language, a value of the data as it is."""
-    ours = one["slice"] == "missing" or one["slice"].startswith(("up to ", "above ")) or " to " in one["slice"]
-    return say.told(one["slice"]) if ours else one["slice"]
+    return say.told(one["slice"]) if _QUARTER.fullmatch(one["slice"]) else one["slice"]
+
+
+def column_name(one: Mapping[str, Any], say: Words) -> str:
+    """The name of the column that a part belongs to, as the data has it."""
+    column = one["column"].removesuffix(" length")
+    return say("{column} length", column=column) if column != one["column"] else column
 
 
 def _rows(one: Mapping[str, Any], say: Words) -> str:

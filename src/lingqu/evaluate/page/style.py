@@ -131,6 +131,9 @@ flex-direction:column;gap:12px;min-width:0}
 .lead{font-size:17px;line-height:1.5;margin:0 0 20px}
 .share{display:flex;height:12px;border-radius:6px;overflow:hidden;gap:2px;margin:0 0 10px}
 .share i{background:rgb(var(--own))}.share i:nth-child(2){opacity:.55}.share i:nth-child(3){opacity:.28}
+.share.three i:nth-child(2){opacity:1;background:rgb(128 130 122/.25)}.share.three i:nth-child(3){opacity:1;
+background:rgb(var(--bad))}.pairrow{border-top:1px solid var(--line);padding:4px 0}.pairrow .row{border-top:0;padding:3px 0}
+.row.below .name{margin-top:-6px}
 .bars{display:grid;grid-template-columns:minmax(60px,auto) 1fr auto;gap:6px 16px;align-items:center;font-size:14.5px}
 .bars i{display:block;height:8px;border-radius:4px;background:rgb(var(--own)/.45);min-width:2px}
 .bars span:nth-child(3n){text-align:right;color:var(--soft)}
