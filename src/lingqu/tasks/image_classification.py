@@ -30,7 +30,7 @@ class ImageClassification(LabelTask):
     about = "One label for one picture: digits, products, defects, X-rays."
     columns = (Image("image", "The picture to classify."),)
     fronts = ("pixels",)
-    ladder = ("logistic", "cnn")
+    ladder = ("logistic", "cnn", "resnet")
 
     def toy(self, rows: int = 48, seed: int = 0) -> Rows:
         draw = np.random.default_rng(seed)
