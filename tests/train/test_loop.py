@@ -125,7 +125,7 @@ def test_an_epoch_sees_every_row_once_but_for_a_single_left_over(rows, size):
         assert all(len(batch) > 1 for batch in batches.of(1)) or rows == 1
 
 
-def test_failpoints_know_two_actions():
+def test_failpoints_know_three_actions():
     with pytest.raises(ValueError, match="an action of"):
         Failpoints("train.step:explode")
 

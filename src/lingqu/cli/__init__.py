@@ -17,7 +17,6 @@ from lingqu import __version__
 from lingqu.errors import LingquError, Problem, RequestError, near
 from lingqu.spec.synonyms import VERBS
 
-INTERRUPTED = 130
 PARTS = "lingqu.cli"
 
 # verb: (where its function lives, one sentence, its arguments). Functions are imported when their verb is called, so
@@ -117,6 +116,9 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """What the console script calls: never returns, exits with the status."""
+    from lingqu.cli.signals import obey_signals
+
+    obey_signals()
     sys.exit(call(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -137,9 +139,11 @@ def call(arguments: Sequence[str]) -> int:
     except LingquError as error:
         _tell(error)
         return error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        from lingqu.cli.signals import INTERRUPTED, TERMINATED, Terminated
+
         sys.stderr.write("\nStopped. Nothing is lost: the same command goes on from here.\n")
-        return INTERRUPTED
+        return TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
         sys.stderr.close()

@@ -1,7 +1,7 @@
 """Named points where a test can make training fail, exactly there and in a real process.
 
 `LQ_FAILPOINT="train.step@17:kill"` ends the process with SIGKILL when the point train.step is reached for the 17th
-time; `nan` instead of `kill` tells the caller to spoil its numbers. Several are separated by commas. Without the
+time; `nan` instead of `kill` tells the caller to spoil its numbers, and `sleep` sleeps for a minute. Several are separated by commas. Without the
 variable a point costs one look at an empty dictionary.
 
 >>> points = Failpoints("loss@2:nan")
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
-ACTIONS = ("kill", "nan")
+ACTIONS = ("kill", "nan", "sleep")
 
 
 class Failpoints:
@@ -43,4 +44,6 @@ class Failpoints:
         action = self._wanted.get((name, self._reached[name]))
         if action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if action == "sleep":
+            time.sleep(60)
         return action == "nan"

@@ -38,6 +38,7 @@ from lingqu.train.checkpoint import Checkpoints
 from lingqu.train.loop import Loop
 from lingqu.train.options import USUAL, TrainOptions
 from lingqu.train.pretrain import pretrain
+from lingqu.train.stopping import held_back
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -116,7 +117,8 @@ def fit_rung(  # noqa: PLR0917
             checkpoints=Checkpoints(work),
             tell=progress,
         )
-        done = loop.run()
+        with held_back() as asked_to_stop:
+            done = loop.run(asked_to_stop)
         epochs = int(done.history[-1]["epoch"]) if done.history else 0
         return Trained(_weights(loop.network), chosen, done.history, before + done.seconds, epochs)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +104,11 @@ class Loop:
 
     # --- the journey ---------------------------------------------------------------------------------------------
 
-    def run(self) -> Progress:
-        """From the newest checkpoint, or from the start, to the end; the network then holds its best weights."""
+    def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> Progress:
+        """From the newest checkpoint, or from the start, to the end; the network then holds its best weights.
+
+        When it is asked to stop it writes a checkpoint after the step it is at, and ends.
+        """
         self._resume()
         while not self.progress.finished:
             self._one_step()
@@ -113,6 +116,9 @@ class Loop:
                 self._end_epoch()
             if self.progress.step % self.options.checkpoint_steps == 0 and not self.progress.finished:
                 self._save()
+            if asked_to_stop():
+                self._save()
+                break
         restore_network(self.network, self.best, "best")
         return self.progress
 
