@@ -39,6 +39,7 @@ from lingqu.models.family import Examples, Facts, Settings, Tell
 from lingqu.train.checkpoint import Checkpoint, Checkpoints, network_tensors, restore_network
 from lingqu.train.loop import Loop
 from lingqu.train.options import TrainOptions
+from lingqu.train.stopping import held_back
 
 UNKNOWN = 1
 """The token [UNK] of the front."""
@@ -134,7 +135,8 @@ def pretrain(
             checkpoints=Checkpoints(work / "going"),
             tell=lambda done, sentence: tell(SHARE * done, f"filling in words, {sentence}"),
         )
-        done = loop.run()
+        with held_back() as asked_to_stop:
+            done = loop.run(asked_to_stop)
         curve = [round(epoch["validation"], 6) for epoch in done.history]
         found = Checkpoint(done.step, network_tensors(network, "network"), {"curve": curve, "seconds": done.seconds})
         kept.save(found)
