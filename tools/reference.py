@@ -269,16 +269,10 @@ def _examples(module: ModuleType) -> Iterator[str]:
         runner.run(test, out=told.append)
         if runner.failures:
             raise ValueError(f"an example of {test.name} gives something else:\n{''.join(told)}")
-        shown = "".join(_prompted(example) for example in test.examples)
+        # Those of the file's own docstring stand above already.
         if test.name != module.__name__:
             yield f"### {test.name.removeprefix(module.__name__ + '.')}\n"
-            yield described((test.docstring or "").split(">>>")[0])
-        yield fenced(shown, "pycon")
-
-
-def _prompted(example: doctest.Example) -> str:
-    first, *more = example.source.splitlines()
-    return "".join([f">>> {first}\n", *(f"... {line}\n" for line in more), example.want])
+            yield described(test.docstring or "")
 
 
 def _sizes(family: Family) -> str:
