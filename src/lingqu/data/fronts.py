@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Front, Memory, Rows
-from lingqu.data import image, table, text, vocabulary
+from lingqu.data import image, pieces, table, text, vocabulary
 from lingqu.errors import Problem, UnknownNameError, near
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 FRONTS = {
     "ngrams": (text.learn_ngrams, text.encode_ngrams),
     "tokens": (text.learn_tokens, text.encode_tokens),
+    "pieces": (pieces.learn_pieces, pieces.encode_pieces),
     "pixels": (image.learn_pixels, image.encode_pixels),
     "table": (table.learn_table, table.encode_table),
 }
 
-RAGGED = {"ngrams": ("ids", "counts"), "tokens": ("tokens",)}
+RAGGED = {"ngrams": ("ids", "counts"), "tokens": ("tokens",), "pieces": ("pieces",)}
 """Arrays of a front whose second axis is as long as the row needs; the first of them is 0 where it is padding."""
 
 

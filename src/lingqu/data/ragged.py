@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """`values` (all entries,) and `offsets` (rows + 1,): row i is values[offsets[i]:offsets[i + 1]]."""
+    """`values` (all entries, …) and `offsets` (rows + 1,): row i is values[offsets[i]:offsets[i + 1]]."""
 
     values: Array
     offsets: Array
@@ -45,9 +45,10 @@ class Ragged:
         return Ragged(np.concatenate(parts) if parts else self.values[:0], offsets.astype(self.offsets.dtype))
 
     def padded(self, rows: Array) -> Array:
-        """These rows as one array (len(rows), longest of them), 0 where it is padding."""
+        """These rows as one array (len(rows), longest of them, …), 0 where it is padding."""
         lengths = self.lengths[rows]
-        out = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1)), self.values.dtype)
+        width = max(int(lengths.max(initial=0)), 1)
+        out = np.zeros((len(rows), width, *self.values.shape[1:]), self.values.dtype)
         mask = np.arange(out.shape[1]) < lengths[:, None]
         out[mask] = self.values[self._places(rows, lengths)]
         return out

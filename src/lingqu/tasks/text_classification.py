@@ -27,7 +27,7 @@ class TextClassification(LabelTask):
     name = "text-classification"
     about = "One label for one text: topic, sentiment, intent, spam."
     columns = (Text("text", "The text to classify."),)
-    fronts = ("ngrams", "tokens")
+    fronts = ("ngrams", "tokens", "pieces")
     ladder = ("ngram-linear", "bilstm")
 
     def toy(self, rows: int = 48, seed: int = 0) -> Rows:
