@@ -21,6 +21,7 @@ from lingqu.data.accept import columns_of, learn_limits
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion, ingest
 from lingqu.errors import BundleError, Problem, RequestError, TrainingError, missing_package, near
+from lingqu.models.hub import identity
 from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.canonical import is_digest
@@ -49,6 +50,8 @@ LIBRARIES = (
     "scipy",
     "lightgbm",
     "pyarrow",
+    "transformers",
+    "peft",
 )
 
 TRAINING_PACKAGES = (
@@ -122,6 +125,7 @@ class Stages:
             # Threads follow from the cores where the spec does not say, and the bits from the threads.
             "cores": min(2, os.cpu_count() or 1) if spec.train.threads is None else None,
             "settings": spec.train.model_dump(mode="json"),
+            **identity(family),
         }
 
         def work(stage: Path, say: Say) -> dict[str, Any]:

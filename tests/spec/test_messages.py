@@ -11,7 +11,6 @@ TASKS = {"text-classification": ["text", "label"], "tabular-regression": ["targe
 METRICS = ["accuracy", "f1", "roc_auc"]
 MODELS = ["cnn", "mlp", "ngram-linear"]
 HEAD = "name: a\ntask: text-classification\ndata:\n  source: sklearn:iris\n"
-LORA = "It starts from a pretrained model, and this version trains from scratch only: auto or scratch."
 
 MESSAGES = {
     "bugdet: 5 min": "5: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?",
@@ -32,7 +31,8 @@ MESSAGES = {
     'train: {epochs: "3"}': "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found '3'.",
     "train: {lr: .nan}": "5: Expected a number above 0 and at most 10 or nothing for train.learning_rate, found nan.",
     "train: {clip: ~}": "5: Expected a number above 0 for train.clip, found nothing.",
-    "train: {method: lora}": f"5: Expected auto, scratch or pretrain for train.method, found 'lora'. {LORA}",
+    "train: {method: qlora}": "5: Expected auto, scratch, pretrain, head, lora or full for train.method, "
+    "found 'qlora'. Did you mean 'lora'?",
     "train: {device: cuda}": "5: Expected a setting of train, found 'device'. "
     "lingqu has no setting for it; remove the line.",
     "train: {optimizer: adam}": "5: Expected adamw, sgd, muon or nothing for train.optimiser, found 'adam'. "

@@ -34,7 +34,8 @@ def _pixels(picture: Pillow.Image, channels: int, height: int, width: int) -> Ar
 def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
     """Channels, size, and the mean and deviation of each channel (0 to 1), from at most 2,000 training pictures.
 
-    Pictures that are all of one size not above `side` keep it; others become squares of `side` pixels.
+    Pictures that are all of one size not above `side` keep it; others become squares of `side` pixels, and with
+    `exact` all do.
     """
     column, side = settings.get("column", "image"), settings.get("side", 64)
     sample = rows[column][:: max(1, -(-len(rows) // 2000))]
@@ -43,7 +44,8 @@ def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
         picture = open_picture(data)
         sizes.add((picture.height, picture.width))
         grey = grey and (picture.mode == "L" or _is_grey(picture))
-    height, width = sizes.pop() if len(sizes) == 1 and max(next(iter(sizes))) <= side else (side, side)
+    keep = not settings.get("exact") and len(sizes) == 1 and max(next(iter(sizes))) <= side
+    height, width = sizes.pop() if keep else (side, side)
     memory = {"column": column, "channels": 1 if grey else 3, "height": height, "width": width}
     pixels = _stack(sample, memory) / np.float64(255)
     mean, deviation = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))

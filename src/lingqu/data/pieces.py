@@ -62,7 +62,10 @@ def encode_pieces(rows: Rows, memory: Memory) -> Arrays:
     most, tail = memory["max_pieces"], memory["tail"]
     encoded = tokenizer.encode_batch([_both_ends(_readable(text), most, tail) for text in rows[memory["column"]]])
     # A text without a single piece is one piece of the lowest id, for an encoder needs something to read.
-    ids = [(found.ids if len(found.ids) <= most else found.ids[: most - tail] + found.ids[-tail:]) or [0] for found in encoded]
+    ids = [
+        (found.ids if len(found.ids) <= most else found.ids[: most - tail] + found.ids[-tail:]) or [0]
+        for found in encoded
+    ]
     pieces = np.zeros((len(ids), max((len(row) for row in ids), default=1)), np.int64)
     for place, row in enumerate(ids):
         pieces[place, : len(row)] = row

@@ -39,6 +39,10 @@ FAMILIES: dict[str, str] = {
     "lstm": "lingqu.models.recurrent:LSTM",
     "bilstm": "lingqu.models.recurrent:BILSTM",
     "transformer": "lingqu.models.transformer:FAMILY",
+    "encoder-frozen": "lingqu.models.pretrained:FROZEN",
+    "encoder-top": "lingqu.models.pretrained:TOP",
+    "encoder-lora": "lingqu.models.pretrained:LORA",
+    "encoder-full": "lingqu.models.pretrained:FULL",
 }
 
 _TRAINING_PACKAGES = ("torch", "sklearn", "lightgbm", "scipy", "safetensors")
@@ -52,11 +56,14 @@ def family_names() -> list[str]:
 def find_family(name: str) -> Family:
     """The family of this name; UnknownNameError with the nearest right name.
 
+    A family that needs an encoder has its id or folder behind a colon: `encoder-full:owner/name@commit`.
+
     >>> find_family("text-cnn")
     Traceback (most recent call last):
         ...
     lingqu.errors.UnknownNameError: Expected a model family that lingqu knows, found 'text-cnn'. Did you mean 'textcnn'?
     """
+    name, _, encoder = name.partition(":")
     where = FAMILIES.get(name)
     if where is None:
         where = next((point.value for point in entry_points(group="lingqu.models") if point.name == name), None)
@@ -64,8 +71,9 @@ def find_family(name: str) -> Family:
         raise UnknownNameError(Problem("a model family that lingqu knows", repr(name), near(name, family_names())))
     module, _, attribute = where.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        family: Family = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name in _TRAINING_PACKAGES:
             raise missing_package(error.name, "train", f"the model family {name}") from error
         raise
+    return family.bind(family, encoder) if family.bind and encoder else family

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lingqu.contract.task import Array
+    from lingqu.store.rows import RowCache
 
 Settings = Mapping[str, Any]
 """Named plain values (numbers, strings, lists): what `size` decides and a spec may override."""
@@ -129,13 +130,38 @@ class Fit(Protocol):
     ) -> Fitted: ...
 
 
+class Transfer(Protocol):
+    """What a family that begins with what another network learned does around training."""
+
+    def start(self, network: nn.Module, settings: Settings) -> None:
+        """Puts what was learned elsewhere into the untrained network."""
+        ...
+
+    def prepare(
+        self,
+        part: Examples,
+        facts: Facts,
+        settings: Settings,
+        *,
+        rows: Callable[[Mapping[str, Any]], RowCache],
+        tell: Tell,
+    ) -> Examples:
+        """The rows as training reads them; `rows` opens what was kept of an earlier computation of the same kind."""
+        ...
+
+    def finish(self, network: nn.Module) -> None:
+        """Brings the trained network into the shape that `build` gives, so that its weights can be put back."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One kind of model, as an entry of the closed table.
 
     `fronts` are the names of the fronts that can feed it, the first being the usual one, each with the settings for
     that front per size. `sizes` holds per size every number of the network and of its training. A family without
-    `fit` is trained by the loop. `kinds` says which targets it can learn.
+    `fit` is trained by the loop. `kinds` says which targets it can learn. A family that needs a pretrained encoder has
+    `bind`, which gives the family of one encoder by its name; that one has a `transfer`.
 
     >>> family = Family("demo", "An example.", {"table": {}}, {"small": {"width": 8}}, build=None)
     >>> family.front, family.settings("tiny")
@@ -150,6 +176,8 @@ class Family:
     fit: Fit | None = None
     kinds: tuple[str, ...] = ("classification", "regression")
     prepare: Prepare | None = None
+    bind: Callable[[Family, str], Family] | None = None
+    transfer: Transfer | None = None
 
     @property
     def front(self) -> str:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from lingqu.errors import Problem, RequestError, missing_package, near
+from lingqu.spec.names import HUB_ID
 
 CONFIG, WEIGHTS, TOKENIZER, PIXELS = "config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"
 
@@ -47,6 +48,9 @@ FRONTS = {
 }
 """The model types that are known, and the front that feeds each."""
 
+ENCODERS = ("encoder-frozen", "encoder-top", "encoder-lora", "encoder-full")
+"""The families that need an encoder, the cheapest first."""
+
 METHODS: dict[str, tuple[str, ...]] = {
     "auto": ("encoder-frozen", "encoder-top", "encoder-full"),
     "head": ("encoder-frozen",),
@@ -56,10 +60,18 @@ METHODS: dict[str, tuple[str, ...]] = {
 """train.method -> the families that an encoder is tried as, the cheapest first."""
 
 # What makes transformers fetch or run code that is not its own, or weights that are not in the one file.
-_CODE = re.compile(r"auto_map|custom_pipelines|trust_remote_code|.*attn_implementation.*|.*experts_implementation.*|.*kernel_config")
-_PICKLES = ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "model.pt", "model.pth", "pytorch_model.bin.index.json")
+_CODE = re.compile(
+    r"auto_map|custom_pipelines|trust_remote_code|.*attn_implementation.*|.*experts_implementation.*|.*kernel_config"
+)
+_PICKLES = (
+    "pytorch_model.bin",
+    "tf_model.h5",
+    "flax_model.msgpack",
+    "model.pt",
+    "model.pth",
+    "pytorch_model.bin.index.json",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_ID = re.compile(r"[\w\-.]{1,96}/[\w\-.]{1,96}")
 _JSON_CAP = 64 << 20
 
 
@@ -88,15 +100,6 @@ class Encoder:
     def tokenizer(self) -> str:
         """The text of its tokenizer.json."""
         return (self.folder / TOKENIZER).read_text("utf-8")
-
-
-def looks_pretrained(name: str) -> bool:
-    """Whether a model in a spec is meant as an encoder, by id or folder, and not as a family.
-
-    >>> looks_pretrained("sentence-transformers/all-MiniLM-L6-v2"), looks_pretrained("bilstm")
-    (True, False)
-    """
-    return "/" in name or name.startswith((".", "~"))
 
 
 def default_encoder(front: str) -> str | None:
@@ -148,7 +151,7 @@ def find_encoder(reference: str) -> Encoder:
             expected = f"the weights of {name} as they were published (SHA-256 {PACKAGES[name][2][:12]}…)"
             raise RequestError(Problem(expected, f"SHA-256 {found.sha256[:12]}…", "Install the package again."))
         return found
-    if not _ID.fullmatch(name):
+    if not HUB_ID.fullmatch(name):
         advice = "Give the folder, or the model's name on the Hub with its commit: owner/name@commit."
         raise RequestError(Problem("a folder or a Hub id for model", repr(reference[:200]), advice))
     if not _COMMIT.fullmatch(revision):
@@ -169,7 +172,9 @@ def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     ]
     if "quantization_config" in config:
         problems.append(
-            Problem(f"float weights in {where}", "quantised ones", "Take the original: lingqu makes them smaller itself.")
+            Problem(
+                f"float weights in {where}", "quantised ones", "Take the original: lingqu makes them smaller itself."
+            )
         )
     kind = config.get("model_type")
     if kind not in FRONTS:

@@ -22,19 +22,27 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lingqu.data.ragged import Ragged
 from lingqu.errors import Problem, RequestError, missing_package
-from lingqu.models.family import Facts, Family, Settings
-from lingqu.models.features import Pretrained, fit_head
+from lingqu.models.family import Examples, Facts, Family, Settings, Tell
+from lingqu.models.features import OpenRows, computed, fit_head
 from lingqu.models.hub import Encoder, find_encoder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
+
+    from lingqu.contract.task import Array
+
+
+MOST_KEPT = 2_000_000_000
+"""Bytes of states that a rung may keep."""
 
 
 class TextEncoder(nn.Module):
@@ -61,12 +69,13 @@ class TextEncoder(nn.Module):
     @property
     def embeddings(self) -> nn.Module:
         """What turns pieces into the states that enter the first layer."""
-        return self.body.embeddings
+        return self.body.get_submodule("embeddings")
 
     @property
     def layers(self) -> nn.ModuleList:
         """The layers of the body, the lowest first."""
-        return (self.body.transformer if hasattr(self.body, "transformer") else self.body.encoder).layer
+        name = "transformer.layer" if hasattr(self.body, "transformer") else "encoder.layer"
+        return cast(nn.ModuleList, self.body.get_submodule(name))
 
     def train(self, mode: bool = True) -> TextEncoder:
         """As ever, but what is not trained has no dropout: it says of a row what it always says."""
@@ -81,7 +90,7 @@ class TextEncoder(nn.Module):
         ids = torch.where(real, pieces - 1, self.padding)
         states = self.embeddings(input_ids=ids)
         if hasattr(self.body, "embeddings_project"):
-            states = self.body.embeddings_project(states)
+            states = self.body.get_submodule("embeddings_project")(states)
         return states, real
 
     def climb(self, states: Tensor, real: Tensor, start: int) -> Iterator[Tensor]:
@@ -140,6 +149,9 @@ class PixelEncoder(nn.Module):
 
     `mean` and `std` are those that the encoder was trained with, so that scaling is part of the graph.
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, config: Mapping[str, Any], outputs: int, *, mean: list[float], std: list[float]) -> None:
         super().__init__()
@@ -219,7 +231,11 @@ def _config(config: Mapping[str, Any]) -> PretrainedConfig:
 
 def _bare(model_type: str) -> dict[str, bool]:
     """No pooling layer where the encoder has one that nobody asks."""
-    return {"add_pooling_layer": False} if model_type in ("bert", "camembert", "roberta", "xlm-roberta", "vit", "deit") else {}
+    return (
+        {"add_pooling_layer": False}
+        if model_type in ("bert", "camembert", "roberta", "xlm-roberta", "vit", "deit")
+        else {}
+    )
 
 
 def new_body(config: Mapping[str, Any]) -> PreTrainedModel:
@@ -306,7 +322,9 @@ def bound(family: Family, reference: str) -> Family:
     if encoder.front == "pixels":
         if family.name == "encoder-top":
             raise RequestError(
-                Problem("a text encoder for encoder-top", f"{reference}, which reads pictures", "Try train.method: full.")
+                Problem(
+                    "a text encoder for encoder-top", f"{reference}, which reads pictures", "Try train.method: full."
+                )
             )
         side = encoder.to_json()["pixels"]["side"]
         fronts: dict[str, Mapping[str, Settings]] = {"pixels": {"small": {"side": side, "exact": True}}}
@@ -319,12 +337,96 @@ def bound(family: Family, reference: str) -> Family:
                 for size, length in lengths.items()
             }
         }
-    return replace(family, fronts=fronts, sizes=sizes, transfer=Pretrained(encoder))
+    transfer = Pretrained(encoder)
+    fit = partial(fit_head, transfer.network) if family.fit else None
+    return replace(family, fronts=fronts, sizes=sizes, transfer=transfer, fit=fit)
+
+
+class Pretrained:
+    """What is done with an encoder before and after training; one for each encoder."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def network(self, facts: Facts, settings: Settings) -> nn.Module:
+        """The network of these settings with the encoder's weights in it."""
+        made = build(facts, settings)
+        load_body(made.body, self.encoder)
+        return made
+
+    def start(self, network: nn.Module, settings: Settings) -> None:
+        """Puts the encoder's weights into the network, and adapters where it is trained by them."""
+        body = network.get_submodule("body")
+        load_body(body, self.encoder)
+        if "rank" in settings:
+            add_adapters(body, settings["rank"])
+
+    def prepare(self, part: Examples, facts: Facts, settings: Settings, *, rows: OpenRows, tell: Tell) -> Examples:
+        """The rows as training reads them: features or states where these layers stay as they are, computed once.
+
+        States that would fill more than 2 GB are not kept: the lower half is then run anew each time.
+        """
+        if "offered" not in settings and not settings["cut"]:
+            return part
+        half = runs_half()
+        reader = _loaded(self.encoder.reference, self.encoder.sha256, settings["cut"]).eval()
+        what = {"encoder": self.encoder.sha256, "config": dict(self.encoder.config), "half": half}
+        if "offered" in settings:
+            what |= {"layers": settings["offered"], "pool": "mean"}
+            run, name = partial(_pooled, reader, settings["offered"]), "features"
+        else:
+            what |= {"layers": settings["cut"], "pool": "none"}
+            lower = cast(TextEncoder, reader)
+            run, name = partial(_below, lower), "states"
+            if _entries(part) * lower.width * 2 > MOST_KEPT:
+                return part
+        found = computed(run, part, rows(what), half=half, tell=tell)
+        if name == "states":
+            return Examples({name: found}, part.targets)
+        return Examples({name: found.values}, part.targets)
+
+    def finish(self, network: nn.Module) -> None:
+        """Merges adapters, so that the network has the names and the shape it is rebuilt with."""
+        merge_adapters(network.get_submodule("body"))
+
+
+@lru_cache(maxsize=1)
+def _loaded(reference: str, _sha256: str, cut: int) -> TextEncoder | PixelEncoder:
+    """A network that only reads, kept while one rung after another asks for it."""
+    encoder = find_encoder(reference)
+    made = build(Facts(1, "regression", {}), {"encoder": encoder.to_json(), "taps": [cut], "cut": cut})
+    load_body(made.body, encoder)
+    return made
+
+
+def _pooled(network: TextEncoder | PixelEncoder, taps: list[int], batch: dict[str, Tensor]) -> tuple[Tensor, Array]:
+    """The features of a batch, each row's as one entry: (B, 1, taps, H)."""
+    (array,) = batch.values()
+    found = network.pooled(array, taps)[:, None]
+    return found, np.ones(len(found), np.int64)
+
+
+def _below(network: TextEncoder, batch: dict[str, Tensor]) -> tuple[Tensor, Array]:
+    """The states of a batch at the cut, and how many pieces each row has."""
+    pieces = batch["pieces"]
+    return network.below(pieces), (pieces > 0).sum(1).numpy()
+
+
+def _entries(part: Examples) -> int:
+    return sum(len(held.values) if isinstance(held, Ragged) else len(held) for held in part.arrays.values())
+
+
+def runs_half() -> bool:
+    """Whether this processor multiplies bfloat16 matrices itself; where it does, encoders run almost twice as fast."""
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported
 
 
 def _offered(layers: int, front: str) -> dict[str, Any]:
     """The layers whose features are computed, and the choices of them that validation rows decide between."""
-    offered = sorted({layers, *(max(1, layers - layers * step // 6) for step in (1, 2, 3))}) if front == "pieces" else [1]
+    offered = (
+        sorted({layers, *(max(1, layers - layers * step // 6) for step in (1, 2, 3))}) if front == "pieces" else [1]
+    )
     return {"offered": offered, "choices": [[offered[-1]], offered[-2:], offered], "taps": offered[-1:]}
 
 

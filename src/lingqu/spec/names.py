@@ -9,6 +9,7 @@ The tables of names belong to layers above, so they are handed in; a name withou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from lingqu.spec.addresses import fault, scheme, sheet_of
 from lingqu.spec.synonyms import Place
 
 SPLITS = ("train", "validation", "test")
+HUB_ID = re.compile(r"[\w\-][\w\-.]{0,95}/[\w\-][\w\-.]{0,95}(@[\w\-.]{1,96})?", re.ASCII)
+"""How a model of the Hugging Face Hub is written: owner/name, and the commit behind an @."""
 _GATES = ("latency_p95", "size", "slices", "margin", "alpha")
 
 
@@ -60,17 +63,28 @@ def check_names(tree: Mapping[str, Any], known: Known) -> list[tuple[Place, Prob
 
 
 def check_paths(tree: Mapping[str, Any], folder: Path) -> list[tuple[Place, Problem]]:
-    """A problem for each source that is not there."""
-    data = tree.get("data")
+    """A problem for each source or encoder that is not there."""
+    data, encoders = tree.get("data"), [_encoder(place, name, folder) for place, name in _asked(tree)]
     if not isinstance(data, Mapping):
-        return []
+        return [one for one in encoders if one is not None]
     source, root = data.get("source"), data.get("root")
     given = [(split, source.get(split)) for split in SPLITS] if isinstance(source, Mapping) else [(None, source)]
-    found = [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
+    found = encoders + [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
     if isinstance(root, str) and _readable(root) and not (folder / root).is_dir():
         problem = Problem("a folder for data.root", _missing(root), f"It is looked for in {folder}.")
         found.append((("data", "root"), problem))
     return [one for one in found if one is not None]
+
+
+def _encoder(place: Place, name: Any, folder: Path) -> tuple[Place, Problem] | None:
+    """A pretrained model that is neither a folder nor what could be a Hub id."""
+    if not isinstance(name, str) or not looks_pretrained(name) or "\0" in name or HUB_ID.fullmatch(name):
+        return None
+    path = folder / Path(name).expanduser()
+    if path.is_dir():
+        return None
+    advice = f"A folder is looked for in {folder}; a model of the Hub is written owner/name@commit."
+    return place, Problem("the folder of a pretrained model, or its Hub id", _missing(name), advice)
 
 
 def _tasks(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
@@ -79,12 +93,27 @@ def _tasks(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Probl
         yield ("task",), Problem("a task that lingqu knows", repr(task), near(task, known.tasks))
 
 
+def looks_pretrained(name: str) -> bool:
+    """Whether a model is meant as a pretrained encoder, by its Hub id or folder, and not as a family.
+
+    >>> looks_pretrained("sentence-transformers/all-MiniLM-L6-v2"), looks_pretrained("./mine"), looks_pretrained("bilstm")
+    (True, True, False)
+    """
+    return "/" in name or name.startswith((".", "~"))
+
+
 def _models(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
-    model = tree.get("model")
-    asked = [(("model", i), name) for i, name in enumerate(model)] if isinstance(model, list) else [(("model",), model)]
-    for place, name in asked:
-        if isinstance(name, str) and name and known.models and name not in ("auto", *known.models):
+    for place, name in _asked(tree):
+        if not isinstance(name, str) or not name or not known.models or looks_pretrained(name):
+            continue
+        if name not in ("auto", *known.models):
             yield place, Problem("a model family that lingqu knows", repr(name), near(name, ["auto", *known.models]))
+
+
+def _asked(tree: Mapping[str, Any]) -> list[tuple[Place, Any]]:
+    """What stands under model, each with its place."""
+    model = tree.get("model")
+    return [(("model", i), name) for i, name in enumerate(model)] if isinstance(model, list) else [(("model",), model)]
 
 
 def _columns(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:

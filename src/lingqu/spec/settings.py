@@ -29,6 +29,7 @@ from pydantic import (
 from lingqu.spec import amounts
 from lingqu.spec.addresses import located
 from lingqu.spec.amounts import Limit
+from lingqu.spec.names import looks_pretrained
 from lingqu.spec.problems import Reading, refuse
 from lingqu.spec.words import PlainTitles
 
@@ -206,8 +207,8 @@ Augment = Annotated[
 class TrainSettings(_Settings):
     """How a model is trained; what is absent follows from `size`."""
 
-    method: Literal["auto", "scratch", "pretrain"] = Field(
-        default="auto", description="How to start; pretrain first fills in words of the training texts."
+    method: Literal["auto", "scratch", "pretrain", "head", "lora", "full"] = Field(
+        default="auto", description="Train from scratch or pretrain on the texts; or the head, lora or full of an encoder."
     )
     epochs: Whole | None = Field(default=None, ge=1, le=10_000, description="Passes over the training rows, at most.")
     batch_size: Whole | None = Field(default=None, ge=1, le=65_536, description="Rows for one step.")
@@ -376,7 +377,9 @@ class Spec(_Settings):
         "small", description="The one dial: how large models are."
     )
     budget: Duration = Field(default="10 min", description="Stop climbing the ladder of models after this time.")
-    model: Model = Field(default="auto", description="auto, a model family, or a list of them to try in order.")
+    model: Model = Field(
+        default="auto", description="auto, a model family, a pretrained model's id or folder, or a list."
+    )
     train: TrainSettings = Field(default=TrainSettings(), description="How a model is trained.")
     compress: CompressSettings = Field(default=CompressSettings(), description="How a trained model is made smaller.")
     gates: GateSettings = Field(
@@ -400,10 +403,16 @@ class Spec(_Settings):
 
     @property
     def families(self) -> list[str] | None:
-        """The model families that were asked for, in order; None when lingqu chooses."""
+        """The model families and encoders that were asked for, in order; None when lingqu chooses."""
         if self.model == "auto":
             return None
-        return [self.model] if isinstance(self.model, str) else list(self.model)
+        named = [self.model] if isinstance(self.model, str) else list(self.model)
+        return [self._located(name) for name in named]
+
+    def _located(self, name: str) -> str:
+        """A pretrained model's folder by its absolute path; every other name as it is."""
+        folder = self.folder / Path(name).expanduser()
+        return str(folder.absolute()) if looks_pretrained(name) and folder.is_dir() else name
 
     def located_data(self) -> DataSettings:
         """The data settings with absolute paths."""

@@ -134,7 +134,6 @@ VALUES: dict[str, dict[Any, Any]] = {
 """Setting -> value -> the same thing in lingqu's word; accepted without a remark."""
 
 _TASKS = _all("text-classification", "sentiment-analysis")
-_PRETRAINED = "It starts from a pretrained model, and this version trains from scratch only: auto or scratch."
 _NO_SETTING = "lingqu has no setting for it; remove the line."
 
 TOLD: dict[str, str] = {
@@ -168,10 +167,6 @@ TOLD: dict[str, str] = {
     "threshold": "A limit is written beside its metric: gates: {f1: '>= 0.85'}.",
     "thresholds": "A limit is written beside its metric: gates: {f1: '>= 0.85'}.",
     "metrics": "A limit is written beside its metric: gates: {f1: '>= 0.85'}. Every report holds every metric.",
-    "head": _PRETRAINED,
-    "lora": _PRETRAINED,
-    "full": _PRETRAINED,
-    "pretrain": _PRETRAINED,
 }
 """A word of another tool, as a key or as a value -> what to do in lingqu."""
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from lingqu.store.database import Database
     from lingqu.store.records import Records
+    from lingqu.store.rows import RowCache
 
 _FILE_NAME = re.compile(r"[\w\-][\w\-.:]{0,199}")
 
@@ -101,6 +102,12 @@ class Store:
     def holds(self, digest: str) -> bool:
         """Whether there is a blob or a folder of this digest; its bytes are not looked at."""
         return self.blobs.path(digest).is_file() or self.folders.final(digest).is_dir()
+
+    def rows(self, what: Mapping[str, Any]) -> RowCache:
+        """What is kept, row by row, of the computation that these plain values name."""
+        from lingqu.store.rows import RowCache
+
+        return RowCache(self.folder / "rows", what)
 
     # Stages
 

@@ -35,6 +35,8 @@ class AdamW:
     ) -> None:
         self.parameters = dict(parameters)
         self.decay, self.betas, self.epsilon = decay, betas, epsilon
+        # The share of the rate that each parameter takes: layers that learned elsewhere move less than new ones.
+        self.strides: Mapping[str, float] = {}
         self.steps = 0
         self.first = {name: torch.zeros_like(held) for name, held in self.parameters.items()}
         self.second = {name: torch.zeros_like(held) for name, held in self.parameters.items()}
@@ -48,11 +50,12 @@ class AdamW:
             if held.grad is None:
                 continue
             first, second = self.first[name], self.second[name]
+            own = rate * self.strides.get(name, 1.0)
             if held.ndim > 1:
-                held.mul_(1 - rate * self.decay)
+                held.mul_(1 - own * self.decay)
             first.lerp_(held.grad, 1 - self.betas[0])
             second.mul_(self.betas[1]).addcmul_(held.grad, held.grad, value=1 - self.betas[1])
-            held.addcdiv_(first, (second / slower).sqrt_().add_(self.epsilon), value=-rate / slow)
+            held.addcdiv_(first, (second / slower).sqrt_().add_(self.epsilon), value=-own / slow)
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies of all that it remembers, under flat names."""

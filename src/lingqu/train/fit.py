@@ -34,6 +34,7 @@ from lingqu.data.ragged import Ragged, pack
 from lingqu.errors import Problem, RequestError, TrainingError
 from lingqu.models import find_family
 from lingqu.models.family import Examples, Facts, Family
+from lingqu.store.rows import RowCache
 from lingqu.train.checkpoint import Checkpoints
 from lingqu.train.loop import Loop
 from lingqu.train.options import USUAL, TrainOptions
@@ -73,9 +74,12 @@ def fit_rung(  # noqa: PLR0917
     steps: tuple[Step, ...],
     options: TrainOptions,
     work: Path,
+    rows: Callable[[Mapping[str, Any]], RowCache] | None = None,
     progress: Callable[[float, str], None] = _quiet,
 ) -> Trained:
     """Trains one family; `work` holds checkpoints, so that the same call after a kill goes on where it was.
+
+    `rows` opens what is kept of rows between runs; without it that is kept in `work`.
 
     `progress` is told how much is done (0 to 1) and one sentence. Same arguments, same machine, same threads: same bits.
     """
@@ -87,8 +91,13 @@ def fit_rung(  # noqa: PLR0917
     threads = options.threads_for(len(train))
     with _pinned(threads):
         torch.manual_seed(options.seed)
+        started = time.perf_counter()
+        if family.transfer is not None:
+            kept = rows or (lambda what: RowCache(work, what))
+            train, valid = (
+                family.transfer.prepare(part, facts, chosen, rows=kept, tell=progress) for part in (train, valid)
+            )
         if family.fit is not None:
-            started = time.perf_counter()
             fitted = family.fit(train, valid, facts, chosen, seed=options.seed, threads=threads, tell=progress)
             return Trained(_weights(fitted.network), fitted.settings, [], time.perf_counter() - started, 1)
         if family.build is None:
@@ -98,12 +107,14 @@ def fit_rung(  # noqa: PLR0917
         network = family.build(facts, chosen)
         if family.prepare is not None:
             family.prepare(network, train)
-        before = 0.0
+        if family.transfer is not None:
+            family.transfer.start(network, chosen)
+        before = time.perf_counter() - started
         if options.method == "pretrain" and "pretraining" in chosen:
             told = pretrain(
                 network, train, valid, facts, chosen, options=options, work=work / "pretraining", tell=progress
             )
-            chosen, before = {**chosen, "masked_loss": told["curve"]}, told["seconds"]
+            chosen, before = {**chosen, "masked_loss": told["curve"]}, before + told["seconds"]
             if options.seconds is not None:
                 options = replace(options, seconds=max(1.0, options.seconds - before))
         loop = Loop(
@@ -120,7 +131,9 @@ def fit_rung(  # noqa: PLR0917
         with held_back() as asked_to_stop:
             done = loop.run(asked_to_stop)
         epochs = int(done.history[-1]["epoch"]) if done.history else 0
-        return Trained(_weights(loop.network), chosen, done.history, before + done.seconds, epochs)
+        if family.transfer is not None:
+            family.transfer.finish(network)
+        return Trained(_weights(network), chosen, done.history, before + done.seconds, epochs)
 
 
 def enough_steps(
@@ -151,7 +164,8 @@ def enough_steps(
 
 def rebuild(family: str, settings: Mapping[str, Any], facts: Facts, weights: Mapping[str, Array]) -> nn.Module:
     """The trained network again, ready to answer (in eval mode)."""
-    build = find_family(family).build
+    # An encoder that the name holds is not needed any more: settings and weights say all.
+    build = find_family(family.partition(":")[0]).build
     if build is None:
         raise ValueError(f"the family '{family}' cannot be rebuilt")
     network = build(facts, settings)

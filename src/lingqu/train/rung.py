@@ -65,6 +65,7 @@ def climb(
         steps=task.steps(),
         options=TrainOptions(**settings.model_dump(), seconds=seconds),
         work=work,
+        rows=store.rows,
         progress=tell,
     )
     return {
@@ -113,6 +114,7 @@ def relearn(
         steps=task.steps(),
         options=TrainOptions(**settings.model_dump()),
         work=work,
+        rows=store.rows,
         progress=tell,
     )
     return rebuild(rung["family"], trained.settings, facts, trained.weights)
