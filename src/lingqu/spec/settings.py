@@ -208,7 +208,8 @@ class TrainSettings(_Settings):
     """How a model is trained; what is absent follows from `size`."""
 
     method: Literal["auto", "scratch", "pretrain", "head", "lora", "full"] = Field(
-        default="auto", description="Train from scratch or pretrain on the texts; or the head, lora or full of an encoder."
+        default="auto",
+        description="Train from scratch or pretrain on the texts; or the head, lora or full of an encoder.",
     )
     epochs: Whole | None = Field(default=None, ge=1, le=10_000, description="Passes over the training rows, at most.")
     batch_size: Whole | None = Field(default=None, ge=1, le=65_536, description="Rows for one step.")
