@@ -141,6 +141,17 @@ def test_digits_are_not_mirrored():
     assert not mirror_keeps_labels((digits.images[:, None] * 15).astype(np.uint8), digits.target.astype(np.int64))
 
 
+def test_tables_are_not_augmented():
+    numbers = {"numbers": np.zeros((4, 2), np.float32)}
+    assert chosen("auto", ["flip"], numbers, np.arange(4) % 2) == []
+    with pytest.raises(RequestError) as caught:
+        chosen(["drop", "swap"], [], numbers, np.arange(4) % 2)
+    assert str(caught.value) == (
+        "Expected train.augment: auto or none for a model of neither pictures nor tokens, found drop, swap. "
+        "Remove the line."
+    )
+
+
 def test_names_that_do_not_fit_are_refused_all_at_once():
     with pytest.raises(RequestError) as caught:
         chosen(["drop", "flip", "swap"], [], {"pixels": PIXELS}, ROWS % 2)

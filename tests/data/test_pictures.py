@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from lingqu.contract import Rows
+from lingqu.data.image import encode_pixels, learn_pixels
 from lingqu.data.pictures import PictureFault, encode_png, fault, open_picture, read_named
 from lingqu.data.version import ingest
 from lingqu.errors import DataError
@@ -165,3 +167,11 @@ def test_a_table_names_its_pictures(tmp_path: Path) -> None:
     assert version.rows_in_all == 60
     assert version.set_aside(store)[0]["reason"] == "no file 'missing.png' in the folder photos"
     assert open_picture(version.rows("train", store)["image"][0]).size == (12, 8)
+
+
+def test_pictures_of_a_pixel_or_two_are_made_larger():
+    """No convolution could look at them as they are."""
+    rows = Rows({"image": [encode_png(np.full((1, 9), shade, np.uint8)) for shade in (0, 200)]})
+    memory = learn_pixels(rows, {"side": 64})
+    assert (memory["height"], memory["width"]) == (16, 16)
+    assert encode_pixels(rows, memory)["pixels"].shape == (2, 1, 16, 16)

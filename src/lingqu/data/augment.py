@@ -237,7 +237,12 @@ def chosen(
     """
     if asked == "none":
         return []
-    what, known = ("pictures", PICTURES) if "pixels" in arrays else ("tokens", TOKENS)
+    what, known = "pictures" if "pixels" in arrays else "tokens", PICTURES if "pixels" in arrays else TOKENS
+    if not {"pixels", "tokens"} & set(arrays):
+        if asked == "auto":
+            return []
+        expected, advice = "train.augment: auto or none for a model of neither pictures nor tokens", "Remove the line."
+        raise RequestError(Problem(expected, ", ".join(asked), advice))
     if asked != "auto":
         wrong = [name for name in asked if name not in known]
         if wrong:

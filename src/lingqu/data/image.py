@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lingqu.contract.task import Array, Arrays
 
 
+LEAST = 4
+"""Fewer pixels a side cannot be halved and looked at by a convolution."""
+
+
 def _pixels(picture: Pillow.Image, channels: int, height: int, width: int) -> Array:
     """One picture as uint8 (channels, height, width)."""
     picture = picture.convert("L" if channels == 1 else "RGB")
@@ -34,22 +38,35 @@ def _pixels(picture: Pillow.Image, channels: int, height: int, width: int) -> Ar
 def learn_pixels(rows: Rows, settings: dict[str, Any]) -> Memory:
     """Channels, size, and the mean and deviation of each channel (0 to 1), from at most 2,000 training pictures.
 
-    Pictures that are all of one size not above `side` keep it; others become squares of `side` pixels, and with
-    `exact` all do.
+    Pictures that are all of one size between `LEAST` and `side` keep it; others become squares, as large as the typical
+    picture but of at most `side` pixels: more would be made up, and paid for in every convolution. With `exact` all
+    become squares of `side` pixels.
     """
     column, side = settings.get("column", "image"), settings.get("side", 64)
     sample = rows[column][:: max(1, -(-len(rows) // 2000))]
-    sizes, grey = set(), True
+    sizes, grey = [], True
     for data in sample:
         picture = open_picture(data)
-        sizes.add((picture.height, picture.width))
+        sizes.append((picture.height, picture.width))
         grey = grey and (picture.mode == "L" or _is_grey(picture))
-    keep = not settings.get("exact") and len(sizes) == 1 and max(next(iter(sizes))) <= side
-    height, width = sizes.pop() if keep else (side, side)
+    height, width = (side, side) if settings.get("exact") else _size(sizes, side)
     memory = {"column": column, "channels": 1 if grey else 3, "height": height, "width": width}
     pixels = _stack(sample, memory) / np.float64(255)
     mean, deviation = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
     return {**memory, "mean": np.round(mean, 6).tolist(), "std": np.round(np.maximum(deviation, 0.01), 6).tolist()}
+
+
+def _size(sizes: list[tuple[int, int]], most: int) -> tuple[int, int]:
+    """The height and width that all pictures are brought to.
+
+    >>> _size([(28, 28)] * 3, 64), _size([(20, 22), (21, 30), (400, 300)], 64), _size([(600, 800)] * 2, 64)
+    ((28, 28), (32, 32), (64, 64))
+    """
+    if len(set(sizes)) == 1 and min(sizes[0]) >= LEAST and max(sizes[0]) <= most:
+        return sizes[0]
+    typical = float(np.median([max(size) for size in sizes]))
+    side = min(most, 8 * -(-int(typical) // 8))
+    return side, side
 
 
 def _is_grey(picture: Pillow.Image) -> bool:
