@@ -8,6 +8,7 @@ from torch.nn import functional
 from training_lab import FRONTS, arrays_for
 
 from lingqu.bundle.export import to_onnx
+from lingqu.errors import UnknownNameError
 from lingqu.models import Examples, Facts
 from lingqu.models.by_hand import ACTIVATIONS, FAMILY, LEAST, LOSSES, MOST, OPTIMISERS, Network
 from lingqu.train.adamw import AdamW
@@ -41,7 +42,7 @@ def _torch_loss(loss, scores, weighted):
 
 
 def _torch_update(name, weights, memory):
-    if name == "adam":
+    if name in ("adam", "adamw"):
         memory.setdefault("adam", AdamW({str(i): w for i, w in enumerate(weights)}, decay=0.0)).step(RATE)
         return
     with torch.no_grad():
@@ -96,3 +97,13 @@ def test_pictures_too_and_out_of_torch(tmp_path):
         expected = fitted.network(pixels=torch.from_numpy(arrays["pixels"])).numpy()
     assert np.abs(np.asarray(answers) - expected).max() < 1e-5
     assert (expected.argmax(1) == labels).all()
+
+
+def test_an_optimiser_of_the_loop_that_it_has_not():
+    part, facts = Examples(arrays_for("table", 8), np.arange(8) % 2), Facts(2, "classification", FRONTS["table"], 8)
+    settings = {**FAMILY.settings("tiny"), "optimiser": "muon"}
+    with pytest.raises(UnknownNameError) as caught:
+        FAMILY.fit(part, part, facts, settings, seed=0, threads=1, tell=lambda *_: None)
+    assert str(caught.value) == (
+        "Expected an optimiser that by-hand knows, found 'muon'. It has: gradient-descent, momentum, adam, sgd, adamw."
+    )

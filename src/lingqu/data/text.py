@@ -64,25 +64,14 @@ _SEPARATOR = "\x1f"
 
 
 def learn_ngrams(rows: Rows, settings: dict[str, Any]) -> Memory:
-    """The settings, with their defaults; of the rows only their usual length is learned.
+    """Nothing is learned from the rows: the memory is the settings, with their defaults.
 
     `buckets` is the number of hash values, 0 being kept for padding. `words`, `short` and `chars` are the lengths of
     n-grams: of words, of words that are all one character long (so three Chinese characters, but not three English
     words), and of characters inside longer words. Of a text the first `max_chars` characters count.
-
-    With `chars_up_to`, characters inside words count only where texts are no longer than that on average: a sentence
-    needs to know that "boring" and "boredom" are kin, a page has told it in words, at a third of the price.
-
-    >>> settings = {"chars": [4], "chars_up_to": 10}
-    >>> [learn_ngrams(Rows({"text": [text]}), settings)["chars"] for text in ("so boring", "so boring, so long")]
-    [[4], []]
     """
     usual = {"column": "text", "buckets": 1 << 19, "words": [1, 2], "short": [3], "chars": [], "max_chars": 20_000}
-    memory = {**usual, **settings}
-    most = memory.pop("chars_up_to", None)
-    if most is not None and np.mean([len(str(text)) for text in rows[memory["column"]]] or [0]) > most:
-        memory["chars"] = []
-    return memory
+    return {**usual, **settings}
 
 
 def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:

@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lingqu.data.labels import fit_temperature
+from lingqu.errors import Problem, UnknownNameError, near
 from lingqu.models.closed_form import log_loss
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
@@ -290,6 +291,9 @@ OPTIMISERS: dict[str, type[Optimiser]] = {
     "gradient-descent": GradientDescent,
     "momentum": Momentum,
     "adam": Adam,
+    # What the training loop calls them; weights that nothing needs shrink beside the stride, which makes Adam AdamW.
+    "sgd": Momentum,
+    "adamw": Adam,
 }
 
 # --- as a family of lingqu: the same weights as a torch network, which knows the way out ----------------------------
@@ -382,7 +386,10 @@ def fit(
     network = Network.start(
         [x.shape[1], *settings["hidden"], facts.outputs], settings["activation"], np.random.default_rng(seed)
     )
-    optimiser = OPTIMISERS[settings["optimiser"]](settings["learning_rate"])
+    name = settings["optimiser"]
+    if name not in OPTIMISERS:
+        raise UnknownNameError(Problem("an optimiser that by-hand knows", f"'{name}'", near(name, OPTIMISERS)))
+    optimiser = OPTIMISERS[name](settings["learning_rate"])
     weights = _row_weights(train, facts, settings)
     best, stop, kept = np.inf, settings.get("stop", 0), network.weights
     with threadpool_limits(threads):  # in another number of threads sums come in another order
