@@ -105,5 +105,5 @@ def test_an_optimiser_of_the_loop_that_it_has_not():
     with pytest.raises(UnknownNameError) as caught:
         FAMILY.fit(part, part, facts, settings, seed=0, threads=1, tell=lambda *_: None)
     assert str(caught.value) == (
-        "Expected an optimiser that by-hand knows, found 'muon'. It has: gradient-descent, momentum, adam, sgd, adamw."
+        "Expected an optimiser that by-hand knows, found 'muon'. Known: adam, adamw, gradient-descent, momentum, sgd."
     )

@@ -36,7 +36,7 @@ def test_it_learns_and_is_rebuilt(name, tmp_path):
     assert (answers.argmax(1) == np.arange(200) % 2).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["linear", "boosting", "mlp", "by-hand", "ngram-linear"])
+@pytest.mark.parametrize("name", ["linear", "boosting", "tree", "mlp", "by-hand", "ngram-linear"])
 def test_it_learns_numbers(name, tmp_path):
     trained = train(name, tmp_path, regression=True, threads=1)
     answers = _answers(name, trained, find_family(name).front, 200, regression=True, seed=3)

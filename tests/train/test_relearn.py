@@ -7,7 +7,7 @@ from training_lab import arrays_for, facts_for
 from lingqu.models import Examples, find_family
 
 
-@pytest.mark.parametrize("name", ["ngram-linear", "logistic", "boosting", "by-hand"])
+@pytest.mark.parametrize("name", ["ngram-linear", "logistic", "boosting", "by-hand", "tree"])
 def test_given_its_own_choices_a_fit_no_longer_asks_validation_rows(name):
     from lingqu.train.fit import _packed
 

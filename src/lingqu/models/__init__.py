@@ -28,6 +28,7 @@ FAMILIES: dict[str, str] = {
     "ngram-linear": "lingqu.models.ngram_linear:FAMILY",
     "logistic": "lingqu.models.linear:LOGISTIC",
     "linear": "lingqu.models.linear:LINEAR",
+    "tree": "lingqu.models.tree:FAMILY",
     "boosting": "lingqu.models.boosting:FAMILY",
     "by-hand": "lingqu.models.by_hand:FAMILY",
     "mlp": "lingqu.models.mlp:FAMILY",
