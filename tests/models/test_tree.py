@@ -62,16 +62,16 @@ def test_rules_say_what_it_does():
     network = _fit(arrays, targets, depth=2).network
     told = rules(network, FRONT, ["late", "paid"])
     lines = [line.split(" (")[0] for line in told.splitlines()]
-    threshold = float(lines[4].split("<= ")[1].split(":")[0])
-    assert abs(threshold - 40) < 0.3
-    lines[4] = "    if income <= 40: late"
+    threshold = float(lines[1].split("<= ")[1].split(":")[0])
+    assert abs(threshold - 40) < 0.5
+    lines[1] = "    if income <= 40: late"
     assert lines == [
-        "if job is nurse or baker:",
-        "    if age is missing: paid",
-        "    otherwise: late",
-        "otherwise:",
+        "if job is (unknown) or chef or pilot:",  # a name never seen stands in the middle of the order
         "    if income <= 40: late",
         "    otherwise: paid",
+        "otherwise:",
+        "    if age is missing: paid",
+        "    otherwise: late",
     ]
     assert (_answers(network, arrays).argmax(1) == targets).all()
 
