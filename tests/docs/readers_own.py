@@ -32,8 +32,8 @@ def hotels(folder: Path) -> None:
 
 
 def mnist(folder: Path) -> None:
-    pixels, digits = _pictures(60)
-    np.savez(folder / "mnist.npz", x_train=pixels[:40], y_train=digits[:40], x_test=pixels[40:], y_test=digits[40:])
+    pixels, digits = _pictures(500)
+    np.savez(folder / "mnist.npz", x_train=pixels[:400], y_train=digits[:400], x_test=pixels[400:], y_test=digits[400:])
 
 
 def pneumonia(folder: Path) -> None:
