@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lingqu.errors import GateError
+from lingqu.errors import GateError, RequestError
 from lingqu.loop import check, run
 from lingqu.registry import Registry
 from lingqu.store import Store
@@ -29,6 +29,28 @@ def challenger(registry: Registry, data: str) -> int:
         "kinds", bundle=first.bundle, data_version=data, run="r", task=first.task, metrics=first.metrics,
         decision=decision, lineage=first.lineage, spec=first.spec,
     ).number  # fmt: skip
+
+
+def test_a_champion_whose_columns_are_gone_is_told_before_training(tmp_path: Path) -> None:
+    """The first champion reads three columns; the next rows have two of them, and one would pass for missing."""
+    rows = find_task("tabular-regression").toy(200)
+    rows = rows.with_columns({"age": [float(i % 7) for i in range(200)]})
+    write_csv(tmp_path / "rows.csv", rows)
+    store = Store.open(tmp_path / "store")
+    spec = {
+        "name": "prices", "task": "tabular-regression", "size": "tiny", "model": "linear",
+        "data": {"source": str(tmp_path / "rows.csv"), "near_duplicates": False},
+    }  # fmt: skip
+    assert run(spec, store=store)["champion"] == 1
+    write_csv(tmp_path / "rows.csv", rows.select(["rooms", "town", "target"]))
+    told: list[str] = []
+    with pytest.raises(RequestError) as refused:
+        run(spec, store=store, tell=lambda stage, _done, _sentence: told.append(stage))
+    assert str(refused.value) == (
+        "Expected the column 'age' that the champion prices@1 reads, found no such column. "
+        "Bring it back, or give the spec another name: a model of its own needs no comparison."
+    )
+    assert set(told) == {"data"}
 
 
 def test_a_proof_against_an_old_champion_promotes_nobody(registry: Registry, lingqu: Lingqu) -> None:

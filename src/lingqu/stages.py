@@ -89,7 +89,27 @@ class Stages:
         told = self._once("data", inputs, DATA, lambda _, say: ingest(settings, self.task, self.store, say).as_dict())
         data = DataVersion.from_dict(told)
         self._check_slices(data)
+        self._check_champion(data)
         return data
+
+    def _check_champion(self, data: DataVersion) -> None:
+        """RequestError for columns that the champion reads and these rows lack: no gate could compare the two."""
+        from lingqu.bundle.trust import read_manifest
+        from lingqu.registry import Registry
+
+        registry = Registry(self.store)
+        champion = registry.alias(self.spec.name, "champion")
+        if champion is None:
+            return
+        version = registry.get(f"{self.spec.name}@{champion[0]}")
+        columns = read_manifest(self.store.folder_path(version.bundle, verify=False))["columns"]
+        gone = [column["name"] for column in columns if column["name"] not in data.kinds and not column["missing"]]
+        if gone:
+            advice = "Bring it back, or give the spec another name: a model of its own needs no comparison."
+            raise RequestError(
+                Problem(f"the column {name!r} that the champion {version.reference} reads", "no such column", advice)
+                for name in gone
+            )
 
     def _check_slices(self, data: DataVersion) -> None:
         """RequestError for a column under gates.slices that cannot part the test rows, before anything is trained."""

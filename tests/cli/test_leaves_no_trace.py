@@ -8,7 +8,7 @@ import pytest
 
 from lingqu.errors import DataError, UnknownNameError
 from lingqu.loop import load, run
-from tests.conftest import Lingqu
+from tests.conftest import Lingqu, as_json
 
 NO_MODEL = "Expected a model of the registry, found 'kinds'. Known: none yet.\n"
 PROBLEM = "lingqu.yaml:5: Expected the column 'mesage' for text, found the columns 'message', 'queue'. Did you mean 'message'?"
@@ -26,6 +26,8 @@ PROBLEM = "lingqu.yaml:5: Expected the column 'mesage' for text, found the colum
         (["fsck"], 0, "Everything is as it was written.\n", ""),
         (["predict", "kinds", "rows.csv"], 2, "", NO_MODEL),
         (["export", "kinds", "folder"], 2, "", NO_MODEL),
+        (["promote", "kinds"], 2, "", NO_MODEL),
+        (["rollback", "kinds"], 2, "", NO_MODEL),
     ],
 )
 @pytest.mark.parametrize("home", [[], ["--home", "elsewhere"]])
@@ -34,6 +36,13 @@ def test_looking_makes_no_store(
 ) -> None:
     done = lingqu(*arguments, *home)
     assert (done.returncode, done.stdout, done.stderr) == (status, stdout, stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_makes_no_store(tmp_path: Path, lingqu: Lingqu) -> None:
+    done = as_json(lingqu("doctor", "--json"))
+    (store,) = [check for check in done["checks"] if check["what"] == "store"]
+    assert (store["state"], store["found"]) == ("ok", f"none yet in {tmp_path}")
     assert list(tmp_path.iterdir()) == []
 
 

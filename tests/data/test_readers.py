@@ -15,7 +15,10 @@ import pytest
 from lingqu.contract import Rows
 from lingqu.data.pictures import encode_png, open_picture
 from lingqu.data.readers import fingerprint, read, stream
+from lingqu.data.version import preview
 from lingqu.errors import DataError
+from lingqu.spec.settings import DataSettings
+from lingqu.tasks import find_task
 
 
 def write(path: Path, text: str) -> Path:
@@ -172,10 +175,29 @@ def test_folders_of_images(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert found.rows["label"] == ["cat", "cat", "dog"]
     assert found.splits == ["test", "train", "train"]
-    assert [one.reason for one in found.quarantined] == [
-        "a file named .txt, which is no .bmp, .jpeg, .jpg, .png, .webp"
+    assert found.quarantined == []
+    (tmp_path / "train/cat/moving.gif").write_bytes(b"GIF89a")
+    assert [one.reason for one in read(tmp_path).quarantined] == [
+        "a file named .gif, which is no .bmp, .jpeg, .jpg, .png, .webp"
     ]
     assert set(read(tmp_path / "train").splits) == {""}
+
+
+def test_files_among_pictures_are_a_finding_and_no_broken_rows(tmp_path: Path) -> None:
+    for number in range(40):
+        for label in ("cat", "dog"):
+            file = tmp_path / "photos" / label / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(number).integers(0, 255, (8, 8), np.uint8)
+            file.write_bytes(encode_png(pixels if label == "cat" else pixels.T))
+    for stray in ("Thumbs.db", "cat/.DS_Store", "cat/notes.txt", "dog/list.csv", "dog/LICENSE", "read.me", ".git/x"):
+        (tmp_path / "photos" / stray).parent.mkdir(exist_ok=True)
+        (tmp_path / "photos" / stray).write_bytes(b"\0x")
+    found = preview(DataSettings(source=str(tmp_path / "photos")), find_task("image-classification"))
+    assert (found.rows, found.quarantined) == (80, 0)
+    assert [str(one) for one in found.findings if one.code == "stray-files"] == [
+        "In the folder photos 4 files that are no pictures were left out: 'LICENSE', 'list.csv', 'notes.txt' …"
+    ]
 
 
 def test_a_folder_without_classes_is_told(tmp_path: Path) -> None:

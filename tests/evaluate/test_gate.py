@@ -152,7 +152,27 @@ def test_limits_of_the_spec_must_hold() -> None:
         False,
         f"accuracy where source is web (980 rows) is {accuracy} and should be >= 95 %.",
     )
-    assert not any("tiny" in name for name in told)
+    assert told["accuracy in source = tiny"] == (
+        False,
+        "accuracy where source is tiny cannot be judged: not enough rows, 20 of 50.",
+    )
+
+
+def test_a_limit_on_a_small_slice_asks_for_rows() -> None:
+    truth, old, new = pair(np.random.default_rng(3), 1000, lead=0.06)
+    slices = {"source": ["web" if i < 980 else "tiny" for i in range(1000)]}
+    asked = {"slices": {"source": {"accuracy": ">= 0.5"}}}
+    spec = Spec(name="a", task="text-classification", data={"source": "a.csv"}, gates=asked)  # type: ignore[arg-type]
+    limits = spec.gates.slice_limits()
+    decision = gate("accuracy", truth, old, new, slices=slices, slice_thresholds=limits)
+    # Fifty rows of twenty in a thousand are 2,500 rows.
+    assert (decision.decision, decision.missing_rows) == ("not-enough-rows", 1500)
+    assert decision.sentence().startswith("Not enough rows to tell, about 1,500 more are needed: accuracy 0.")
+    assert decision.sentence().endswith(" 1 of the limits on slices cannot be judged.")
+    assert json.loads(json.dumps(decision.to_json()))["checks"][-3]["missing_share"] == 1.5
+    assert gate("accuracy", truth, old, new, slices=slices).promoted
+    worse = gate("accuracy", truth, new, old, slices=slices, slice_thresholds=limits)
+    assert worse.decision == "keep"
 
 
 def test_a_slice_that_gets_worse_stops_a_better_model() -> None:

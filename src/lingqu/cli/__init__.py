@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-`--json` prints one JSON object on standard output and everything else on standard error. Exit status: 0 done, 1 the
+`--json` prints one JSON object on standard output, `{"error": …}` when it fails, and everything else on standard error. Exit status: 0 done, 1 the
 work failed or a gate said no, 2 the request was wrong. What lingqu raises on purpose is one plain sentence; a bug keeps
 its traceback.
 """
@@ -8,8 +8,10 @@ its traceback.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from typing import NoReturn
 
@@ -137,7 +139,7 @@ def call(arguments: Sequence[str]) -> int:
         command: Callable[[argparse.Namespace], int] = _find(parsed.run)
         return command(parsed)
     except LingquError as error:
-        _tell(error)
+        _tell(error, as_json="--json" in arguments)
         return error.exit_status
     except KeyboardInterrupt as stopped:
         from lingqu.cli.signals import INTERRUPTED, TERMINATED, Terminated
@@ -157,7 +159,12 @@ def _find(where: str) -> Callable[[argparse.Namespace], int]:
     return getattr(import_module(f"{PARTS}.{module}"), function)
 
 
-def _tell(error: LingquError) -> None:
+def _tell(error: LingquError, *, as_json: bool) -> None:
+    if as_json:
+        # Programs read standard output alone, and find there what they can act on.
+        problems = [asdict(problem) for problem in error.problems]
+        told = {"kind": type(error).__name__, "message": str(error), "problems": problems}
+        sys.stdout.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
     count = len(error.problems)
     sys.stderr.write(f"{error}\n" if count == 1 else f"{count} problems:\n{error}\n")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from lingqu.cli.present import emit, open_store, table
+from lingqu.cli.present import emit, read_store, store_folder, table
 from lingqu.errors import LingquError
 
 LEAST_DISK = 2 << 30
@@ -91,11 +91,11 @@ def _torch(_: argparse.Namespace) -> Iterator[Check]:
 
 
 def _store(arguments: argparse.Namespace) -> Iterator[Check]:
+    place = store_folder(arguments)
     try:
-        store = open_store(arguments)
-        with store.engine.connect():
+        with read_store(arguments) as store, store.engine.connect():
             pass
-        yield Check("store", "ok", str(store.folder))
+        yield Check("store", "ok", f"{place}" if place.exists() else f"none yet in {place.parent.absolute()}")
     except LingquError as error:
         yield Check("store", "wrong", str(error.problems[0].found), error.problems[0].next)
 

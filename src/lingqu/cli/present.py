@@ -99,15 +99,11 @@ def progress() -> Iterator[Tell]:
         yield tell
 
 
-def open_store(arguments: argparse.Namespace) -> Store:
-    """The store of --home, LINGQU_HOME or this folder, made when it is not there."""
-    return Store.open(_place(arguments))
-
-
 def read_store(arguments: argparse.Namespace) -> AbstractContextManager[Store]:
-    """The same store for a verb that only looks: none is made."""
-    return reading(_place(arguments))
+    """The store of --home, LINGQU_HOME or this folder; none is made where none is."""
+    return reading(store_folder(arguments))
 
 
-def _place(arguments: argparse.Namespace) -> Path:
+def store_folder(arguments: argparse.Namespace) -> Path:
+    """Where that store is, or would be."""
     return Path(arguments.home) if arguments.home else home(Path.cwd())

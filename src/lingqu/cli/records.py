@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from lingqu.cli.present import emit, next_step, open_store, read_store, table
+from lingqu.cli.present import emit, next_step, read_store, table
 from lingqu.errors import GateError, Problem, RequestError, UnknownNameError, near
 from lingqu.registry import Registry, Version
 
@@ -101,7 +101,11 @@ def _history(arguments: argparse.Namespace, registry: Registry) -> int:
 
 def promote(arguments: argparse.Namespace) -> int:
     """Make a version the champion; one that its gate did not pass needs --override and a reason."""
-    registry = Registry(open_store(arguments))
+    with read_store(arguments) as store:
+        return _promote(arguments, Registry(store))
+
+
+def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
     version = registry.get(arguments.model)
     said = version.decision.get("decision")
     if said != "promote" and not arguments.override:
@@ -136,9 +140,9 @@ def promote(arguments: argparse.Namespace) -> int:
 
 def rollback(arguments: argparse.Namespace) -> int:
     """Bring the previous champion back."""
-    registry = Registry(open_store(arguments))
-    why = arguments.why or "asked for"
-    version = registry.rollback(arguments.name, to=arguments.to, who=_who(arguments), why=why)
+    with read_store(arguments) as store:
+        why = arguments.why or "asked for"
+        version = Registry(store).rollback(arguments.name, to=arguments.to, who=_who(arguments), why=why)
     result = {"name": version.name, "champion": version.number}
     emit(
         arguments,

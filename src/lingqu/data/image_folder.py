@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lingqu.contract import Rows
+from lingqu.data.findings import Finding
 from lingqu.data.pictures import BYTE_CAP, SUFFIXES
 from lingqu.data.quarantine import Batch
 from lingqu.errors import DataError, Problem
@@ -17,6 +18,24 @@ SPLIT_FOLDERS = {"train": "train", "training": "train", "validation": "validatio
     "testing": "test",
 }
 _OTHERS_FILES = {"thumbs.db", "desktop.ini"}
+PICTURES_OF_OTHERS = (
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jp2",
+    ".jxl",
+    ".svg",
+    ".ico",
+    ".psd",
+    ".dcm",
+    ".raw",
+    ".dng",
+    ".npy",
+)
+"""Pictures that lingqu cannot read: each is a broken row. Any other file in such a folder is no row at all."""
 
 
 def read_image_folder(folder: Path, batch: int = 1000) -> Iterator[Batch]:
@@ -44,8 +63,32 @@ def _folders(folder: Path) -> list[Path]:
     )
 
 
+def stray_files(folder: Path) -> list[Finding]:
+    """One finding for all files among the pictures that are none, however many.
+
+    >>> stray_files(Path("/nowhere"))
+    []
+    """
+    inside = (
+        one
+        for one in folder.rglob("*")
+        if one.is_file() and not any(part.startswith(".") for part in one.relative_to(folder).parts)
+    )
+    names = sorted(one.name for one in inside if _is_stray(one))
+    if not names:
+        return []
+    some = ", ".join(repr(name) for name in names[:3]) + (" …" if len(names) > 3 else "")
+    what = "1 file that is no picture was" if len(names) == 1 else f"{len(names):,} files that are no pictures were"
+    return [Finding("note", "stray-files", f"In the folder {folder.name} {what} left out: {some}")]
+
+
+def _is_stray(file: Path) -> bool:
+    suffix, name = file.suffix.lower(), file.name.lower()
+    return suffix not in SUFFIXES and suffix not in PICTURES_OF_OTHERS and name not in _OTHERS_FILES
+
+
 def _read(classes: Path, root: Path, split: str, size: int) -> Iterator[Batch]:
-    files = [(file, label.name) for label in _folders(classes) for file in _files(label)]
+    files = [(file, label.name) for label in _folders(classes) for file in _files(label) if not _is_stray(file)]
     if not files:
         raise DataError(Problem(f"picture files in the class folders of {classes}", "none", "Check data.source."))
     for start in range(0, len(files), size):

@@ -65,7 +65,7 @@ def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
         splits=[raw.splits[i] for i in good],
         quarantined=raw.quarantined + [raw.quarantine(i, faults[i]) for i in sorted(faults)],
         thumbnails=None if thumbnails is None else [thumbnails[i] for i in good],
-        findings=_ignored(found, roles, task),
+        findings=[*raw.findings, *_ignored(found, roles, task)],
         seen=len(typed) + len(raw.quarantined),
     )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lingqu.contract import Rows, Task
+from lingqu.data.findings import Finding
+from lingqu.data.image_folder import stray_files
 from lingqu.data.pictures import SUFFIXES as PICTURES
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.readers import append_rows, fingerprint, read
 from lingqu.data.roles import check_named, roles_of
 from lingqu.errors import DataError, Problem
-from lingqu.spec.addresses import called
+from lingqu.spec.addresses import called, scheme
 from lingqu.spec.settings import DataSettings
 
 
@@ -25,6 +28,7 @@ class Gathered:
     numbers: list[int]
     sources: list[str]
     quarantined: list[Quarantined]
+    findings: list[Finding] = field(default_factory=list)
 
     def quarantine(self, i: int, reason: str) -> Quarantined:
         """Row `i` set aside, with as much of it as helps to find it."""
@@ -80,7 +84,8 @@ def gather(settings: DataSettings, task: Task) -> Gathered:
         quarantined += table.quarantined
     if problems:
         raise DataError(problems)
-    return Gathered(Rows(columns), splits, origins, numbers, list(named.values()), quarantined)
+    findings = [one for source in named.values() if not scheme(source) for one in stray_files(Path(source))]
+    return Gathered(Rows(columns), splits, origins, numbers, list(named.values()), quarantined, findings)
 
 
 def _missing(

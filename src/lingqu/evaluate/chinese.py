@@ -278,6 +278,7 @@ RECORDED: dict[str, str] = {
     "Promote: {facts}": "晋升：{facts}",
     "Not enough rows to tell, about {missing} more are needed: {facts} These rows belong to {groups} groups, and {least} is the "
     "least for a proof.": "数据不足，大约还需 {missing} 行：{facts}这些行属于 {groups} 组，至少 {least} 组才能证明。",
+    "Not enough rows to tell, about {missing} more are needed: {facts} {count} of the limits on slices cannot be judged.": "数据不足，大约还需 {missing} 行：{facts}有 {count} 个切片限制无法判断。",
     "Not enough rows to tell, about {missing} more are needed: {facts}": "数据不足，大约还需 {missing} 行：{facts}",
     "Not good enough: {facts} Failed: {names}.": "不够好：{facts}未通过：{names}。",
     "Keep the champion: {facts} Failed: {names}.": "保留现任冠军：{facts}未通过：{names}。",
@@ -289,6 +290,7 @@ RECORDED: dict[str, str] = {
     "none of {count} slices is provably worse (Holm-adjusted tests at {level}).": "{count} 个切片中没有一个确实变差（Holm 校正，水平 {level}）。",
     "the calibration error is {change} higher; p = {p} that it rose by at most {margin}.": "校准误差升高 {change}；升幅不超过 {margin} 的 p = {p}。",
     "the calibration error is {change} lower; p = {p} that it rose by at most {margin}.": "校准误差降低 {change}；升幅不超过 {margin} 的 p = {p}。",
+    "{name} cannot be judged: not enough rows, {rows} of {least}.": "{name} 无法判断：行数不足，{rows} 行，至少需要 {least} 行。",
     "{name} could not be measured and should be {limit}.": "{name} 无法测量，应为 {limit}。",
     "there is no column '{column}' to slice by.": "没有可用于切分的列“{column}”。",
     "{name} is {value} and should be {limit}.": "{name} 为 {value}，应为 {limit}。",

@@ -2,7 +2,8 @@
 
 It must win a paired test in the metric that decides, at the alpha of this round; lose nowhere that matters (the lower
 bound of its lead stays above minus the margin; no slice of at least 50 rows, nor the calibration, is provably worse);
-and keep the limits of the spec. When it leads but cannot prove it, the answer is how many rows are missing.
+and keep the limits of the spec, also on each slice that they name. When it leads but cannot prove it, or a slice is too
+small to judge a limit on it, the answer is how many rows are missing.
 A challenger that is no better is promoted in at most alpha of all cases: tests/evaluate/test_gate.py.
 """
 
@@ -77,6 +78,8 @@ class Decision:
             return f"Promote: {facts}"
         if self.decision == "not-enough-rows":
             few = "".join(f" {check.sentence}" for check in self.checks if check.name == GROUPS and not check.passed)
+            unjudged = sum(check.missing_share > 0 for check in self.checks)
+            few += f" {unjudged} of the limits on slices cannot be judged." if unjudged else ""
             return f"Not enough rows to tell, about {self.missing_rows:,} more are needed: {facts}{few}"
         failed = ", ".join(check.name for check in self.checks if not check.passed)
         return f"{'Not good enough' if self.first else 'Keep the champion'}: {facts} Failed: {failed}."
@@ -217,11 +220,16 @@ def _verdict(
     """Promote when all pass; ask for rows when only the proof is missing and more rows may bring it; else keep."""
     if all(check.passed for check in checks):
         return "promote", 0
-    unproved = [check for check in checks if check.name not in ("better", "not worse", GROUPS)]
+    unproved = [
+        check for check in checks if check.name not in ("better", "not worse", GROUPS) and not check.missing_share
+    ]
     if not found.lead > 0 or not all(check.passed for check in unproved):
         return "keep", 0
     if any(check.name == GROUPS for check in checks):
         return "not-enough-rows", max(1, rows * LEAST_GROUPS // groups - rows)
+    unjudged = ceil(rows * max(check.missing_share for check in checks))
+    if unjudged and all(check.passed or check.missing_share for check in checks):
+        return "not-enough-rows", unjudged
     if found.lead < allowed:
         # A lead too small to matter: keep, if so many rows would have shown one that does.
         needed = _needed(found, allowed, alpha, rows)

@@ -27,6 +27,8 @@ LEAST_ROWS = 50
 class Check:
     """One thing that a challenger must pass, with its numbers in a sentence.
 
+    `missing_share` is above zero where rows are too few to judge it: so many times as many as there are would do.
+
     >>> Check("size", True, "size is 12 MB and should be <= 50 MB.").to_json()["passed"]
     True
     """
@@ -34,10 +36,11 @@ class Check:
     name: str
     passed: bool
     sentence: str
+    missing_share: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """For the record."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "missing_share" or value}
 
 
 def held_limits(limits: Sequence[Limit], measured: Mapping[str, float | None]) -> list[Check]:
@@ -46,13 +49,16 @@ def held_limits(limits: Sequence[Limit], measured: Mapping[str, float | None]) -
 
 
 def held_slice_limits(limits: Mapping[str, Sequence[Limit]], judged: Judged, slices: Slices) -> list[Check]:
-    """A check for each limit on each slice of at least 50 rows; a column that is not there does not pass."""
+    """A check for each limit on each slice; a column that is not there, or a slice of under 50 rows, does not pass."""
     checks: list[Check] = []
     for column, wanted in limits.items():
-        parts = dict(rows_of(slices[column])) if column in slices else {}
+        parts = _parts(slices[column]) if column in slices else []
         if column not in slices:
             checks.append(Check(f"slices.{column}", False, f"there is no column '{column}' to slice by."))
-        for name, inside in parts.items():
+        for name, inside in parts:
+            if len(inside) < LEAST_ROWS:
+                checks += [_too_few(limit, column, name, len(inside)) for limit in wanted]
+                continue
             part = judged.take(inside)
             for limit in wanted:
                 label = f"{limit.name} where {column} is {name} ({len(inside):,} rows)"
@@ -62,9 +68,19 @@ def held_slice_limits(limits: Mapping[str, Sequence[Limit]], judged: Judged, sli
 
 def rows_of(names: Sequence[Any]) -> list[tuple[str, Any]]:
     """The slices of a column that have at least 50 rows, by name, each with the places of its rows."""
+    return [(name, inside) for name, inside in _parts(names) if len(inside) >= LEAST_ROWS]
+
+
+def _parts(names: Sequence[Any]) -> list[tuple[str, Any]]:
+    """All slices of a column, whatever their size; rows without a value are in none."""
     listed = np.array(["" if name is None else str(name) for name in names])
-    found = [(str(name), np.flatnonzero(listed == name)) for name in np.unique(listed) if name]
-    return [(name, inside) for name, inside in found if len(inside) >= LEAST_ROWS]
+    return [(str(name), np.flatnonzero(listed == name)) for name in np.unique(listed) if name]
+
+
+def _too_few(limit: Limit, column: str, name: str, rows: int) -> Check:
+    """A limit that nobody can judge is not kept: it would pass or fail by chance."""
+    told = f"{limit.name} where {column} is {name} cannot be judged: not enough rows, {rows:,} of {LEAST_ROWS}."
+    return Check(f"{limit.name} in {column} = {name}", False, told, LEAST_ROWS / rows - 1)
 
 
 def value_of(name: str, judged: Judged) -> float | None:
