@@ -11,10 +11,10 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Task
 from lingqu.data.accept import columns_of, learn_limits
@@ -26,6 +26,10 @@ from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.canonical import is_digest
 
+if TYPE_CHECKING:
+    from lingqu.bundle.read import Bundle
+    from lingqu.compress.comparison import Comparison
+
 Tell = Callable[[str, float, str], None]
 """Progress: the stage, how much of it is done (0 to 1), one sentence."""
 Say = Callable[[float, str], None]
@@ -35,7 +39,7 @@ Say = Callable[[float, str], None]
 DATA = ("contract", "data", "stages")
 TRAIN = (*DATA, "losses", "models", "spec", "tasks", "train")
 BUNDLE = (*DATA, "bundle", "models", "tasks")
-COMPRESS = (*BUNDLE, "compress", "statistics")
+COMPRESS = (*TRAIN, "bundle", "compress", "statistics")
 EVALUATE = (*BUNDLE, "evaluate", "metrics", "registry", "statistics")
 
 # Whose versions a result may depend on; one that is not installed counts as such.
@@ -241,13 +245,45 @@ class Stages:
             before = Bundle.open(self.store.folder_path(rung["bundle"]))
             first = Bundle.open(self.store.folder_path(cheapest)) if cheapest else None
             train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
-            after, steps = compress(before, settings, stage, train=train, valid=valid, cheapest=first, say=say)
+            after, steps = compress(
+                before,
+                settings,
+                stage,
+                train=train,
+                valid=valid,
+                cheapest=first,
+                teach=partial(self._teach, data=data, rungs=rungs, work=stage / "student") if settings.distil else None,
+                say=say,
+            )
             kept = self.store.put_folder(after.path) if after is not before else rung["bundle"]
-            return {"bundle": kept, "family": rung["family"], "steps": [step.to_json() for step in steps]}
+            taught = settings.distil is not None and any(step.method == "distil" and step.kept for step in steps)
+            family = settings.distil.into if settings.distil and taught else rung["family"]
+            return {"bundle": kept, "family": family, "steps": [step.to_json() for step in steps]}
 
         asked = settings.model_dump(mode="json")
         inputs = {"data": data.id, "bundle": rung["bundle"], "settings": asked, "cheapest": cheapest}
+        if unlabelled := self.spec.located_unlabelled():
+            inputs["distil"] = [fingerprints(unlabelled), self.spec.size, self.spec.train.model_dump(mode="json")]
         return {**self._once("compress", inputs, COMPRESS, work), "why": rung["why"]}
+
+    def _teach(
+        self, teacher: Bundle, folder: Path, *, data: DataVersion, rungs: Sequence[dict[str, Any]], work: Path
+    ) -> Comparison:
+        """A student of this bundle in `folder`, and how the two compare."""
+        from lingqu.bundle.read import Bundle
+        from lingqu.compress.distil import Student, distil, read_unlabelled
+
+        spec, unlabelled = self.spec, self.spec.located_unlabelled()
+        assert spec.compress.distil is not None
+        assert unlabelled is not None
+        family = spec.compress.distil.into
+        plain = next((rung["bundle"] for rung in rungs if rung["family"] == family), None)
+        alone = Bundle.open(self.store.folder_path(plain)) if plain else None
+        student = Student(family, spec.size, data.kinds, spec.train, spec.budget_seconds, labels_only=alone)
+        root = Path(unlabelled.root) if unlabelled.root else None
+        rows = read_unlabelled(str(unlabelled.source), teacher, root=root)
+        train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
+        return distil(teacher, folder, student, unlabelled=rows, train=train, valid=valid, work=work)
 
     def refit(self, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
         """The same recipe learned once more with the validation rows, now that they have nothing left to decide.
@@ -255,7 +291,7 @@ class Stages:
         What they decided stays: penalty, number of trees, temperature, error range, eight bits or not. Families that the
         loop trains stay as they are, and so does a bundle that was made smaller in a way that cannot be repeated.
         """
-        chosen = next(rung for rung in rungs if rung["family"] == shipped["family"])
+        chosen = next((rung for rung in rungs if rung["family"] == shipped["family"]), rungs[0])
         kept = [step["method"] for step in shipped["steps"] if step["kept"]]
 
         def work(stage: Path, say: Say) -> dict[str, Any]:

@@ -183,6 +183,17 @@ def length(data: bytes) -> bytes:
     return out + bytes([count])
 
 
+def test_an_lstm_of_eight_bits_is_the_only_operator_beside_the_standard() -> None:
+    """And not when the bytes name it twice, once as something else."""
+    node = helper.make_node("DynamicQuantizeLSTM", ["numbers"], ["logits"], domain="com.microsoft")
+    data = model(node).SerializeToString()
+    refuse_outside(data, "m")
+    twice = node.SerializeToString() + helper.make_node("PythonOp", [], []).SerializeToString()
+    graph = b"\x0a" + bytes([len(twice)]) + twice
+    with pytest.raises(BundleError, match=r"found an operator of 'com\.microsoft'\."):
+        refuse_outside(b"\x3a" + bytes([len(graph)]) + graph, "m")
+
+
 def test_damaged_bytes_end_in_a_sentence() -> None:
     draw, whole = np.random.default_rng(0), EVIL["in a branch"]
     told = set()

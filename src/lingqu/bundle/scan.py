@@ -17,6 +17,8 @@ from lingqu.bundle.trust import NOT_TRUSTED
 from lingqu.errors import BundleError, Problem
 
 DOMAINS = (b"", b"ai.onnx", b"ai.onnx.ml")
+# ONNX Runtime's own: what an LSTM with 8-bit weights becomes.
+BESIDE = ((b"com.microsoft", b"DynamicQuantizeLSTM"),)
 MOST_NUMBERS = 1 << 31
 """The most numbers that one tensor may claim to hold."""
 DEEPEST = 32
@@ -34,7 +36,7 @@ INSIDE: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-TRAINING, DOMAIN = 20, 7
+TRAINING, OPERATOR, DOMAIN = 20, 4, 7
 DIMENSIONS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14
 
 # A forest has its numbers one by one in `ints` (field 8) and `floats` (field 7) of an attribute: stepped over at once.
@@ -70,6 +72,7 @@ def _walk(data: bytes, at: int, end: int, kind: str, depth: int) -> None:
     if depth > DEEPEST:
         raise _RefusedError(f"parts nested more than {DEEPEST} deep")
     inside, numbers = INSIDE[kind], 1
+    named: dict[int, set[bytes]] = {OPERATOR: set(), DOMAIN: set()}
     for number, wire, first, second in _fields(data, at, end, runs=kind == "attribute"):
         if wire == BYTES and number in inside:
             _walk(data, first, second, inside[number], depth + 1)
@@ -84,8 +87,12 @@ def _walk(data: bytes, at: int, end: int, kind: str, depth: int) -> None:
                     raise _RefusedError(f"a tensor of more than {MOST_NUMBERS:,} numbers")
         elif kind == "model" and number == TRAINING:
             raise _RefusedError("a part for training")
-        elif kind == "node" and number == DOMAIN and wire == BYTES and data[first:second] not in DOMAINS:
-            raise _RefusedError(f"an operator of '{data[first:second].decode('utf-8', 'replace')[:100]}'")
+        elif kind == "node" and number in named and wire == BYTES:
+            named[number].add(data[first:second])
+    # A field that is there twice counts by its last value, or by its first: every one must do.
+    for domain in named[DOMAIN].difference(DOMAINS):
+        if any((domain, operator) not in BESIDE for operator in named[OPERATOR] or [b""]):
+            raise _RefusedError(f"an operator of '{domain.decode('utf-8', 'replace')[:100]}'")
 
 
 def _fields(data: bytes, at: int, end: int, *, runs: bool) -> Iterator[tuple[int, int, int, int]]:

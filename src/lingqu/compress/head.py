@@ -38,15 +38,8 @@ def refit_head(bundle: Bundle, folder: Path, *, teacher: Bundle, train: Rows, va
     `teacher` is the bundle before it was quantised.
     """
     graph = Graph.of(bundle)
-    head = find_head(graph)
-    if head is None or head.bias_name is None:
+    if not mend_head(graph, teacher, train.take(range(0, len(train), max(1, -(-len(train) // ROWS))))):
         return Comparison(METHOD, False, NO_HEAD)
-    sample = train.take(range(0, len(train), max(1, -(-len(train) // ROWS))))
-    features = np.concatenate([found for (found,) in graph.watch([head.features], bundle, sample)])
-    if features.ndim != 2:
-        return Comparison(METHOD, False, NO_HEAD)
-    wanted = teacher.outputs(sample)["logits"]
-    head.put(graph, *_fitted(features.astype(np.float64), wanted.astype(np.float64), head))
     after = rewritten(bundle, folder, graph.bytes(), valid=valid)
     found = compare(bundle, after, valid, METHOD)
     first, second = (_mean_loss(one, valid) for one in (bundle, after))
@@ -56,6 +49,20 @@ def refit_head(bundle: Bundle, folder: Path, *, teacher: Bundle, train: Rows, va
         return found
     kept = second < first and found.loss_after <= found.loss_before
     return Comparison(**{**found.to_json(), "kept": kept, "why": told})
+
+
+def mend_head(graph: Graph, teacher: Bundle, rows: Rows) -> bool:
+    """Fit the last dense layer of the graph to the teacher's logits on these rows; False when it has none."""
+    head = find_head(graph)
+    if head is None or head.bias_name is None:
+        return False
+    # Both encode alike: a graph that is compressed reads what its teacher reads.
+    features = np.concatenate([found for (found,) in graph.watch([head.features], teacher, rows)])
+    if features.ndim != 2:
+        return False
+    wanted = teacher.outputs(rows)["logits"]
+    head.put(graph, *_fitted(features.astype(np.float64), wanted.astype(np.float64), head))
+    return True
 
 
 def _fitted(features: Array, wanted: Array, head: Head) -> tuple[Array, Array]:

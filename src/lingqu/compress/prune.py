@@ -5,8 +5,8 @@ H = XᵀX over training rows, the least that the layer's answer must change by, 
 
     cost(q) = |W_q|² / [H⁻¹]_qq,        W ← W - H⁻¹_{·q} W_q / [H⁻¹]_qq
 
-(for a channel of a convolution, q is the block of its k × k rows). The cheapest unit goes, H⁻¹ is updated, and so on. No
-training is needed: whole units are gone, so that the graph is smaller and quicker on any machine.
+(for a channel of a convolution, q is the block of its k × k rows). The cheapest unit goes, H⁻¹ is updated, and so on. At last the
+layer that gives the logits is fitted again. No training is needed: whole units are gone, so that the graph is smaller and quicker on any machine.
 Source: Hassibi and Stork 1993, "Second Order Derivatives for Network Pruning: Optimal Brain Surgeon"; Kurtic et al. 2023,
 "ZipLM: Inference-Aware Structured Pruning of Language Models"; He et al. 2017, arXiv 1707.06168 (channels, least squares).
 """
@@ -22,6 +22,7 @@ import numpy as np
 from lingqu.bundle.read import Bundle
 from lingqu.compress.comparison import Comparison, compare
 from lingqu.compress.graph import Graph
+from lingqu.compress.head import mend_head
 from lingqu.compress.layers import Pair, find_pairs, settings_of
 from lingqu.compress.quantise import rewritten
 from lingqu.contract import Rows
@@ -33,8 +34,8 @@ METHOD = "prune"
 ROWS = 512
 POSITIONS = 20_000
 """Words or places in a picture that speak for a layer: a multiple of the largest layers' width."""
-EVEN = 8
-"""Widths are multiples of this, as the vector units of processors like them."""
+EVEN_UNITS, EVEN_CHANNELS = 8, 16
+"""Widths are multiples of these: ONNX Runtime computes other numbers of channels more slowly than the whole layer."""
 DAMPED = 1e-4
 
 
@@ -44,12 +45,14 @@ def prune(bundle: Bundle, folder: Path, *, share: float, train: Rows, valid: Row
     sample = train.take(range(0, len(train), max(1, -(-len(train) // ROWS))))
     layers = dropped = units = 0
     for pair in find_pairs(graph):
-        kept = min(pair.units, -(-round(pair.units * (1 - share)) // EVEN) * EVEN)
+        even = EVEN_CHANNELS if pair.is_convolution else EVEN_UNITS
+        kept = min(pair.units, -(-round(pair.units * (1 - share)) // even) * even)
         if kept < pair.units:
             _prune_pair(graph, pair, kept, bundle, sample)
             layers, dropped, units = layers + 1, dropped + pair.units - kept, units + pair.units
     if not layers:
         return Comparison(METHOD, False, "no layer of this model has hidden units to spare")
+    mend_head(graph, bundle, sample)
     after = rewritten(bundle, folder, graph.bytes(), valid=valid)
     found = compare(bundle, after, valid, METHOD)
     return replace(found, why=f"{found.why}; {dropped} of {units} hidden units in {layers} layers left out")

@@ -33,11 +33,12 @@ def compress(
     train: Rows,
     valid: Rows,
     cheapest: Bundle | None = None,
+    teach: Callable[[Bundle, Path], Comparison] | None = None,
     say: Say = lambda _done, _sentence: None,
 ) -> tuple[Bundle, list[Comparison]]:
     """The bundle after every step that was kept, and the row of every step that was tried; new bundles lie in `folder`.
 
-    `cheapest` is what answers first in a cascade.
+    `cheapest` is what answers first in a cascade, `teach` writes a student of a bundle to a folder.
     """
     rows: list[Comparison] = []
 
@@ -52,6 +53,8 @@ def compress(
         return found.kept
 
     given = {"train": train, "valid": valid}
+    if teach is not None:
+        attempt("distil", "teaching a cheaper model", lambda to: teach(bundle, to), done=0.0)
     for share in (settings.prune, settings.prune / 2) if settings.prune else ():
         # What is too much by half may still be right by a quarter.
         told = f"leaving out {share:.0%} of the hidden units"
@@ -66,7 +69,7 @@ def compress(
             refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
             attempt("head", "fitting the last layer again", refit, done=0.6)
     if settings.cascade and cheapest is not None:
-        alone = settings.model_copy(update={"cascade": False, "prune": 0.0})
+        alone = settings.model_copy(update={"cascade": False, "prune": 0.0, "distil": None})
         small, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
         attempt(
             "cascade",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lingqu.spec.settings import (
         CompressSettings,
         DataSettings,
+        DistilSettings,
         GateSettings,
         GivenSplits,
         ImproveSettings,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CompressSettings": "settings",
     "DataSettings": "settings",
+    "DistilSettings": "settings",
     "GateSettings": "settings",
     "GivenSplits": "settings",
     "ImproveSettings": "settings",
@@ -47,6 +49,7 @@ _HOMES = {
 __all__ = [
     "CompressSettings",
     "DataSettings",
+    "DistilSettings",
     "GateSettings",
     "GivenSplits",
     "ImproveSettings",

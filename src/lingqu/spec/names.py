@@ -57,6 +57,7 @@ def check_names(tree: Mapping[str, Any], known: Known) -> list[tuple[Place, Prob
     return [
         *_tasks(tree, known),
         *_models(tree, known),
+        *_student(tree, known),
         *_columns(tree, known),
         *_metrics(tree, known),
     ]
@@ -67,9 +68,10 @@ def check_paths(tree: Mapping[str, Any], folder: Path) -> list[tuple[Place, Prob
     data, encoders = tree.get("data"), [_encoder(place, name, folder) for place, name in _asked(tree)]
     if not isinstance(data, Mapping):
         return [one for one in encoders if one is not None]
-    source, root = data.get("source"), data.get("root")
+    source, root, unlabelled = data.get("source"), data.get("root"), _distil(tree).get("unlabelled")
     given = [(split, source.get(split)) for split in SPLITS] if isinstance(source, Mapping) else [(None, source)]
     found = encoders + [_source(("data", "source", *([split] if split else [])), text, folder) for split, text in given]
+    found.append(_source(("compress", "distil", "unlabelled"), unlabelled, folder))
     if isinstance(root, str) and _readable(root) and not (folder / root).is_dir():
         problem = Problem("a folder for data.root", _missing(root), f"It is looked for in {folder}.")
         found.append((("data", "root"), problem))
@@ -114,6 +116,19 @@ def _asked(tree: Mapping[str, Any]) -> list[tuple[Place, Any]]:
     """What stands under model, each with its place."""
     model = tree.get("model")
     return [(("model", i), name) for i, name in enumerate(model)] if isinstance(model, list) else [(("model",), model)]
+
+
+def _student(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
+    name = _distil(tree).get("into")
+    if isinstance(name, str) and name and known.models and name not in known.models:
+        problem = Problem("a model family that lingqu knows", repr(name), near(name, known.models))
+        yield ("compress", "distil", "into"), problem
+
+
+def _distil(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    compress = tree.get("compress")
+    found = compress.get("distil") if isinstance(compress, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _columns(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:

@@ -254,9 +254,19 @@ class TrainSettings(_Settings):
     )
 
 
+class DistilSettings(_Settings):
+    """A cheaper model that learns what the chosen one says, and takes its place if a test sees no loss."""
+
+    into: Family = Field(description="The model family that is taught.")
+    unlabelled: Place = Field(description="Rows without labels for the chosen model to answer.")
+
+
 class CompressSettings(_Settings):
     """How a trained model is made smaller, when a test sees no loss."""
 
+    distil: DistilSettings | None = Field(
+        default=None, description="Teach a cheaper model on rows without labels, and ship it if a test sees no loss."
+    )
     quantise: Literal["int8", "none"] = Field(
         default="int8", description="Store weights in 8 bits if a test sees no loss."
     )
@@ -277,7 +287,7 @@ class CompressSettings(_Settings):
     @property
     def asks(self) -> bool:
         """Whether there is any step to try."""
-        return self.quantise != "none" or self.vocabulary or self.cascade or self.prune > 0
+        return bool(self.quantise != "none" or self.vocabulary or self.cascade or self.prune or self.distil)
 
 
 class GateSettings(_Settings):
@@ -418,6 +428,11 @@ class Spec(_Settings):
     def located_data(self) -> DataSettings:
         """The data settings with absolute paths."""
         return self.data.at(self.folder)
+
+    def located_unlabelled(self) -> DataSettings | None:
+        """The rows without labels that are answered for a student, as data with absolute paths."""
+        distil = self.compress.distil
+        return None if distil is None else DataSettings(source=distil.unlabelled, root=self.data.root).at(self.folder)
 
     @model_validator(mode="wrap")
     @classmethod
