@@ -456,7 +456,8 @@ TOP = Family(
     fronts=_FRONTS,
     sizes={
         "tiny": {"epochs": 1, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
-        "small": {"epochs": 3, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
+        "small": {"epochs": 2, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
+        "medium": {"epochs": 3, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
     },
     build=build,
     bind=bound,
@@ -477,8 +478,9 @@ FULL = Family(
     about="A pretrained encoder, trained whole.",
     fronts=_FRONTS,
     sizes={
-        "tiny": {"epochs": 1, "batch_size": 32, "learning_rate": 1e-4, **_TRAINING},
-        "small": {"epochs": 3, "batch_size": 32, "learning_rate": 1e-4, **_TRAINING},
+        "tiny": {"epochs": 1, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
+        "small": {"epochs": 2, "batch_size": 32, "learning_rate": 2e-4, **_TRAINING},
+        "medium": {"epochs": 3, "batch_size": 32, "learning_rate": 1e-4, **_TRAINING},
     },
     build=build,
     bind=bound,
