@@ -91,6 +91,7 @@ def test_references_that_lead_nowhere(reference, words):
     assert str(caught.value) == words
 
 
+@pytest.mark.heavy
 def test_the_hubs_own_loader_runs(tmp_path, monkeypatch):
     """A commit in the Hub's cache needs no network and is checked like any folder; another one is told as it is."""
     commit = "b" * 40

@@ -126,6 +126,16 @@ def recipes(reference: str, method: str = "auto") -> list[str]:
     return [f"{family}:{reference}" for family in METHODS[method]]
 
 
+def shown(recipe: str) -> str:
+    """A recipe as reports and bundles name it: an encoder's folder by its last name, for a path is nobody's business.
+
+    >>> shown("encoder-full:/home/me/encoders/mine"), shown("bilstm")
+    ('encoder-full:mine', 'bilstm')
+    """
+    family, mark, reference = recipe.partition(":")
+    return f"{family}:{Path(reference).name}" if mark and _is_folder(reference) else recipe
+
+
 def identity(recipe: str) -> dict[str, str]:
     """What a recipe's result depends on besides its name: the weights of its encoder; nothing for other families.
 

@@ -2,7 +2,7 @@
 
 A cache belongs to one computation, named by plain values (which encoder, which layers, which precision). It is a folder
 of chunks: `<hash>.npy` holds rows end to end, `<hash>.rows.npy` their keys and lengths. A chunk counts once both files
-are there, so whatever a kill interrupts is computed again and nothing else is; a damaged chunk counts as absent.
+are there and have that hash, so whatever a kill interrupts is computed again and nothing else is; a damaged chunk counts as absent.
 
 >>> cache = RowCache(getfixture("tmp_path"), {"encoder": "abc", "layer": 3})
 >>> keys = [row_key(np.array([1])), row_key(np.array([1, 2]))]
@@ -48,7 +48,7 @@ class RowCache:
 
     def __init__(self, folder: Path, what: Mapping[str, Any]) -> None:
         self.folder = folder / digest_of(canonical_json(dict(what)))[:32]
-        self._chunks: dict[str, tuple[Array, Array]] = {}
+        self._chunks: dict[str, Array] = {}
         self._places: dict[bytes, tuple[str, int, int]] = {}
         for path in sorted(self.folder.glob("*.rows.npy")):
             self._open(path)
@@ -60,12 +60,12 @@ class RowCache:
 
     def add(self, keys: Sequence[bytes], lengths: Array, values: Array) -> None:
         """Keep one chunk: `values` (all entries, …) holds so many entries a row as `lengths` says."""
+        rows = _npy(np.array(list(zip(keys, lengths.tolist(), strict=True)), _ROW))
         held = _npy(values)
-        name = hashlib.sha256(held).hexdigest()[:32]
-        rows = np.array(list(zip(keys, lengths.tolist(), strict=True)), _ROW)
+        name = hashlib.sha256(rows + held).hexdigest()[:32]
         write_bytes(self.folder / f"{name}.npy", held)
         path = self.folder / f"{name}.rows.npy"
-        write_bytes(path, _npy(rows))
+        write_bytes(path, rows)
         self._open(path)
 
     def read(self, keys: Sequence[bytes]) -> tuple[Array, Array]:
@@ -75,28 +75,29 @@ class RowCache:
         starts = np.cumsum(lengths) - lengths
         values: Array | None = None
         for (name, start, length), to in zip(places, starts.tolist(), strict=True):
-            chunk = self._chunks[name][0]
+            chunk = self._chunks[name]
             if values is None:
                 values = np.empty((int(lengths.sum()), *chunk.shape[1:]), chunk.dtype)
             values[to : to + length] = chunk[start : start + length]
         return values if values is not None else np.empty(0, np.float32), lengths
 
     def _open(self, path: Path) -> None:
-        """Take up a chunk; one whose values are not those that were written is left out."""
+        """Take up a chunk; one whose two files are not those that were written is left out."""
         name = path.name.removesuffix(".rows.npy")
         values = self.folder / f"{name}.npy"
         try:
             with values.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest()[:32] != name:
-                    return
+                whole = hashlib.sha256(path.read_bytes())
+                while part := file.read(1 << 20):
+                    whole.update(part)
+            if whole.hexdigest()[:32] != name:
+                return
             rows = np.load(path, allow_pickle=False)
             chunk = np.load(values, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
             return
         starts = np.cumsum(rows["length"]) - rows["length"]
-        if rows.dtype != _ROW or int(rows["length"].sum()) != len(chunk):
-            return
-        self._chunks[name] = (chunk, rows)
+        self._chunks[name] = chunk
         for key, start, length in zip(rows["key"].tolist(), starts.tolist(), rows["length"].tolist(), strict=True):
             self._places[key] = (name, start, length)
 

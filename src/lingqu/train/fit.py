@@ -37,7 +37,7 @@ from lingqu.models.family import Examples, Facts, Family
 from lingqu.store.rows import RowCache
 from lingqu.train.checkpoint import Checkpoints
 from lingqu.train.loop import Loop
-from lingqu.train.options import USUAL, TrainOptions
+from lingqu.train.options import FEW, USUAL, TrainOptions
 from lingqu.train.pretrain import pretrain
 from lingqu.train.stopping import held_back
 
@@ -88,7 +88,8 @@ def fit_rung(  # noqa: PLR0917
     train = Examples(_packed(arrays_train, front), np.ascontiguousarray(targets_train))
     valid = Examples(_packed(arrays_valid, front), np.ascontiguousarray(targets_valid))
     _check(family, facts, train, valid)
-    threads = options.threads_for(len(train))
+    # An encoder is much work for few rows as well.
+    threads = options.threads_for(len(train) if family.transfer is None else max(len(train), FEW))
     with _pinned(threads):
         torch.manual_seed(options.seed)
         started = time.perf_counter()
@@ -115,8 +116,8 @@ def fit_rung(  # noqa: PLR0917
                 network, train, valid, facts, chosen, options=options, work=work / "pretraining", tell=progress
             )
             chosen, before = {**chosen, "masked_loss": told["curve"]}, before + told["seconds"]
-            if options.seconds is not None:
-                options = replace(options, seconds=max(1.0, options.seconds - before))
+        if before > 1 and options.seconds is not None:
+            options = replace(options, seconds=max(1.0, options.seconds - before))
         loop = Loop(
             network,
             steps,

@@ -16,6 +16,7 @@ from lingqu.data.fronts import RAGGED
 from lingqu.data.ragged import pack
 from lingqu.errors import Problem, SpecError
 from lingqu.models import Facts, Family, find_family
+from lingqu.models.hub import shown
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
 from lingqu.train.fit import fit_rung, rebuild
@@ -69,7 +70,8 @@ def climb(
         progress=tell,
     )
     return {
-        "family": name,
+        "family": shown(name),
+        "recipe": name,
         "weights": store.put_bytes(save(trained.weights)),
         "memory": store.put_json(memory),
         "facts": store.put_json(facts.to_json()),
@@ -97,7 +99,7 @@ def relearn(
     What validation rows decided the first time (penalty, number of trees) stays decided, and so does all that encoding
     remembers. A loop would stop by rows that it now learns from, so its networks stay as they are.
     """
-    family = find_family(rung["family"])
+    family = find_family(rung["recipe"])
     if family.fit is None:
         return None
     memory, facts = store.get_json(rung["memory"]), Facts.from_json(store.get_json(rung["facts"]))
