@@ -29,6 +29,7 @@ from typing import Any
 
 from lingqu.errors import Problem, RequestError, missing_package, near
 from lingqu.spec.names import HUB_ID
+from lingqu.store.weights import weights_fault
 
 CONFIG, WEIGHTS, TOKENIZER, PIXELS = "config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"
 
@@ -219,6 +220,11 @@ def _checked(reference: str, folder: Path, revision: str = "") -> Encoder:
     problems = list(_faults(folder, where, front))
     if problems:
         raise RequestError(problems)
+    fault = weights_fault(folder / WEIGHTS)
+    if fault:
+        raise RequestError(
+            Problem(f"sound weights in {WEIGHTS} of {where}", fault, "Download it again, or trust it not.")
+        )
     return Encoder(reference, folder, config, _digest(folder / WEIGHTS), front, revision)
 
 
