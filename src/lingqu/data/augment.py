@@ -296,6 +296,6 @@ def mirror_keeps_labels(pixels: Array, targets: Array) -> bool:
 def _thumbnails(pixels: Array, side: int = 8) -> Array:
     """Means over an 8 x 8 grid, (B, C · 64) float64."""
     edges = [np.linspace(0, length, min(side, length) + 1).astype(int) for length in pixels.shape[2:]]
-    down = np.add.reduceat(pixels.astype(np.float64), edges[0][:-1], axis=2)
+    down = np.add.reduceat(pixels, edges[0][:-1], axis=2, dtype=np.float64)
     both: Any = np.add.reduceat(down, edges[1][:-1], axis=3)
     return both.reshape(len(pixels), -1)
