@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lingqu.contract import Task
+from lingqu.contract import Answer, Rows, Task
 from lingqu.data.accept import columns_of, learn_limits
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion, ingest
@@ -25,6 +25,7 @@ from lingqu.models.hub import identity
 from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.canonical import is_digest
+from lingqu.train import ladder
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
@@ -215,17 +216,44 @@ class Stages:
         if len(rungs) == 1:
             return {**rungs[0], "why": "the only one that was tried"}
 
-        def work(_: Path, say: Say) -> dict[str, Any]:
+        by_folds = ladder.judged_by_folds(rungs, data.counts["validation"], self.spec.budget_seconds)
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
             from lingqu.bundle.read import Bundle
-            from lingqu.evaluate.rung import choose
+            from lingqu.evaluate.rung import choose, judged_rung
 
-            say(0.1, "comparing the rungs on the same rows")
+            rows = data.rows("validation", self.store)
+            answers: list[list[Answer] | None] = [None] * len(rungs)
+            if by_folds:
+                rows = data.rows("train", self.store).followed_by(rows)
+                answers = [self._by_fold(rung, rows, data, stage, say) for rung in rungs]
+            say(0.9, f"comparing the rungs on the same {len(rows):,} rows")
             bundles = [Bundle.open(self.store.folder_path(rung["bundle"])) for rung in rungs]
-            return choose(bundles, data.rows("validation", self.store), self.task.decide_by)
+            judged = [judged_rung(bundle, rows, told) for bundle, told in zip(bundles, answers, strict=True)]
+            return choose([rung["family"] for rung in rungs], judged, self.task.decide_by)
 
-        inputs = {"data": data.id, "rungs": [rung["bundle"] for rung in rungs]}
-        found = self._once("choose", inputs, EVALUATE, work)
+        inputs = {"data": data.id, "rungs": [rung["bundle"] for rung in rungs], "by folds": by_folds}
+        if by_folds:
+            inputs |= {"size": self.spec.size, "train": self.spec.train.model_dump(mode="json")}
+        found = self._once("choose", inputs, (*TRAIN, *EVALUATE), work)
         return {**rungs[found["chosen"]], "why": found["why"]}
+
+    def _by_fold(self, rung: dict[str, Any], rows: Rows, data: DataVersion, stage: Path, say: Say) -> list[Answer]:
+        from lingqu.train.folds import answers_by_fold
+
+        groups = [group for split in ("train", "validation") for group in data.groups(split, self.store)]
+        return answers_by_fold(
+            self.task,
+            rung["family"],
+            rows,
+            groups=groups,
+            kinds=data.kinds,
+            size=self.spec.size,
+            settings=self.spec.train,
+            seconds=self.spec.budget_seconds,
+            work=stage,
+            tell=say,
+        )
 
     def compress(self, rung: dict[str, Any], data: DataVersion, rungs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         """The rung's bundle, made smaller by each step that was asked for and costs nothing that a paired test can see.

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, compose, helper, numpy_helper
 from torch import nn
 
 from lingqu.data.fronts import RAGGED
+from lingqu.models.blend import Blend
 from lingqu.models.boosting import Forest
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def to_onnx(network: nn.Module, example: Arrays, front: str) -> bytes:
     """The network as one ONNX file: inputs named as in `example`, output `logits`, rows (and lengths) free."""
     if isinstance(network, Forest):
         return _forest(network, example)
+    if isinstance(network, Blend):
+        return _blend(network, example, front)
     names = list(example)
     axes = {name: {0: "rows"} | ({1: "length"} if name in RAGGED.get(front, ()) else {}) for name in names}
     buffer = io.BytesIO()
@@ -113,3 +116,27 @@ def _forest(forest: Forest, example: Arrays) -> bytes:
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
     return _finished(helper.make_model(graph, opset_imports=opsets, ir_version=10))
+
+
+def _blend(blend: Blend, example: Arrays, front: str) -> bytes:
+    """A line and a forest on the same inputs, and their weighted average."""
+    weight = blend.weight.detach().numpy()
+    nodes, constants = (
+        [],
+        [numpy_helper.from_array(share, name) for name, share in (("w0", weight), ("w1", 1 - weight))],
+    )
+    for place, part in enumerate((blend.line, blend.forest)):
+        model = onnx.load_from_string(to_onnx(part, example, front))
+        graph = compose.add_prefix(model, f"part{place}/", rename_inputs=False).graph
+        nodes += graph.node
+        constants += graph.initializer
+        scores = f"part{place}/logits"
+        if blend.classes:
+            nodes.append(helper.make_node("LogSoftmax", [scores], [f"log{place}"], axis=1))
+            scores = f"log{place}"
+        nodes.append(helper.make_node("Mul", [scores, f"w{place}"], [f"share{place}"]))
+    nodes.append(helper.make_node("Add", ["share0", "share1"], ["logits"]))
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", blend.forest.outputs])]
+    whole = helper.make_graph(nodes, "blend", graph.input, outputs, constants)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
+    return _finished(helper.make_model(whole, opset_imports=opsets, ir_version=10))

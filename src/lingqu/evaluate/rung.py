@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Rows
+from lingqu.contract import Answer, Rows
 from lingqu.evaluate.comparison import compare
 from lingqu.evaluate.judged import Judged, judge
 from lingqu.metrics import find_metric
@@ -23,7 +23,7 @@ TIMED_ROWS = 200
 
 def score(bundle: Bundle, rows: Rows, metric: str) -> dict[str, Any]:
     """The metric on these rows with a 95 % bootstrap interval: {"metric", "value", "low", "high"}."""
-    judged = _judged(bundle, rows)
+    judged = judged_rung(bundle, rows)
     scorer = find_metric(metric).scorer(judged.truth, judged.prediction)
     drawn = replicates({metric: scorer}, len(judged), REPEATS, seed=0)[metric]
     interval = percentile(drawn[~np.isnan(drawn)], 0.95)
@@ -44,28 +44,29 @@ def price(bundle: Bundle, rows: Rows) -> float:
     return round(float(np.median(seconds)) * 1000, 4)
 
 
-def choose(bundles: Sequence[Bundle], rows: Rows, metric: str) -> dict[str, Any]:
-    """The cheapest rung that cannot be told apart from the best one, from bundles in the order of their price.
+def judged_rung(bundle: Bundle, rows: Rows, answers: Sequence[Answer] | None = None) -> Judged:
+    """A rung's answers beside the truth: the bundle's, or those given by the same recipe."""
+    told = bundle.predict(rows) if answers is None else answers
+    return judge(rows[bundle.task.target.name], told, bundle.memory.get("labels", ()))
+
+
+def choose(names: Sequence[str], judged: Sequence[Judged], metric: str) -> dict[str, Any]:
+    """The cheapest rung that cannot be told apart from the best one, from rungs in the order of their price.
 
     A rung is as good as the best when a paired test on the same rows does not see the best one's lead at 5 %. Few
     validation rows so speak for the simple model, and many let the better one win (the thought of the one-standard-error
     rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, with a test in its place).
     """
     found = find_metric(metric)
-    judged = [_judged(bundle, rows) for bundle in bundles]
     values = [found.function(one.truth, one.prediction) * (1 if found.higher_is_better else -1) for one in judged]
     best = int(np.argmax(np.nan_to_num(values, nan=-np.inf)))
     for place, one in enumerate(judged):
         lead = compare(found, one, judged[best], resamples=COMPARED)
         if place == best or lead.p >= TOLD_APART:
-            why = "the best on validation rows" if place == best else _as_good(bundles[best], lead.lead, lead.p)
+            why = "the best of all" if place == best else _as_good(names[best], lead.lead, lead.p)
             return {"chosen": place, "best": best, "why": why}
     raise AssertionError("the best rung is as good as itself")
 
 
-def _as_good(best: Bundle, lead: float, p: float) -> str:
-    return f"the lead of {best.manifest['family']}, {lead:.3g}, is not seen by a paired test (p = {p:.2g})"
-
-
-def _judged(bundle: Bundle, rows: Rows) -> Judged:
-    return judge(rows[bundle.task.target.name], bundle.predict(rows), bundle.memory.get("labels", ()))
+def _as_good(best: str, lead: float, p: float) -> str:
+    return f"the lead of {best}, {lead:.3g}, is not seen by a paired test (p = {p:.2g})"

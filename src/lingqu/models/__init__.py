@@ -31,6 +31,7 @@ FAMILIES: dict[str, str] = {
     "tree": "lingqu.models.tree:FAMILY",
     "boosting": "lingqu.models.boosting:FAMILY",
     "by-hand": "lingqu.models.by_hand:FAMILY",
+    "blend": "lingqu.models.blend:FAMILY",
     "mlp": "lingqu.models.mlp:FAMILY",
     "cnn": "lingqu.models.cnn:FAMILY",
     "resnet": "lingqu.models.resnet:FAMILY",

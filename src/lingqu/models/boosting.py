@@ -289,7 +289,7 @@ _SMALL = {
 FAMILY = Family(
     name="boosting",
     about="Gradient-boosted trees (LightGBM); averaged over folds where rows are few.",
-    fronts={"table": {}},
+    fronts={"table": {"small": {"ordered": True}}},
     sizes={
         "tiny": {**_SMALL, "trees": 200, "patience": 20, "repeats": 1},
         "small": _SMALL,

@@ -27,7 +27,7 @@ class TabularClassification(LabelTask):
     about = "One label for one row of a table: credit scoring, fraud, churn."
     columns = (Features("features", "Every column that is not the label, each a number or a category."),)
     fronts = ("table",)
-    ladder = ("logistic", "boosting", "mlp")
+    ladder = ("logistic", "boosting", "blend", "mlp")
     decide_by = "roc_auc"
 
     def toy(self, rows: int = 48, seed: int = 0) -> Rows:

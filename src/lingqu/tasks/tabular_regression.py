@@ -41,7 +41,7 @@ class TabularRegression(Task):
     target = Number("target", "The number to predict.")
     answer = NumberValue
     fronts = ("table",)
-    ladder = ("linear", "boosting", "mlp")
+    ladder = ("linear", "boosting", "blend", "mlp")
     metrics = ("rmse", "mae", "r2")
     decide_by = "rmse"
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from lingqu.spec import Spec
 
 LEAST_SECONDS = 1.0
+FEW_TO_CHOOSE = 1000
+"""So many validation rows can choose between rungs; fewer ask all rows, fold by fold."""
+FOLDS_SHARE = 0.05
+"""What of the budget the folds may take."""
 
 
 def families(task: Task, spec: Spec) -> list[str]:
@@ -69,3 +73,13 @@ def affordable(rungs: Sequence[dict[str, Any]], budget_seconds: float) -> float:
     """
     left = budget_seconds - sum(rung["seconds"] for rung in rungs)
     return left if left >= LEAST_SECONDS or not rungs else 0.0
+
+
+def judged_by_folds(rungs: Sequence[dict[str, Any]], validation_rows: int, budget_seconds: float) -> bool:
+    """Whether all rows, by left-out folds, should choose between these rungs: validation rows are few, and time is not.
+
+    >>> judged_by_folds([{"seconds": 1.0}, {"seconds": 2.0}], validation_rows=40, budget_seconds=600.0)
+    True
+    """
+    cost = 5 * sum(rung["seconds"] for rung in rungs)
+    return validation_rows < FEW_TO_CHOOSE and cost <= FOLDS_SHARE * budget_seconds
