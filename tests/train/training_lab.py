@@ -35,7 +35,7 @@ FRONTS: dict[str, dict[str, Any]] = {
 NETWORKS = ("mlp", "cnn", "bilstm")
 MORE = ("resnet", "rnn", "gru", "lstm", "textcnn", "transformer")
 EVERY_NETWORK = (*NETWORKS, *MORE)
-EVERY = (*EVERY_NETWORK, "by-hand", "tree", "ngram-linear", "logistic", "boosting")
+EVERY = (*EVERY_NETWORK, "by-hand", "tree", "ngram-linear", "logistic", "boosting", "blend")
 
 
 def sooner(*first: str, all_of: Sequence[str]) -> list[Any]:

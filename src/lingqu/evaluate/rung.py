@@ -53,9 +53,9 @@ def judged_rung(bundle: Bundle, rows: Rows, answers: Sequence[Answer] | None = N
 def choose(names: Sequence[str], judged: Sequence[Judged], metric: str) -> dict[str, Any]:
     """The cheapest rung that cannot be told apart from the best one, from rungs in the order of their price.
 
-    A rung is as good as the best when a paired test on the same rows does not see the best one's lead at 5 %. Few
-    validation rows so speak for the simple model, and many let the better one win (the thought of the one-standard-error
-    rule, Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, with a test in its place).
+    A rung is as good as the best when a paired test on the same rows does not see the best one's lead at 5 %. Few rows so
+    speak for the simple model, and many let the better one win (the thought of the one-standard-error rule, Breiman et
+    al. 1984, "Classification and Regression Trees", section 3.4.3, with a test in its place).
     """
     found = find_metric(metric)
     values = [found.function(one.truth, one.prediction) * (1 if found.higher_is_better else -1) for one in judged]
