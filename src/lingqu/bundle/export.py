@@ -128,7 +128,7 @@ def _blend(blend: Blend, example: Arrays, front: str) -> bytes:
     for place, part in enumerate((blend.line, blend.forest)):
         model = onnx.load_from_string(to_onnx(part, example, front))
         graph = compose.add_prefix(model, f"part{place}/", rename_inputs=False).graph
-        nodes += graph.node
+        inputs, nodes = graph.input, [*nodes, *graph.node]
         constants += graph.initializer
         scores = f"part{place}/logits"
         if blend.classes:
@@ -137,6 +137,6 @@ def _blend(blend: Blend, example: Arrays, front: str) -> bytes:
         nodes.append(helper.make_node("Mul", [scores, f"w{place}"], [f"share{place}"]))
     nodes.append(helper.make_node("Add", ["share0", "share1"], ["logits"]))
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", blend.forest.outputs])]
-    whole = helper.make_graph(nodes, "blend", graph.input, outputs, constants)
+    whole = helper.make_graph(nodes, "blend", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
     return _finished(helper.make_model(whole, opset_imports=opsets, ir_version=10))
