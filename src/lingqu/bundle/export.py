@@ -121,14 +121,14 @@ def _forest(forest: Forest, example: Arrays) -> bytes:
 def _blend(blend: Blend, example: Arrays, front: str) -> bytes:
     """A line and a forest on the same inputs, and their weighted average."""
     weight = blend.weight.detach().numpy()
-    nodes, constants = (
-        [],
-        [numpy_helper.from_array(share, name) for name, share in (("w0", weight), ("w1", 1 - weight))],
-    )
+    shares = (("w0", weight), ("w1", 1 - weight))
+    constants = [numpy_helper.from_array(share, name) for name, share in shares]
+    inputs: list[onnx.ValueInfoProto] = []
+    nodes: list[onnx.NodeProto] = []
     for place, part in enumerate((blend.line, blend.forest)):
         model = onnx.load_from_string(to_onnx(part, example, front))
         graph = compose.add_prefix(model, f"part{place}/", rename_inputs=False).graph
-        inputs, nodes = graph.input, [*nodes, *graph.node]
+        inputs, nodes = [*graph.input], [*nodes, *graph.node]
         constants += graph.initializer
         scores = f"part{place}/logits"
         if blend.classes:
