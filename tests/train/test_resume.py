@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from itertools import product
 
 import pytest
 from training_lab import NETWORKS, digest, start, train
@@ -89,6 +90,30 @@ def test_a_kill_keeps_momentum_averages_and_changes_to_rows(optimiser, rate, tmp
     process = start("resnet", work, out, **options)
     process.join(60)
     assert out.read_text() == expected
+
+
+def _cell(name, optimiser, accumulate):
+    """A cell of the matrix: every commit tries one of them, `make proofs` all."""
+    usual = (name, optimiser, accumulate) == ("lstm", "sgd", 4)
+    return pytest.param(name, optimiser, accumulate, marks=pytest.mark.heavy if usual else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("name", "optimiser", "accumulate"),
+    [_cell(*cell) for cell in product(("mlp", "cnn", "lstm", "transformer"), ("sgd", "adamw"), (1, 4))],
+)
+def test_every_network_resumes_with_every_optimiser(name, optimiser, accumulate, tmp_path):
+    """Killed within an epoch between two checkpoints, and again right after one: the bits are those of no kill."""
+    rate = 0.05 if optimiser == "sgd" else 0.005
+    options = {**RUN, "epochs": 3, "optimiser": optimiser, "learning_rate": rate, "batch_size": 16 // accumulate}
+    options["accumulate"] = accumulate
+    expected = digest(train(name, tmp_path / "whole", **options))
+    work, out = tmp_path / "killed", tmp_path / "digest"
+    for failpoint in ("train.step@8:kill", "train.after-checkpoint@2:kill"):
+        process = start(name, work, out, failpoint=failpoint, **options)
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    assert digest(train(name, work, **options)) == expected
 
 
 @pytest.mark.slow

@@ -3,15 +3,15 @@
     scores = x W + Σ_q max(0, x - t_q) V_q + m M + Σ_j C_j[code_j] + b
 
 with x the standardised numbers (0 where missing), t_q some of their quantiles, m their missing marks and C_j a weight per
-category. At t_q the line may bend: each column adds a piecewise linear curve that can be drawn, and still nothing but a
-linear model is fitted. For pictures x is every pixel, standardised by its channel. Fitted to the end by scikit-learn
+category. At t_q the line may bend: each column adds a piecewise linear curve, a linear spline, that can be drawn
+(`curves` gives its points), and still nothing but a linear model is fitted. For pictures x is every pixel, standardised by its channel. Fitted to the end by scikit-learn
 with an L2 penalty. Sources: Cox 1958, "The Regression Analysis of Binary Sequences"; Hoerl and Kennard 1970, "Ridge
 Regression"; Hastie and Tibshirani 1986, "Generalized Additive Models" (a curve per column).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -111,6 +111,38 @@ def fit(
     line = _line(inputs, train.targets, valid_inputs, valid.targets, facts, settings, seed, threads, tell)
     _fill(network, line)
     return Fitted(network, {**settings, "strengths": [line.strength]})
+
+
+def curves(network: nn.Module, front: Mapping[str, Any], points: int = 25) -> dict[str, tuple[list[Any], Array]]:
+    """What each column of a table adds to the scores: its values, and the scores for them (values, K).
+
+    A number's values lie from three deviations below its mean to three above, in the units of the data; a category's
+    are its names, None first for missing or unknown. The whole score of a row is the sum over its columns, the weight of
+    its missing marks and the bias, so these curves are the model and no approximation of it. `front` is the memory of
+    the table front; ValueError for a network that is no TableLinear.
+
+    >>> front = {"name": "table", "numbers": [{"name": "age", "mean": 40.0, "std": 10.0}],
+    ...     "categories": [{"name": "job", "values": ["chef"]}], "cardinalities": [2]}
+    >>> network = TableLinear(numbers=1, cardinalities=[2], outputs=1, knots=1)
+    >>> _ = network.weight.data.fill_(0.5), network.bends.data.fill_(-1.0)  # rises up to the mean, then falls
+    >>> found = curves(network, front, points=3)
+    >>> found["age"][0], found["age"][1][:, 0].tolist(), found["job"][0]
+    ([10.0, 40.0, 70.0], [-1.5, 0.0, -1.5], [None, 'chef'])
+    """
+    if not isinstance(network, TableLinear):
+        raise ValueError(f"a network of one curve a column is a TableLinear, not a {type(network).__name__}")
+    found: dict[str, tuple[list[Any], Array]] = {}
+    x = torch.linspace(-3, 3, points)  # deviations from the mean
+    bends = network.bends.detach().reshape(*network.knots.shape, -1)  # (N, Q, K)
+    for place, told in enumerate(front["numbers"]):
+        beyond = (x.unsqueeze(1) - network.knots[place].detach()).clamp(min=0)  # (P, Q)
+        scores = x.unsqueeze(1) * network.weight[place].detach() + beyond @ bends[place]  # (P, K)
+        found[told["name"]] = ((x.double() * told["std"] + told["mean"]).tolist(), scores.numpy())
+    for place, told in enumerate(front["categories"]):
+        start = int(network.offsets[place])
+        table = network.table.detach()[start : start + len(told["values"]) + 1]
+        found[told["name"]] = ([None, *told["values"]], table.numpy())
+    return found
 
 
 def _line(  # noqa: PLR0917
