@@ -4,7 +4,7 @@ The public names, each resolved on first use, so that `import lingqu` costs next
 
 >>> import lingqu
 >>> lingqu.__all__
-['Spec', 'check', 'load', 'run']
+['Spec', 'check', 'explain', 'load', 'run']
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lingqu.evaluate.explain import explain
     from lingqu.loop import check, load, run
     from lingqu.spec import Spec
 
 __version__ = "0.1.0"
-__all__ = ["Spec", "check", "load", "run"]
+__all__ = ["Spec", "check", "explain", "load", "run"]
 
-_WHERE = {"Spec": "lingqu.spec", "check": "lingqu.loop", "load": "lingqu.loop", "run": "lingqu.loop"}
+_WHERE = {
+    "Spec": "lingqu.spec",
+    "check": "lingqu.loop",
+    "explain": "lingqu.evaluate.explain",
+    "load": "lingqu.loop",
+    "run": "lingqu.loop",
+}
 
 
 def __getattr__(name: str) -> Any:

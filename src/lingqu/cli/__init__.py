@@ -79,6 +79,19 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg("--scores", action="store_true", help="add one column for the score of each label"),
         ),
     ),
+    "explain": (
+        "why:explain",
+        "why rows were answered as they were: the words, patches or columns that count",
+        (
+            MODEL,
+            _arg("input", metavar="INPUT", help="a csv, tsv, jsonl or parquet file"),
+            _arg("-o", "--out", metavar="OUT", help="write a page (.html), or JSON lines (any other name)"),
+            _arg("--label", metavar="LABEL", help="ask about this label (default: the one that was answered)"),
+            _arg("--most", type=int, default=20, metavar="N", help="how many rows at most (default: 20)"),
+            _arg("--root", metavar="FOLDER", help="where the pictures are that a table names (default: beside it)"),
+            LANGUAGE,
+        ),
+    ),
     "versions": (
         "records:versions",
         "every version and its aliases",

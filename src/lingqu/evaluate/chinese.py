@@ -169,6 +169,45 @@ OURS: dict[str, str] = {
     "Everything is found by the SHA-256 of its content, so what stands here is what was measured.": "一切按内容的 SHA-256 查找，因此这里所写即是所测。",
     "read for {split}": "{split}数据来源",
     "Every setting of this run": "本次运行的全部设置",
+    # Why
+    "What matters": "什么起作用",
+    "What the model's answers rest on, measured on the shipped model itself. What matters to the model need not be the cause of "
+    "anything.": "模型的回答依据什么，在交付的模型本身上测得。对模型起作用的未必是任何事情的原因。",
+    "By how much {metric} gets worse when the column's values are dealt out anew among the rows; columns that tell the same share "
+    "their importance.": "把某列的值在各行间重新打乱后，{metric}变差多少；内容相同的列会分摊重要性。",
+    "How the mean score moves with the value of the most important columns, all others as they are.": "平均得分如何随最重要的列的取值变化，其他列保持不变。",
+    "Effect of a value": "取值的影响",
+    "score": "得分",
+    "Words": "词",
+    "Words whose absence costs an answer most, over many test rows.": "在许多测试行中，去掉后对回答影响最大的词。",
+    "Phrases alone": "单独的短语",
+    "Words and pairs of the test rows that speak for a label when they stand alone: the weights of a linear model, with their "
+    "names.": "测试数据中单独出现时支持某标签的词与词对：带名字的线性模型权重。",
+    "filters": "滤波器",
+    "what they see": "它们看到的",
+    "the picture": "图片",
+    "First layer": "第一层",
+    "The first convolution: its filters, and where each of them answers in one test picture (white is most).": "第一层卷积：各滤波器，以及它们在一张测试图片中的响应（越白越强）。",
+    "Why these answers": "为何如此回答",
+    "Right": "正确的回答",
+    "Wrong": "错误的回答",
+    "Close to the truth": "接近真实值",
+    "Far from the truth": "远离真实值",
+    "Each part of the input is taken away and the shipped model asked again. In colour what speaks for the answer, in the warm "
+    "colour what speaks against it.": "逐一去掉输入的各部分，再问交付的模型。主色支持该回答，暖色反对该回答。",
+    "How faithful this is: when the parts go in this order the score falls by {gain} more ({between}) than in random orders, on "
+    "{rows} rows; zero would mean that the colours say nothing.": "可信程度：按此顺序去掉各部分，得分比随机顺序多下降 {gain}（{between}），共 {rows} 行；若为零，则颜色毫无意义。",
+    "{answer}: why": "{answer}：为何",
+    "Explained rows": "逐行解释",
+    "This row was refused": "该行被拒绝",
+    "What speaks for {label}": "支持 {label} 的部分",
+    "What moves the number": "影响数值的部分",
+    "Column": "列",
+    "Part": "部分",
+    "Weight": "权重",
+    "Without it": "没有它时",
+    "for": "支持",
+    "against": "反对",
     # The terminal
     "Metric": "指标",
     "Value": "值",
@@ -260,6 +299,7 @@ RECORDED: dict[str, str] = {
     # Why there is no number
     "all rows count alike": "所有行的情况都一样",
     "no rows": "没有行",
+    "no answer depends on it": "没有回答依赖它",
     "it needs rows of at least two labels": "需要至少两个标签的行",
     "it needs a row of the label that is sought": "需要有所求标签的行",
     "it needs true values that differ": "真实值需有差别",

@@ -12,6 +12,7 @@ from lingqu.contract import Answer, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.evaluate.calibration import by_label, confusion, coverage, errors, reliability
 from lingqu.evaluate.curves import curves
+from lingqu.evaluate.explain.summary import explanations
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.languages import languages
 from lingqu.evaluate.measures import Groups, measure
@@ -33,11 +34,13 @@ def evaluate(
     seed: int = 0,
     bootstrap: int = 1000,
     groups: Groups = None,
+    background: Rows | None = None,
 ) -> dict[str, Any]:
     """Everything that is measured of a bundle, as JSON values.
 
     `rows` hold the target; `baselines` are answers of simpler models to the same rows; `groups` number rows that belong
-    together (one user, one document), and intervals then resample whole groups.
+    together (one user, one document), and intervals then resample whole groups. With `background`, training rows whose values
+    stand in for a column's, answers are explained too.
     """
     task = bundle.task
     truth = _truth(task.target.name, rows)
@@ -77,6 +80,8 @@ def evaluate(
         "latency": {**latency(bundle, without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
         "size": {"bytes": size_bytes(bundle.path), "load_ms": load_ms(bundle)},
     }
+    if background is not None:
+        report["explanations"] = explanations(bundle, rows, judged, background=background, groups=groups)
     return report | (
         _of_labels(judged, options) if judged.kind == "labels" else _of_numbers(judged, truth, answers, seed)
     )

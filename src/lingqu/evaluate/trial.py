@@ -45,7 +45,8 @@ def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersi
     if first_rung["family"] != bundle.manifest["family"]:
         linear = Bundle.open(store.folder_path(first_rung["bundle"]))
         baselines[first_rung["family"]] = linear.predict(test)
-    return evaluate(bundle, test, baselines=baselines, groups=group_index(data.groups("test", store)))
+    groups = group_index(data.groups("test", store))
+    return evaluate(bundle, test, baselines=baselines, groups=groups, background=data.rows("train", store))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lingqu.evaluate.page import curves, errors, ladder, quality, record
+from lingqu.evaluate.page import curves, errors, explanations, ladder, quality, record
 from lingqu.evaluate.page.markup import Markup, el
 from lingqu.evaluate.page.style import STYLE
 from lingqu.evaluate.translation import Words
@@ -34,6 +34,8 @@ def write_page(report: Report, language: str = "en") -> str:
         errors.honesty(report, say),
         errors.slices(report, say),
         errors.mistakes(report, say),
+        explanations.importance(report, say),
+        explanations.examples(report, say),
         ladder.ladder(report, say),
         ladder.learning(report, say),
         record.data(report, say),

@@ -123,6 +123,18 @@ flex-direction:column;gap:12px;min-width:0}
 .card dl dt{color:var(--soft)}.card dl dd{margin:0;text-align:right}
 .card p{margin:0;font-size:14px;line-height:1.5;border-top:1px solid var(--line);padding-top:10px}
 .card p span{color:var(--soft)}.card .wrong{color:rgb(var(--bad));font-weight:600}.card .right{font-weight:600}
+mark{color:inherit;border-radius:3px;padding:1px 0}h4{font-size:14px;font-weight:600;margin:0 0 8px}
+.lists{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:28px 36px;margin-top:14px}
+.lists .bars{gap:3px 10px;font-size:13.5px}
+.tiles{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:10px 0}.tiles small{width:100%;color:var(--soft);font-size:13px}
+.tiles img{width:46px;height:46px;object-fit:contain;border-radius:4px;background:rgb(128 130 122/.1);image-rendering:pixelated}
+.heatpair{display:flex;gap:8px}.over{position:relative;display:block;width:50%;max-width:112px;line-height:0}
+.card .over img{width:100%;height:auto;aspect-ratio:auto}.over i{position:absolute}.over img.dim{opacity:.55;filter:grayscale(1)}
+.values{display:grid;grid-template-columns:minmax(0,1.9fr) minmax(0,.9fr) minmax(50px,.9fr);gap:3px 8px;font-size:13px;align-items:center;
+flex:1;align-content:start}.values dt{color:var(--soft)}.values dd{margin:0;text-align:right}
+.both{position:relative;height:10px;background:linear-gradient(var(--faint),var(--faint)) 50% 0/1px 100% no-repeat}
+.both i{position:absolute;top:1px;height:8px;border-radius:2px}.both .for{background:rgb(var(--own)/.6)}
+.both .against{background:rgb(var(--bad)/.6)}
 .checks{list-style:none;margin:0;padding:0}
 .checks li{display:grid;grid-template-columns:26px 1fr;padding:10px 0;border-top:1px solid var(--line);font-size:15px}
 .checks li:first-child{border-top:0}.checks b{font-weight:600}
