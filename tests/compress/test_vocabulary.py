@@ -91,3 +91,35 @@ def test_a_hostile_list_of_entries_is_refused(ngrams: Pair, tmp_path: Path, kept
     remember(short.path, json.dumps(memory).encode())
     with pytest.raises(BundleError, match=r"^Expected what text-classification remembers in short/encoding\.json"):
         Bundle.open(short.path).predict(find_task("text-classification").toy(4))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_an_encoder_keeps_the_pieces_that_training_texts_have(kind: str, tmp_path: Path) -> None:
+    """Its pieces are numbered from 1, its table from 0, and its padding has a number of its own."""
+    import torch
+
+    from lingqu.bundle.write import write_candidate
+    from lingqu.contract import Front
+    from lingqu.data.accept import learn_limits
+    from lingqu.models.pretrained import TextEncoder
+    from tests.models.tiny_encoders import BERT, tokenizer
+
+    config = {**BERT, "model_type": kind, "pad_token_id": 1 if kind == "roberta" else 0}
+    task, rows = find_task("text-classification"), Rows({"text": ["the soup", "team won"], "label": ["a", "b"]})
+    memory = task.learn(rows, Front("pieces", {"tokenizer": tokenizer(), "max_pieces": 16}))
+    torch.manual_seed(0)
+    network = TextEncoder(config, 2, taps=[2, 4], cut=0)
+    limits = learn_limits(rows, {"text": "text"})
+    bundle = write_candidate(
+        tmp_path / "all", task=task, family=kind, network=network, memory=memory, columns=limits, rows=rows
+    )
+    short = compacted(bundle, tmp_path / "short", train=rows)
+    assert isinstance(short, Bundle), short
+    seen = Rows({"text": ["team soup won", "the the"]})
+    np.testing.assert_allclose(short.outputs(seen)["logits"], bundle.outputs(seen)["logits"], atol=1e-5)
+    unseen = Rows({"text": ["the salty rice"]})
+    assert short.task.encode(unseen, short.memory)["pieces"].tolist() == (
+        short.task.encode(Rows({"text": ["the zzz zzz"]}), short.memory)["pieces"].tolist()
+    )
+    assert bundle.outputs(unseen)["logits"].tolist() != short.outputs(unseen)["logits"].tolist()

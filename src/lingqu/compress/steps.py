@@ -17,7 +17,7 @@ from lingqu.compress.quantise import quantise, quantised
 from lingqu.compress.vocabulary import METHOD as VOCABULARY
 from lingqu.compress.vocabulary import compacted, has_vocabulary, prune_vocabulary
 from lingqu.contract import Memory, Rows
-from lingqu.data.vocabulary import KEPT
+from lingqu.data.vocabulary import KEPT, UNKNOWN
 from lingqu.spec import CompressSettings
 
 Say = Callable[[float, str], None]
@@ -82,7 +82,7 @@ def compress(
 
 def whole(memory: Memory) -> Memory:
     """The memory of a model whose tables have all their rows again."""
-    front = {name: value for name, value in memory["front"].items() if name != KEPT}
+    front = {name: value for name, value in memory["front"].items() if name not in (KEPT, UNKNOWN)}
     return {**memory, "front": front}
 
 

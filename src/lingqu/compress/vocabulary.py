@@ -8,6 +8,8 @@ Source: Abdaoui et al. 2020, "Load What You Need: Smaller Versions of Multilingu
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,8 @@ from lingqu.bundle.folder import write_folder
 from lingqu.bundle.read import Bundle
 from lingqu.compress.comparison import Comparison, compare
 from lingqu.compress.graph import Graph
-from lingqu.contract import Rows
-from lingqu.data.vocabulary import ENTRIES, KEPT, pack
+from lingqu.contract import Memory, Rows
+from lingqu.data.vocabulary import ENTRIES, KEPT, UNKNOWN, pack
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -51,49 +53,84 @@ def has_vocabulary(bundle: Bundle) -> bool:
 def compacted(bundle: Bundle, folder: Path, *, train: Rows) -> Bundle | str:
     """The bundle with compact tables in `folder`, untested; or why there is nothing to leave out."""
     front = bundle.memory["front"]
-    name, unknown = ENTRIES[front["name"]]
+    name = ENTRIES[front["name"]]
     graph = Graph.of(bundle)
-    tables = _tables(graph, name)
-    if not tables:
-        return "this model does not look its vocabulary up in tables of its own"
-    entries = min(len(table) for table in tables.values())
-    kept = _not_zero(tables, entries) if unknown is None else _seen(bundle, train, name, entries)
-    kept[: 1 if unknown is None else unknown + 1] = True
+    found = _tables(graph, name)
+    unknown = _unknown(front)
+    if not found.tables or (unknown is None and front["name"] != "ngrams"):
+        return "this model does not look its vocabulary up in tables of its own, or knows no unknown word"
+    entries = min(len(table) - found.offset[tensor] for tensor, table in found.tables.items())
+    kept = _not_zero(found.tables, entries) if unknown is None else _seen(bundle, train, name, entries)
+    # What the graph knows by its number keeps it.
+    kept[: found.numbered + 1] = True
+    if unknown is not None:
+        kept[unknown] = True
     if kept.sum() > (1 - WORTH) * entries:
         return f"training texts need {kept.mean():.0%} of the vocabulary"
-    for tensor, table in tables.items():
-        graph.put(tensor, table[:entries][kept])
-    memory = {**bundle.memory, "front": {**front, KEPT: pack(kept)}}
-    return write_folder(folder, bundle.manifest, graph.bytes(), memory)
+    for tensor, table in found.tables.items():
+        offset = found.offset[tensor]
+        graph.put(tensor, table[: entries + offset][kept[-offset:]])
+    front = {**front, KEPT: pack(kept), **({} if unknown is None else {UNKNOWN: unknown})}
+    return write_folder(folder, bundle.manifest, graph.bytes(), {**bundle.memory, "front": front})
 
 
-def _tables(graph: Graph, name: str) -> dict[str, Array]:
-    """The weights whose rows are looked up by this input; none when it is used in any way that numbers matter to."""
-    found: dict[str, Array] = {}
-    waiting = [name]
+def _unknown(front: Memory) -> int | None:
+    """The entry that a front reads for what it does not know; None for one that has none."""
+    if front["name"] == "tokens":
+        return 1
+    model = json.loads(front["tokenizer"])["model"] if front["name"] == "pieces" else {}
+    # Pieces are numbered from 1, their tokenizers from 0.
+    place = model.get("unk_id")
+    if place is None and isinstance(model.get("vocab"), dict):
+        place = model["vocab"].get(model.get("unk_token"))
+    return None if place is None else place + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The weights whose rows are looked up by an input, each with what is added to an entry to find its row.
+
+    `numbered` is the highest entry that the graph compares with or falls back on.
+    """
+
+    tables: dict[str, Array] = field(default_factory=dict)
+    offset: dict[str, int] = field(default_factory=dict)
+    numbered: int = 0
+
+
+def _tables(graph: Graph, name: str) -> _Tables:
+    """What is looked up by this input; nothing when it is used in any other way that numbers matter to."""
+    found, numbered, waiting = _Tables(), 0, [(name, 0)]
     while waiting:
-        for node in graph.users.get(waiting.pop(), []):
+        given, offset = waiting.pop()
+        for node in graph.users.get(given, []):
+            fixed = [
+                int(value.ravel()[0]) for value in map(graph.fixed, node.input) if value is not None and value.size == 1
+            ]
             if node.op_type == "Cast":
-                waiting.append(node.output[0])
-            elif node.op_type == "Gather" and node.input[0] != name and not _axis(node):
+                waiting.append((node.output[0], offset))
+            elif node.op_type == "Sub" and node.input[0] == given and fixed == [1]:
+                waiting.append((node.output[0], offset - 1))
+            elif node.op_type == "Where" and given in node.input[1:] and len(fixed) == 1:
+                numbered = max(numbered, fixed[0] - offset)
+                waiting.append((node.output[0], offset))
+            elif node.op_type in ("Equal", "Greater") and len(fixed) == 1:
+                numbered = max(numbered, fixed[0] - offset)
+            elif node.op_type == "Gather" and node.input[1] == given and not _axis(node):
                 table = graph.weight(node.input[0])
-                if table is None:
-                    return {}
-                found[node.input[0]] = table
-            elif not (node.op_type == "Shape" or _asks_for_padding(graph, node)):
-                return {}
-    # A table that something else reads too (tied weights) must stay whole.
-    return found if all(node.op_type == "Gather" for table in found for node in graph.users[table]) else {}
+                # A table that something else reads too (tied weights) must stay whole.
+                if table is None or any(user.op_type != "Gather" for user in graph.users[node.input[0]]):
+                    return _Tables()
+                if found.offset.setdefault(node.input[0], offset) != offset:
+                    return _Tables()
+                found.tables[node.input[0]] = table
+            elif node.op_type != "Shape":
+                return _Tables()
+    return replace(found, numbered=numbered)
 
 
 def _axis(node: Any) -> int:
     return next((found.i for found in node.attribute if found.name == "axis"), 0)
-
-
-def _asks_for_padding(graph: Graph, node: Any) -> bool:
-    """Whether the node compares with 0, the number that never changes."""
-    values = [value for value in map(graph.fixed, node.input) if value is not None]
-    return node.op_type in ("Equal", "Greater") and len(values) == 1 and not np.any(values[0])
 
 
 def _not_zero(tables: dict[str, Array], entries: int) -> Array:

@@ -1,7 +1,8 @@
 """A vocabulary of which only some entries are kept, so that a network's tables need no rows for the others.
 
-A front's memory then holds `kept`, a bit per entry. Entries get new numbers in their old order, so that padding stays 0.
-An n-gram that is not kept is left out of its row (a table of zeros says nothing); a token becomes the unknown one.
+A front's memory then holds `kept`, a bit per entry, and `unknown`, the entry that stands for those that are not kept.
+Entries get new numbers in their old order, so that padding stays 0. Without an unknown one, what is not kept is left out
+of its row: a hashed n-gram of which a table of zeros said nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from lingqu.contract import Memory
 if TYPE_CHECKING:
     from lingqu.contract.task import Array, Arrays
 
-KEPT = "kept"
-ENTRIES = {"ngrams": ("ids", None), "tokens": ("tokens", 1)}
-"""Front -> the array that holds its entries, and the unknown one (None where an entry may be left out)."""
+KEPT, UNKNOWN = "kept", "unknown"
+ENTRIES = {"ngrams": "ids", "tokens": "tokens", "pieces": "pieces"}
+"""Front -> the array that holds its entries."""
 
 
 def pack(kept: Array) -> str:
@@ -40,10 +41,11 @@ def renumber(arrays: Arrays, memory: Memory) -> Arrays:
     >>> short["ids"].tolist(), short["counts"].tolist()
     ([[1], [0]], [[4.0], [0.0]])
     >>> tokens = {"tokens": np.array([[2, 1, 2]]), "lengths": np.array([3])}
-    >>> renumber(tokens, {"name": "tokens", "kept": pack(np.array([True, True, False]))})["tokens"].tolist()
+    >>> memory = {"name": "tokens", "kept": pack(np.array([True, True, False])), "unknown": 1}
+    >>> renumber(tokens, memory)["tokens"].tolist()
     [[1, 1, 1]]
     """
-    name, unknown = ENTRIES[memory["name"]]
+    name, unknown = ENTRIES[memory["name"]], memory.get(UNKNOWN)
     numbers = _numbers(memory[KEPT], unknown)
     found = numbers[arrays[name]]
     if unknown is not None:
