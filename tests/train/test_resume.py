@@ -76,6 +76,19 @@ def test_five_kinds_of_kill(failpoint, tmp_path):
 
 
 @pytest.mark.heavy
+def test_a_plan_made_by_the_clock_is_made_once(tmp_path):
+    """How many steps fit into the seconds was timed by the run that was killed; the next one keeps to it."""
+    options = {"batch_size": 16, "epochs": 100_000, "patience": 0, "threads": 1}
+    process = start("mlp", tmp_path, tmp_path / "digest", failpoint="train.step@1:kill", seconds=0.3, **options)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    found, _ = Checkpoints(tmp_path).newest()
+    assert found is not None
+    trained = train("mlp", tmp_path, seconds=60.0, **options)
+    assert trained.history[-1]["step"] == found.state["total"] < 10_000
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize(("optimiser", "rate"), [("muon", 0.01), ("sgd", 0.05)])
 def test_a_kill_keeps_momentum_averages_and_changes_to_rows(optimiser, rate, tmp_path):
     """The dials that remember or draw something, all at once: killed within an epoch and after a checkpoint."""
