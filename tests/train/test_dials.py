@@ -113,6 +113,12 @@ def test_parts_make_the_whole_batch(tmp_path):
         assert abs(a["loss"] - b["loss"]) < 1e-4
 
 
+def test_no_part_is_a_single_row(tmp_path):
+    """Ten rows in batches of four times eight: norms over one row would stop the run."""
+    trained = train("resnet", tmp_path, rows=10, epochs=1, batch_size=4, accumulate=8, threads=1)
+    assert trained.history[-1]["step"] >= 1
+
+
 @pytest.mark.heavy
 def test_an_average_is_judged_and_kept_in_place_of_the_network(tmp_path):
     plain, mean = (train("mlp", tmp_path / str(ema), ema=ema, **RUN) for ema in (0.0, 0.9))

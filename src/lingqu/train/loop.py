@@ -141,13 +141,12 @@ class Loop:
 
     def _learn(self, rows: Array) -> float | None:
         """The loss before the stride; None, and no stride, when a loss or a gradient is not finite."""
-        parts = [self._batch(part) for part in np.array_split(rows, min(self.settings["accumulate"], len(rows)))]
+        parts = self._parts(rows)
         self.network.train()
         rate = stride(self.settings["schedule"], self.progress.step / self.progress.total)
         total = 0.0
         for optimiser, loss_of in zip(self.optimisers, self.losses, strict=True):
             self.network.zero_grad()
-            # A batch too large for memory is learned in parts, each counting by its rows.
             for arrays, targets, mix in parts:
                 loss = self._loss(loss_of, arrays, targets, mix) * (len(targets) / len(rows))
                 if self.failpoints.hit("train.loss"):
@@ -164,11 +163,19 @@ class Loop:
             optimiser.step(self.settings["learning_rate"] * rate * self.progress.slower)
         return total
 
-    def _batch(self, rows: Array) -> tuple[dict[str, Tensor], Tensor, Mix | None]:
-        """These rows as this step sees them: augmented arrays, targets, and how rows were mixed."""
-        step = self.progress.step
-        found = self.augmentation.batch(self.train.batch(rows), rows, epoch=step // len(self.batches), step=step)
-        return _tensors(found[0]), torch.from_numpy(self.train.targets[rows]), found[1]
+    def _parts(self, rows: Array) -> list[tuple[dict[str, Tensor], Tensor, Mix | None]]:
+        """These rows as this step sees them, in parts that memory can hold: augmented arrays, targets, how rows were mixed.
+
+        A part has two rows at least, for a norm over one row says nothing.
+        """
+        step, accumulate = self.progress.step, self.settings["accumulate"]
+        parts = []
+        for number, part in enumerate(np.array_split(rows, max(1, min(accumulate, len(rows) // 2)))):
+            arrays, mix = self.augmentation.batch(
+                self.train.batch(part), part, epoch=step // len(self.batches), step=step * accumulate + number
+            )
+            parts.append((_tensors(arrays), torch.from_numpy(self.train.targets[part]), mix))
+        return parts
 
     def _loss(self, loss_of: Loss, arrays: dict[str, Tensor], targets: Tensor, mix: Mix | None) -> Tensor:
         """The loss of one forward pass; where rows were mixed, their targets' losses are mixed alike."""
@@ -277,7 +284,8 @@ class Loop:
         times = []
         for rows in self.batches.of(0)[:TIMED]:
             started = time.perf_counter()
-            self._loss(self.losses[0], *self._batch(rows)).backward()
+            for arrays, targets, mix in self._parts(rows):
+                self._loss(self.losses[0], arrays, targets, mix).backward()
             times.append(time.perf_counter() - started)
         self.network = own
         # The first one also prepares what the others find done; the optimiser's stride is little beside a pass.
