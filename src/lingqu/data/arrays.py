@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lingqu.contract import Rows
+from lingqu.data.archives import check_archive
 from lingqu.data.pictures import encode_png
 from lingqu.data.quarantine import Batch
 from lingqu.data.text_files import open_bytes
@@ -27,7 +28,6 @@ _DAMAGE = (
 )
 """What zipfile and NumPy raise on archives that are damaged, encrypted, or packed in ways they do not know."""
 
-ARCHIVE_CAP = 16 << 30
 _SPLITS = {
     "train": "train",
     "val": "validation",
@@ -65,10 +65,7 @@ def _load(path: Path) -> tuple[dict[str, dict[str, Array]], list[str] | None]:
     names: list[str] | None = None
     with open_bytes(path) as raw:
         try:
-            size = sum(entry.file_size for entry in zipfile.ZipFile(raw).infolist())
-            if size > ARCHIVE_CAP:
-                raise DataError(Problem(f"arrays below 16 GiB in {path.name}", f"{size:,} bytes", "Split the archive."))
-            raw.seek(0)
+            check_archive(raw, path)
             # Object arrays would be pickles, and pickles are programs: allow_pickle stays off.
             with np.load(raw, allow_pickle=False) as archive:
                 for key in archive.files:
@@ -78,6 +75,8 @@ def _load(path: Path) -> tuple[dict[str, dict[str, Array]], list[str] | None]:
                     role = _role(key)
                     if role:
                         array = archive[key]
+                        if not isinstance(array, np.ndarray):
+                            raise ValueError(f"{key!r}, which is no array")
                         parts.setdefault(role[0], {})[role[1]] = _flat(array) if role[1] == "y" else array
                 keys = list(archive.files)
         except _DAMAGE as error:

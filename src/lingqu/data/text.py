@@ -27,8 +27,11 @@ UNSPACED = (
     "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 )
 # A character of an unspaced script, a digit, a run of other letters, or a sign; a space counts beside unspaced script,
-# where it is a choice (a headline's pause), and beside nothing else.
-WORD = re.compile(rf"[{UNSPACED}]|\d|(?:(?![{UNSPACED}\d])\w)+|[^\w\s]|(?<=[{UNSPACED}])\s+|\s+(?=[{UNSPACED}])")
+# where it is a choice (a headline's pause), and beside nothing else. A run of spaces is tried from its first one alone: from
+# each of them, a text of nothing but spaces would take time that grows with the square of its length.
+WORD = re.compile(
+    rf"[{UNSPACED}]|\d|(?:(?![{UNSPACED}\d])\w)+|[^\w\s]|(?<=[{UNSPACED}])\s+|(?<!\s)\s++(?=[{UNSPACED}])"
+)
 
 
 def normalise(text: str) -> str:
@@ -83,7 +86,9 @@ def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
     >>> sorted(arrays["counts"][0].tolist()), arrays["ids"][1].tolist()
     ([1.0, 2.0, 2.0], [0, 0, 0])
     """
-    texts = [normalise(str(text)[: memory["max_chars"]]) for text in rows[memory["column"]]]
+    most = memory["max_chars"]
+    # Normalising can make eighteen characters of one (ﷺ), so what comes out has an end of its own.
+    texts = [normalise(str(text)[:most])[: 2 * most] for text in rows[memory["column"]]]
     keys = np.concatenate([np.empty(0, np.uint64), *_ngram_keys(texts, memory)])
     keys, counts = np.unique(keys, return_counts=True)
     row = (keys >> np.uint64(32)).astype(np.int64)

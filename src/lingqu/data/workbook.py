@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lingqu.contract import Rows
+from lingqu.data.archives import check_archive
 from lingqu.data.cells import cell_faults, plain_cell
 from lingqu.data.delimited import check_header
 from lingqu.data.quarantine import RAW_CAP, Batch
@@ -61,6 +62,7 @@ def read_workbook(path: Path, batch: int = 1000, *, sheet: str = "") -> Iterator
 def _check_size(raw: BinaryIO, path: Path) -> None:
     """DataError for a workbook that would fill the memory."""
     try:
+        check_archive(raw, path)
         with zipfile.ZipFile(raw) as packed:
             sizes = {one.filename: one.file_size for one in packed.infolist()}
     except zipfile.BadZipFile as error:
