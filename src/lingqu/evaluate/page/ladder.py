@@ -160,7 +160,7 @@ def _step(step: Mapping[str, Any], say: Words) -> Markup:
     p = step.get("p")
     return el(
         "tr",
-        el("td", el("b", step["method"]), el("br"), el("small", why), cls="wrap"),
+        el("td", el("b", say.told(str(step["method"]))), el("br"), el("small", why), cls="wrap"),
         el("td", _change(step.get("bytes_before"), step.get("bytes_after"), size)),
         el("td", _change(step.get("loss_before"), step.get("loss_after"), measured) if step.get("rows") else "–"),
         el("td", _change(step.get("ms_before"), step.get("ms_after"), milliseconds)),
