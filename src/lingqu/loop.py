@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from lingqu.data.look import problems_beside, task_named, telling_lines
 from lingqu.data.roles import roles_of
 from lingqu.errors import SpecError
+from lingqu.evaluate.sinks import track
 from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -99,6 +100,7 @@ def run(
 
         # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
         result = stages.conclude(shipped, measured, rungs, data)
+        track(spec, result, store)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
     told |= {"failed": stages.failed}
     return {**result, **told, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}

@@ -65,6 +65,15 @@ def _one_character(text: str) -> None:
         raise ValueError(text)
 
 
+def _no_password(text: str) -> None:
+    scheme, found, rest = text.partition("://")
+    if not (scheme and found and rest.strip("/")) or "\0" in text:
+        raise ValueError(text)
+    if "@" in rest.split("/")[0]:
+        # What stands in a spec is kept with every version, and an error is read by others.
+        raise refuse("an address without name and password", "one that holds them", PASSWORDS)
+
+
 def _share(text: str) -> Limit:
     return Limit.parse("", text)
 
@@ -79,6 +88,7 @@ def _below(units: Mapping[str, float]) -> Callable[[str], Limit]:
     return check
 
 
+PASSWORDS = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
 _NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 
 Name = Annotated[str, *_written("a name of letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
@@ -86,6 +96,9 @@ TaskName = Annotated[str, *_written("the name of a task", _some)]
 ColumnName = Annotated[str, *_written("the name of a column", _some)]
 Place = Annotated[str, *_written("a file, a folder or an address such as hf://owner/name", _some)]
 Folder = Annotated[str, *_written("a folder", _some)]
+TrackingAddress = Annotated[
+    str, *_written("an address such as http://127.0.0.1:5000 or sqlite:///mlflow.db", _no_password)
+]
 Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
 Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
 Share = Annotated[str, *_written("a limit such as '>= 0.85'", _share)]
@@ -345,6 +358,15 @@ class ReportSettings(_Settings):
     )
 
 
+class TrackSettings(_Settings):
+    """Where versions are written down besides."""
+
+    tensorboard: Folder | None = Field(default=None, description="A folder for the event files of TensorBoard.")
+    mlflow: TrackingAddress | None = Field(
+        default=None, description="MLflow's server or database, such as http://127.0.0.1:5000 or sqlite:///mlflow.db."
+    )
+
+
 class ServeSettings(_Settings):
     """How the service listens."""
 
@@ -397,6 +419,7 @@ class Spec(_Settings):
         default=GateSettings(), description="What a version must show before it becomes champion."
     )
     report: ReportSettings = Field(default=ReportSettings(), description="How the report is written.")
+    track: TrackSettings = Field(default=TrackSettings(), description="Where versions are written down besides.")
     serve: ServeSettings = Field(default=ServeSettings(), description="How the service listens.")
     improve: ImproveSettings = Field(default=ImproveSettings(), description="When to go round the loop again.")
 
