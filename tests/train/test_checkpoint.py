@@ -26,7 +26,7 @@ def test_the_two_newest_are_kept(tmp_path):
     assert found.tensors["w"].tolist() == [3.0] * 50
 
 
-@pytest.mark.parametrize("flips", [60, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [60, pytest.param(500, marks=pytest.mark.heavy)])
 def test_every_flipped_bit_and_every_cut_is_seen(flips, tmp_path):
     draw = random.Random(0)
     kept = _two(tmp_path)
@@ -49,7 +49,11 @@ def test_training_goes_on_from_the_one_before_a_damaged_one(tmp_path):
     # The last checkpoints are still there when a run has ended: what is left to do is done again, from the older one.
     newest = sorted((tmp_path / "whole").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
-    assert digest(train("mlp", tmp_path / "whole", **RUN)) == expected
+    told = []
+    assert (
+        digest(train("mlp", tmp_path / "whole", progress=lambda _, sentence: told.append(sentence), **RUN)) == expected
+    )
+    assert told[0] == f"The checkpoint {newest.name} is damaged; training goes on from the one before it."
 
 
 def test_when_all_are_damaged_training_starts_again(tmp_path):

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ def train(
     settings: dict[str, Any] | None = None,
     targets: Any = None,
     size: str = "tiny",
+    progress: Callable[[float, str], None] = lambda _done, _sentence: None,
     **options: Any,
 ) -> Trained:
     """One family on toy arrays; `targets` replace the ones that can be learned."""
@@ -103,6 +104,7 @@ def train(
         steps=(Step("squared" if regression else "cross_entropy"),),
         options=TrainOptions(**options),
         work=work,
+        progress=progress,
     )
 
 

@@ -140,10 +140,11 @@ def _version(registry: Registry, reference: str | None) -> Version:
     """The version that was asked for, or the newest; UnknownNameError where there is none."""
     if reference is not None:
         return registry.get(reference)
-    found = max(registry.versions(), key=lambda version: version.at, default=None)
-    if found is None:
+    # By the order of the history, since clocks go back.
+    made = [event for event in registry.history() if event.action == "register"]
+    if not made:
         raise UnknownNameError(Problem("a version to show", "none here yet", "Make one: lingqu run"))
-    return found
+    return registry.get(f"{made[-1].name}@{made[-1].version}")
 
 
 def predict(arguments: argparse.Namespace) -> int:
