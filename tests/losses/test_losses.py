@@ -43,7 +43,8 @@ def test_numbers():
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_bfloat16_outputs_are_summed_in_float32(name):
     outputs = torch.ones(4, 3 if name == "cross_entropy" else 1, dtype=torch.bfloat16)
-    targets = torch.zeros(4, dtype=torch.int64 if name == "cross_entropy" else torch.float32)
+    shape = (4, 1) if name == "binary_cross_entropy" else (4,)
+    targets = torch.zeros(shape, dtype=torch.int64 if name == "cross_entropy" else torch.float32)
     assert find_loss(name)(outputs, targets).dtype == torch.float32
 
 
@@ -51,3 +52,16 @@ def test_unknown_loss():
     with pytest.raises(UnknownNameError) as caught:
         find_loss("square")
     assert str(caught.value) == "Expected a loss that lingqu knows, found 'square'. Did you mean 'squared'?"
+
+
+def test_binary_cross_entropy():
+    targets = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    chance = 1 / (1 + np.exp(-LOGITS.numpy().astype(np.float64)))
+    cost = -np.where(targets.numpy() > 0, np.log(chance), np.log(1 - chance))
+    loss = find_loss("binary_cross_entropy")
+    assert float(loss(LOGITS, targets)) == pytest.approx(cost.mean(), rel=1e-6)
+    weights = torch.tensor([1.0, 2.0, 0.0])
+    assert float(loss(LOGITS, targets, weights=weights)) == pytest.approx((cost * weights.numpy()).mean(), rel=1e-6)
+    wanted = np.where(targets.numpy() > 0, 0.9, 0.1)
+    smoothed = -(wanted * np.log(chance) + (1 - wanted) * np.log(1 - chance)).mean()
+    assert float(loss(LOGITS, targets, smoothing=0.2)) == pytest.approx(smoothed, rel=1e-6)

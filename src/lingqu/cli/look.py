@@ -61,9 +61,7 @@ def with_label_noise(task: Task, found: Any, profile: Mapping[str, Any]) -> dict
     with progress() as tell:
         one = label_noise(
             task,
-            found.splits["train"],
-            found.preview.kinds,
-            found.keys["train"],
+            *(next(iter(found.splits.values())), found.preview.kinds, next(iter(found.keys.values()))),
             tell=lambda done, sentence: tell("labels", done, sentence),
         )
     return {**profile, "findings": [*profile["findings"], *([one] if one else [])]}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Answer, LabelScores, NumberValue, Rows
+from lingqu.contract import Answer, LabelScores, LabelSet, NumberValue, Rows
 from lingqu.statistics import mcnemar, mean_below
 
 SEEN = 0.05
@@ -106,7 +106,7 @@ def losses(answers: list[Answer], truth: list[Any]) -> np.ndarray[Any, Any]:
     """What each answer costs: 0 or 1 for a label, the absolute error for a number, float64 (rows,)."""
     costs = []
     for answer, right in zip(answers, truth, strict=True):
-        if isinstance(answer, LabelScores):
+        if isinstance(answer, LabelScores | LabelSet):
             costs.append(float(answer.label != right))
         elif isinstance(answer, NumberValue):
             costs.append(abs(answer.value - float(right)))
@@ -118,7 +118,7 @@ def losses(answers: list[Answer], truth: list[Any]) -> np.ndarray[Any, Any]:
 def surprise(answers: list[Answer], truth: list[Any]) -> np.ndarray[Any, Any]:
     """-log of the score that each answer gave the right label, float64 (rows,); a refusal scored it nothing."""
     scores = [
-        answer.scores.get(right, 0.0) if isinstance(answer, LabelScores) else 0.0
+        answer.chance(right) if isinstance(answer, LabelScores | LabelSet) else 0.0
         for answer, right in zip(answers, truth, strict=True)
     ]
     return -np.log(np.maximum(np.array(scores, np.float64), 1e-6))

@@ -21,7 +21,7 @@ from lingqu.bundle.read import Bundle
 from lingqu.compress.comparison import Comparison, compare, losses, surprise
 from lingqu.compress.graph import Graph, Head, find_head
 from lingqu.compress.quantise import rewritten
-from lingqu.contract import LabelScores, Rows
+from lingqu.contract import LabelScores, LabelSet, Rows
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -43,7 +43,7 @@ def refit_head(bundle: Bundle, folder: Path, *, teacher: Bundle, train: Rows, va
     after = rewritten(bundle, folder, graph.bytes(), valid=valid)
     found = compare(bundle, after, valid, METHOD)
     first, second = (_mean_loss(one, valid) for one in (bundle, after))
-    measure = "log loss" if bundle.task.answer is LabelScores else "mean error"
+    measure = "log loss" if bundle.task.answer in (LabelScores, LabelSet) else "mean error"
     told = f"{measure} on validation rows {first:.4f} before, {second:.4f} after"
     if found.p is not None and found.p < 0.05:
         return found
@@ -91,5 +91,5 @@ def _ridge(features: Array, targets: Array, strength: float) -> tuple[Array, Arr
 
 def _mean_loss(bundle: Bundle, rows: Rows) -> float:
     answers, truth = bundle.predict(rows), rows[bundle.task.target.name]
-    by_label = bundle.task.answer is LabelScores
+    by_label = bundle.task.answer in (LabelScores, LabelSet)
     return float((surprise if by_label else losses)(answers, truth).mean())

@@ -1,11 +1,12 @@
 """What a task promises, in the standard library alone: columns, rows, answers and the task itself."""
 
-from lingqu.contract.answers import Answer, LabelScores, NumberValue, Refusal
-from lingqu.contract.columns import KINDS, Category, Column, Features, Id, Image, Label, Number, Text, Time
+from lingqu.contract.answers import JOINT, Answer, LabelScores, LabelSet, NumberValue, Refusal
+from lingqu.contract.columns import KINDS, Category, Column, Features, Id, Image, Label, Labels, Number, Text, Time
 from lingqu.contract.rows import Rows
 from lingqu.contract.task import Front, Memory, Step, Task
 
 __all__ = [
+    "JOINT",
     "KINDS",
     "Answer",
     "Category",
@@ -16,6 +17,8 @@ __all__ = [
     "Image",
     "Label",
     "LabelScores",
+    "LabelSet",
+    "Labels",
     "Memory",
     "Number",
     "NumberValue",

@@ -75,10 +75,17 @@ class Label(Column):
 
 
 @dataclass(frozen=True, slots=True)
+class Labels(Column):
+    """The classes to predict, any number of them for one row; a cell holds their names, sorted, with | between them."""
+
+    kind: ClassVar[str] = "labels"
+
+
+@dataclass(frozen=True, slots=True)
 class Features(Column):
     """Every column that has no other role, each a number or a category, under its own name."""
 
     kind: ClassVar[str] = "features"
 
 
-KINDS: tuple[str, ...] = ("text", "image", "number", "category", "id", "time", "label")
+KINDS: tuple[str, ...] = ("text", "image", "number", "category", "id", "time", "label", "labels")

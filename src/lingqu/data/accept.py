@@ -33,6 +33,7 @@ NOUNS = {
     "image": "a picture",
     "category": "a name",
     "label": "a label",
+    "labels": "labels",
     "id": "a name",
     "time": "a time",
 }

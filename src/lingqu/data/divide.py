@@ -12,6 +12,7 @@ from lingqu.contract import Task
 from lingqu.data.accept import columns_of
 from lingqu.data.findings import Finding
 from lingqu.data.groups import group_keys, largest_share, numbered, row_digests, table_groups
+from lingqu.data.labels import label_names
 from lingqu.data.near_duplicates import text_groups
 from lingqu.data.prepare import Prepared
 from lingqu.data.similar_images import image_groups
@@ -60,7 +61,8 @@ def divide(prepared: Prepared, task: Task, settings: DataSettings) -> Divided:
         message = f"One group of rows that belong together holds {share:.0%} of all rows, so splits may be uneven."
         findings.append(Finding("warning", "large-group", message))
     findings += _leaks(keys, splits)
-    check_splits(splits, prepared.rows[task.target.name] if task.target.kind == "label" else None, prepared.splits)
+    named_labels = label_names(prepared.rows[task.target.name], task.target.kind)
+    check_splits(splits, named_labels, prepared.splits)
     return Divided(digests, asked, keys, splits, times, findings)
 
 
@@ -120,10 +122,10 @@ def _leaks(keys: list[str], splits: list[str]) -> list[Finding]:
     return found
 
 
-def check_splits(splits: Sequence[str], labels: Sequence[str] | None, given: Sequence[str] = ()) -> None:
+def check_splits(splits: Sequence[str], labels: Sequence[list[str]] | None, given: Sequence[str] = ()) -> None:
     """DataError when a split has no rows, or lacks a class that the other ones have.
 
-    >>> check_splits(["train", "test", "validation"] * 2, ["a", "a", "a", "b", "a", "b"])
+    >>> check_splits(["train", "test", "validation"] * 2, [["a"], ["a"], ["a"], ["b"], ["a"], ["a", "b"]])
     Traceback (most recent call last):
     lingqu.errors.DataError: Expected rows of every class in test, found none of 'b' (2 rows in all). Add rows of it, join it with another class, leave it out, or try another data.seed.
     """
@@ -141,11 +143,11 @@ def check_splits(splits: Sequence[str], labels: Sequence[str] | None, given: Seq
         raise DataError(problems)
 
 
-def _missing_classes(splits: Sequence[str], labels: Sequence[str], given: set[str]) -> list[Problem]:
+def _missing_classes(splits: Sequence[str], labels: Sequence[list[str]], given: set[str]) -> list[Problem]:
     held: dict[str, set[str]] = defaultdict(set)
-    for split, label in zip(splits, labels, strict=True):
-        held[split].add(label)
-    counts = Counter(labels)
+    for split, names in zip(splits, labels, strict=True):
+        held[split].update(names)
+    counts = Counter(name for names in labels for name in names)
     problems: list[Problem] = []
     lacking = 0
     for split in SPLITS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lingqu.contract import Answer, Front, Label, LabelScores, Memory, Rows, Step, Task
+from lingqu.contract import JOINT, Answer, Front, Label, LabelScores, Memory, Rows, Step, Task
 from lingqu.data import fronts
 from lingqu.errors import DataError, Problem, near
 
@@ -34,6 +34,17 @@ METRICS = (
     "ece",
 )
 """What any task that answers with labels is judged by."""
+
+
+def label_names(values: Sequence[str], kind: str) -> list[list[str]] | None:
+    """The names in each cell of a target column of this kind; None for a target that has no names.
+
+    >>> label_names(["a", "b"], "label"), label_names(["a|b", ""], "labels"), label_names(["a"], "number")
+    ([['a'], ['b']], [['a', 'b'], []], None)
+    """
+    if kind == "labels":
+        return [value.split(JOINT) if value else [] for value in values]
+    return [[value] for value in values] if kind == "label" else None
 
 
 def learn_labels(values: Sequence[str]) -> list[str]:

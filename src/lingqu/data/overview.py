@@ -28,6 +28,7 @@ from lingqu.contract import Rows, Task
 from lingqu.data.accept import columns_of
 from lingqu.data.findings import Finding
 from lingqu.data.groups import COMMON, row_digests
+from lingqu.data.labels import label_names
 from lingqu.data.profile import SAMPLE
 
 SHOWN_ROWS = 10
@@ -50,8 +51,11 @@ SOME_MISSING, MANY_MISSING = 0.05, 0.5
 def look_over(
     splits: Mapping[str, Rows], kinds: Mapping[str, str], task: Task, found: Sequence[Finding] = ()
 ) -> dict[str, Any]:
-    """The profile of rows in their splits; its findings are those given and those that need the rows beside them."""
-    train = splits["train"]
+    """The profile of rows in their splits, the first of them being those that train; its findings are those given and
+    those that need the rows beside them.
+    """
+    learned = next(iter(splits))
+    train = splits[learned]
     sample = train.take(range(min(len(train), SAMPLE)))
     target = task.target.name
     findings = [
@@ -63,7 +67,7 @@ def look_over(
     return {
         "rows": {split: len(rows) for split, rows in splits.items()},
         "columns": [_column(name, kind, sample[name]) for name, kind in kinds.items()],
-        "labels": _labels(splits, target) if kinds[target] == "label" else [],
+        "labels": _labels(splits, target, kinds[target]),
         "findings": findings,
     }
 
@@ -125,8 +129,11 @@ def _column(name: str, kind: str, values: Sequence[Any]) -> dict[str, Any]:
     return about | {"common": common}
 
 
-def _labels(splits: Mapping[str, Rows], target: str) -> list[dict[str, Any]]:
-    counts = {split: Counter(rows[target]) for split, rows in splits.items()}
+def _labels(splits: Mapping[str, Rows], target: str, kind: str) -> list[dict[str, Any]]:
+    counts = {
+        split: Counter(name for names in label_names(rows[target], kind) or [] for name in names)
+        for split, rows in splits.items()
+    }
     total = sum(counts.values(), Counter())
     return [{"label": label, **{split: counts[split][label] for split in splits}} for label, _ in total.most_common()]
 
@@ -135,7 +142,7 @@ def _conflicts(splits: Mapping[str, Rows], kinds: Mapping[str, str], task: Task)
     """Rows that ask the same and are labelled differently."""
     target = task.target.name
     asked = list(columns_of(task, kinds))
-    if kinds[target] != "label" or not asked:
+    if kinds[target] not in ("label", "labels") or not asked:
         return []
     held: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for split, rows in splits.items():

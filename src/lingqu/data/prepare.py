@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Rows, Task
+from lingqu.data.cells import plain_cell
 from lingqu.data.findings import Finding
 from lingqu.data.pictures import PictureFault, read_named
 from lingqu.data.quarantine import Quarantined
@@ -50,7 +51,7 @@ def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
     found = _kinds(raw, task, settings, roles)
     used = set(roles.values())
     kinds = {name: "ignore" if kind == "image" and name not in used else kind for name, kind in found.items()}
-    typed, faults = convert(raw.rows, kinds)
+    typed, faults = convert(_parted(raw.rows, kinds, settings), kinds)
     names = new_names(roles, raw.rows.names)
     typed, thumbnails = _look(typed, kinds, raw, settings, faults)
     typed = typed.rename(names)
@@ -68,6 +69,18 @@ def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
         findings=[*raw.findings, *_ignored(found, roles, task)],
         seen=len(typed) + len(raw.quarantined),
     )
+
+
+def _parted(rows: Rows, kinds: Mapping[str, str], settings: DataSettings) -> Rows:
+    """Cells of several labels as lists, where the settings say what stands between them."""
+    if settings.label_delimiter == "auto":
+        return rows
+    parted = {
+        name: [value.split(settings.label_delimiter) if isinstance(value, str) else value for value in rows[name]]
+        for name, kind in kinds.items()
+        if kind == "labels"
+    }
+    return rows.with_columns({name: list(map(plain_cell, values)) for name, values in parted.items()})
 
 
 def _kinds(raw: Gathered, task: Task, settings: DataSettings, roles: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ OTHER_NAMES = {
     "text": ("sentence", "review", "content", "comment", "message", "body", "文本", "内容", "评论"),
     "image": ("img", "picture", "photo", "file", "path", "filename", "图片", "图像"),
     "label": ("labels", "target", "class", "category", "y", "标签", "类别"),
+    "labels": ("label", "tags", "topics", "classes", "categories", "标签", "类别"),
     "target": ("label", "y", "value", "目标"),
 }
 """Names that a column of a role often has, looked for when the spec does not name it."""

@@ -5,6 +5,7 @@ The same functions read training files, files for `predict` and requests, so a n
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -196,10 +197,49 @@ def looks_like_code(value: Any) -> bool:
     return isinstance(value, int) and abs(value) > 1 << 53
 
 
+_MARKS = re.compile("[|;；,，、]")
+
+
+def to_labels(value: Any, delimiter: str = "auto") -> str | None:
+    """The names of several classes as one cell: sorted, each once, with | between them; "" for a row that has none.
+
+    A list (as JSON text, which is how readers give it), or names with a delimiter between them: one of | ; , or their
+    Chinese forms unless it is given.
+
+    >>> to_labels('["b", "a"]'), to_labels("政治; 体育"), to_labels("a, b/c", "/"), to_labels(""), to_labels(None)
+    ('a|b', '体育|政治', 'a, b|c', '', None)
+    """
+    if value is None:
+        return None
+    parts: list[Any] = [value]
+    if isinstance(value, str):
+        parts = _listed(value)
+        if not parts:
+            parts = [*_MARKS.split(value)] if delimiter == "auto" else value.split(delimiter)
+    names = sorted({name for name in map(to_label, parts) if name is not None})
+    if any("|" in name for name in names):
+        raise CellFault(f"{shown(value)} has a label with a | in its name")
+    return "|".join(names)
+
+
+def _listed(text: str) -> list[Any]:
+    """The parts of a JSON list; none for other text."""
+    if not text.lstrip().startswith("["):
+        return []
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        return []
+    if not isinstance(parts, list) or any(isinstance(part, dict | list) for part in parts):
+        raise CellFault(f"{shown(text)} is no list of names")
+    return parts or [None]
+
+
 CONVERT: dict[str, Callable[[Any], Any]] = {
     "number": to_number,
     "category": to_category,
     "label": to_label,
+    "labels": to_labels,
     "text": to_text,
     "time": to_time,
     "id": to_category,

@@ -22,6 +22,7 @@ from lingqu.contract import Rows, Task
 from lingqu.data.check import review
 from lingqu.data.divide import Divided, divide
 from lingqu.data.findings import PARTS, Finding
+from lingqu.data.labels import label_names
 from lingqu.data.overview import look_over
 from lingqu.data.parquet import from_parquet, to_parquet
 from lingqu.data.prepare import Prepared, prepare
@@ -156,7 +157,8 @@ def ingest(
     identity = version_id(task.name, prepared.kinds, digests, splits, keys)
     stored = rows.with_columns({ROW: asked, GROUP: keys})
     folder = _write(stored, prepared.kinds, splits, store, identity)
-    labels = label_counts(rows[task.target.name]) if task.target.kind == "label" else {}
+    names = label_names(rows[task.target.name], task.target.kind) or []
+    labels = label_counts([name for found in names for name in found])
     tell(0.9, "checking")
     by_split = {split: rows.take([i for i, s in enumerate(splits) if s == split]) for split in SPLITS}
     findings = [*prepared.findings, *divided.findings, *review(by_split, prepared.kinds, task)]
@@ -221,7 +223,7 @@ class Examined:
 
 
 def examine(settings: DataSettings, task: Task) -> Examined:
-    """All that `ingest` finds out, with nothing written.
+    """All that `ingest` finds out, with nothing written; rows that cannot be divided are told and looked at as one.
 
     >>> from lingqu.tasks import find_task
     >>> found = examine(DataSettings(source="sklearn:iris"), find_task("tabular-classification"))
@@ -229,7 +231,14 @@ def examine(settings: DataSettings, task: Task) -> Examined:
     (3, 150)
     """
     prepared = _whole_rows(settings, task)
-    divided = divide(prepared, task, settings)
+    try:
+        divided = divide(prepared, task, settings)
+    except DataError as error:
+        # What there is can be looked at all the same; only a run needs every split.
+        found = [Finding("warning", "splits", f"`lingqu run` will stop here. {one}") for one in error.problems]
+        splits = {"all": prepared.rows}
+        profile = look_over(splits, prepared.kinds, task, [*prepared.findings, *found])
+        return Examined(_preview(prepared, task), profile, splits, {"all": []})
     places = {split: [i for i in _order(divided) if divided.splits[i] == split] for split in SPLITS}
     splits = {split: prepared.rows.take(chosen) for split, chosen in places.items()}
     keys = {split: [divided.keys[i] for i in chosen] for split, chosen in places.items()}
@@ -259,9 +268,10 @@ def _preview(prepared: Prepared, task: Task) -> Preview:
 
 def _two_classes(prepared: Prepared, task: Task) -> None:
     """DataError when all rows have one label, before anything is trained on them."""
-    labels = set(prepared.rows[task.target.name]) if task.target.kind == "label" else set()
-    if len(labels) == 1:
-        advice = "Check data.columns.label, or add rows of another class."
+    names = label_names(prepared.rows[task.target.name], task.target.kind)
+    labels = {name for found in names or [] for name in found}
+    if names is not None and len(labels) < 2:
+        advice = f"Check data.columns.{task.target.name}, or add rows of another class."
         raise DataError(Problem("at least two different labels", f"{sorted(labels)} in every row", advice))
 
 

@@ -58,7 +58,7 @@ def by_label(judged: Judged) -> list[dict[str, Any]]:
     """Of each label: rows, share found (recall) and share right when said (precision), with exact intervals."""
     found: list[dict[str, Any]] = []
     for i, label in enumerate(judged.labels):
-        true, said = judged.truth == i, judged.guess == i
+        true, said = judged.of_label(i)
         both = int((true & said).sum())
         one: dict[str, Any] = {"label": label, "rows": int(true.sum()), "predicted": int(said.sum())}
         for name, out_of in (("recall", one["rows"]), ("precision", one["predicted"])):

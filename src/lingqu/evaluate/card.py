@@ -14,6 +14,11 @@ import yaml
 from lingqu.evaluate.wording import between, called, in_order, measured, milliseconds, size, source_name, title
 
 Report = Mapping[str, Any]
+ANSWERS = {
+    "labels": "a label with the probability of each",
+    "label-sets": "any number of labels with the probability of each",
+    "numbers": "a number with its range",
+}
 
 
 def card(report: Report) -> str:
@@ -42,7 +47,8 @@ def _front_matter(report: Report) -> str:
         **({"language": report["languages"]} if report.get("languages") else {}),
         "library_name": "lingqu",
         "tags": ["lingqu", "onnx", *({_family(report)} - {""})],
-        "pipeline_tag": report["task"],
+        # The Hub has one tag for one label and for several.
+        "pipeline_tag": report["task"].removeprefix("multi-label-"),
         "metrics": list(report["metrics"]),
         "model-index": [
             {
@@ -66,7 +72,7 @@ def _family(report: Report) -> str:
 
 def _use(report: Report) -> str:
     columns = ", ".join(_code(name) for name in report["columns"][:20])
-    answer = "a label with the probability of each" if report["kind"] == "labels" else "a number with its range"
+    answer = ANSWERS[report["kind"]]
     return (
         f"## Use\n\nIt takes {columns} and answers with {answer}.\n\n"
         '```python\nimport lingqu\n\nmodel = lingqu.load("path/to/this/folder")\nanswers = model.predict(rows)\n```\n\n'

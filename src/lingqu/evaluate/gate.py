@@ -185,7 +185,7 @@ def _slices(old: Judged, new: Judged, slices: Slices, margin: float, groups: Gro
         return []
     tests = [mean_below(gain[places], -allowed, None if groups is None else groups[places]) for _, places in named]
     adjusted = holm([test.p for test in tests])
-    unit = "accuracy" if new.kind == "labels" else "mean squared error"
+    unit = {"labels": "accuracy", "label-sets": "hamming loss"}.get(new.kind, "mean squared error")
     worse = [
         Check(
             name,

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lingqu.contract import Answer, LabelScores, NumberValue, Refusal
+from lingqu.contract import JOINT, Answer, LabelScores, LabelSet, NumberValue, Refusal
+from lingqu.data.label_sets import encode_sets
 from lingqu.errors import DataError, Problem
+from lingqu.metrics.label_sets import YES
 from lingqu.metrics.metric import Array
 
 
@@ -23,7 +25,8 @@ from lingqu.metrics.metric import Array
 class Judged:
     """What is true and what was said, row by row.
 
-    For labels: truth int (rows,) indices into `labels`, prediction float (rows, labels). For numbers: both float (rows,).
+    For labels: truth int (rows,) indices into `labels`, prediction float (rows, labels). For sets of labels: truth 0 or 1,
+    prediction float, both (rows, labels), a yes from 0.5 on. For numbers: both float (rows,).
 
     >>> Judged("numbers", (), np.array([1.0, 2.0]), np.array([1.5, 2.0])).cost.tolist()
     [0.25, 0.0]
@@ -40,18 +43,29 @@ class Judged:
 
     @property
     def guess(self) -> Array:
-        """The index of the predicted label, or the predicted number."""
+        """The index of the predicted label, whether each label is said (rows, labels), or the predicted number."""
+        if self.kind == "label-sets":
+            return self.prediction >= YES
         return self.prediction.argmax(axis=1) if self.kind == "labels" else self.prediction
 
     @property
     def right(self) -> Array:
-        """Whether each label is right."""
-        return self.guess == self.truth
+        """Whether each label is right, and of sets whether all of a row are."""
+        right = self.guess == self.truth
+        return right.all(axis=1) if self.kind == "label-sets" else right
 
     @property
     def cost(self) -> Array:
-        """What each answer costs: 0 or 1 for a label, the squared error for a number."""
+        """What each answer costs: 0 or 1 for a label, the share of wrong ones for a set, the squared error for a number."""
+        if self.kind == "label-sets":
+            return (self.guess != self.truth).mean(axis=1)
         return (~self.right).astype(float) if self.kind == "labels" else (self.prediction - self.truth) ** 2
+
+    def of_label(self, place: int) -> tuple[Array, Array]:
+        """Whether each row has a label, and whether it is said of it: two of bool (rows,)."""
+        if self.kind == "label-sets":
+            return self.truth[:, place] > 0, self.guess[:, place]
+        return self.truth == place, self.guess == place
 
     def take(self, places: Array) -> Judged:
         """Only these rows."""
@@ -68,6 +82,8 @@ def judge(truth: Sequence[Any], answers: Sequence[Answer], labels: Sequence[str]
         return _numbers(truth, answers, refused)
     if kinds <= {LabelScores}:
         return _labels([str(value) for value in truth], answers, labels or labels_of(truth, answers), refused)
+    if kinds == {LabelSet}:
+        return _sets([str(value) for value in truth], answers, labels or labels_of(truth, answers), refused)
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise DataError(Problem("answers that are all labels or all numbers", found, "Such a task brings its own report."))
 
@@ -75,12 +91,17 @@ def judge(truth: Sequence[Any], answers: Sequence[Answer], labels: Sequence[str]
 def labels_of(truth: Sequence[Any], *answers: Sequence[Answer]) -> tuple[str, ...]:
     """Every label that a model scores, in its order, then those that only occur."""
     names: dict[str, None] = {}
+    sets = False
     for some in answers:
         for answer in some:
-            if isinstance(answer, LabelScores):
+            if isinstance(answer, LabelScores | LabelSet):
                 names.update(dict.fromkeys(answer.scores))
-                names.setdefault(answer.label)
-    names.update(dict.fromkeys(sorted({str(value) for value in truth} - set(names))))
+                names.update(dict.fromkeys(answer.labels if isinstance(answer, LabelSet) else [answer.label]))
+                sets = sets or isinstance(answer, LabelSet)
+    held = {str(value) for value in truth}
+    if sets:
+        held = {name for value in held for name in value.split(JOINT) if name}
+    names.update(dict.fromkeys(sorted(held - set(names))))
     return tuple(names)
 
 
@@ -95,6 +116,18 @@ def _labels(truth: list[str], answers: Sequence[Answer], labels: Sequence[str], 
             scores[row] = 1 / max(1, len(labels) - 1)
             scores[row, place[truth[row]]] = 0.0
     return Judged("labels", tuple(labels), np.array([place[value] for value in truth], dtype=int), scores, refused)
+
+
+def _sets(truth: list[str], answers: Sequence[Answer], labels: Sequence[str], refused: int) -> Judged:
+    """A probability is squeezed so that what was said lies at 0.5 and above, whatever threshold the model learned."""
+    true, scores = encode_sets(truth, labels), np.zeros((len(answers), len(labels)))
+    for row, answer in enumerate(answers):
+        if isinstance(answer, LabelSet):
+            said = np.array([label in answer.labels for label in labels])
+            scores[row] = said / 2 + np.array([answer.scores.get(label, 0.0) for label in labels]) / 2
+        else:
+            scores[row] = 1.0 - true[row]
+    return Judged("label-sets", tuple(labels), true.astype(int), scores, refused)
 
 
 def _numbers(truth: Sequence[Any], answers: Sequence[Answer], refused: int) -> Judged:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lingqu.contract import Rows, Task
+from lingqu.contract import JOINT, Rows, Task
 from lingqu.data.image import open_picture
 from lingqu.errors import DataError
 from lingqu.evaluate.judged import Judged
@@ -37,14 +37,27 @@ def shown(task: Task, rows: Rows, judged: Judged, places: Iterable[int]) -> list
             one["truth"], one["prediction"] = judged.labels[truth], judged.labels[guess]
             one["confidence"] = float(judged.prediction[place, guess])
             one["confidence_in_truth"] = float(judged.prediction[place, truth])
+        elif judged.kind == "label-sets":
+            one |= _sets(judged, place)
         else:
             one["truth"], one["prediction"] = float(judged.truth[place]), float(judged.prediction[place])
         found.append(one)
     return found
 
 
+def _sets(judged: Judged, place: int) -> dict[str, Any]:
+    """Both sets of labels, each with how sure the model is of the least sure of its decisions."""
+    sets = {"truth": judged.truth[place] > 0, "prediction": judged.guess[place]}
+    yes = judged.prediction[place]
+    sure = {name: float(np.where(held, yes, 1 - yes).min()) for name, held in sets.items()}
+    told: dict[str, Any] = {
+        name: JOINT.join(np.array(judged.labels)[held].tolist()) or "–" for name, held in sets.items()
+    }
+    return told | {"confidence": sure["prediction"], "confidence_in_truth": sure["truth"]}
+
+
 def _places(judged: Judged) -> list[int]:
-    if judged.kind == "numbers":
+    if judged.kind != "labels":
         return [int(i) for i in np.argsort(-judged.cost, kind="stable")[:MOST] if judged.cost[i] > 0]
     wrong = np.flatnonzero(~judged.right)
     sure = judged.prediction.max(axis=1)[wrong]

@@ -12,6 +12,7 @@ from lingqu.contract import Answer, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.evaluate.calibration import by_label, confusion, coverage, errors, reliability
 from lingqu.evaluate.curves import curves
+from lingqu.evaluate.explain.scores import EXPLAINED
 from lingqu.evaluate.explain.summary import explanations
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.languages import languages
@@ -80,8 +81,10 @@ def evaluate(
         "latency": {**latency(bundle, without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
         "size": {"bytes": size_bytes(bundle.path), "load_ms": load_ms(bundle)},
     }
-    if background is not None:
+    if background is not None and task.answer in EXPLAINED:
         report["explanations"] = explanations(bundle, rows, judged, background=background, groups=groups)
+    if judged.kind == "label-sets":
+        return report | {"labels": list(judged.labels), "by_label": by_label(judged)}
     return report | (
         _of_labels(judged, options) if judged.kind == "labels" else _of_numbers(judged, truth, answers, seed)
     )

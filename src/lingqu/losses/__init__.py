@@ -1,7 +1,7 @@
 """Losses, found by name: what a training step makes small.
 
 >>> sorted(LOSSES)
-['cross_entropy', 'huber', 'own', 'squared']
+['binary_cross_entropy', 'cross_entropy', 'huber', 'own', 'squared']
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Loss(Protocol):
 
 LOSSES: dict[str, str] = {
     "cross_entropy": "lingqu.losses.labels:cross_entropy",
+    "binary_cross_entropy": "lingqu.losses.labels:binary_cross_entropy",
     "squared": "lingqu.losses.numbers:squared",
     "huber": "lingqu.losses.numbers:huber",
     "own": "lingqu.losses.own:own",

@@ -25,3 +25,18 @@ def cross_entropy(outputs: Tensor, targets: Tensor, *, weights: Tensor | None = 
     """
     # float32 even under autocast: log-sum-exp in bfloat16 loses three digits.
     return functional.cross_entropy(outputs.float(), targets, weight=weights, label_smoothing=smoothing)
+
+
+def binary_cross_entropy(
+    outputs: Tensor, targets: Tensor, *, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Mean of -log p(right decision) over rows and labels, each label yes or no; logits (B, K), targets 0 or 1 (B, K).
+
+    With `smoothing` s a yes is worth 1 - s/2 and a no s/2. With `weights`, each label counts as its weight says.
+
+    >>> import torch
+    >>> round(float(binary_cross_entropy(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, 1.0]]))), 4)
+    0.6931
+    """
+    wanted = targets.float() * (1 - smoothing) + smoothing / 2
+    return functional.binary_cross_entropy_with_logits(outputs.float(), wanted, weight=weights)

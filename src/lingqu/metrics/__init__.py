@@ -9,11 +9,12 @@ False
 from __future__ import annotations
 
 from lingqu.errors import Problem, UnknownNameError, near
+from lingqu.metrics.label_sets import SET_METRICS
 from lingqu.metrics.labels import LABEL_METRICS
 from lingqu.metrics.metric import Metric, Scorer
 from lingqu.metrics.numbers import NUMBER_METRICS
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*LABEL_METRICS, *NUMBER_METRICS)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*LABEL_METRICS, *SET_METRICS, *NUMBER_METRICS)}
 
 
 def find_metric(name: str) -> Metric:

@@ -22,8 +22,12 @@ from lingqu.metrics.metric import Array, Floats, Metric, Scorer
 ECE_BINS = 15
 
 
-def _ratio(top: Floats, bottom: Floats, otherwise: float = 0.0) -> Floats:
-    """Top / bottom, and `otherwise` where the bottom is zero."""
+def ratio(top: Floats, bottom: Floats, otherwise: float = 0.0) -> Floats:
+    """Top / bottom, and `otherwise` where the bottom is zero.
+
+    >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, 0.0]
+    """
     return np.divide(top, bottom, out=np.full_like(top, otherwise), where=bottom != 0)
 
 
@@ -47,20 +51,20 @@ def _tallies(truth: Array, prediction: Array, counts: Floats) -> tuple[Floats, F
 
 def _accuracy(truth: Array, prediction: Array) -> Scorer:
     right = (prediction.argmax(axis=1) == truth).astype(float)
-    return lambda counts: _ratio(counts @ right, counts.sum(axis=1), np.nan)
+    return lambda counts: ratio(counts @ right, counts.sum(axis=1), np.nan)
 
 
 def _balanced_accuracy(truth: Array, prediction: Array) -> Scorer:
     def score(counts: Floats) -> Floats:
         right, true, _ = _tallies(truth, prediction, counts)
-        return _ratio(_ratio(right, true).sum(axis=1), (true > 0).sum(axis=1).astype(float), np.nan)
+        return ratio(ratio(right, true).sum(axis=1), (true > 0).sum(axis=1).astype(float), np.nan)
 
     return score
 
 
 def _macro(right: Floats, bottom: Floats, true: Floats, guessed: Floats) -> Floats:
     """The mean of right / bottom over the labels that occur."""
-    return _ratio(_ratio(right, bottom).sum(axis=1), ((true + guessed) > 0).sum(axis=1).astype(float), np.nan)
+    return ratio(ratio(right, bottom).sum(axis=1), ((true + guessed) > 0).sum(axis=1).astype(float), np.nan)
 
 
 def _precision(truth: Array, prediction: Array) -> Scorer:
@@ -95,7 +99,7 @@ def _mcc(truth: Array, prediction: Array) -> Scorer:
         total = counts.sum(axis=1)
         top = right.sum(axis=1) * total - (true * guessed).sum(axis=1)
         bottom = (total**2 - (guessed**2).sum(axis=1)) * (total**2 - (true**2).sum(axis=1))
-        return np.where(total > 0, _ratio(top, np.sqrt(np.maximum(bottom, 0.0))), np.nan)
+        return np.where(total > 0, ratio(top, np.sqrt(np.maximum(bottom, 0.0))), np.nan)
 
     return score
 
@@ -106,7 +110,7 @@ def _log_loss(truth: Array, prediction: Array) -> Scorer:
     # A probability of exactly 0 for the truth would cost infinity; the smallest double step is dear enough.
     own = np.clip(prediction[rows, truth].astype(float) / total, np.finfo(float).eps, 1.0)
     cost = -np.log(own)
-    return lambda counts: _ratio(counts @ cost, counts.sum(axis=1), np.nan)
+    return lambda counts: ratio(counts @ cost, counts.sum(axis=1), np.nan)
 
 
 def _ece(truth: Array, prediction: Array) -> Scorer:
@@ -114,7 +118,7 @@ def _ece(truth: Array, prediction: Array) -> Scorer:
     sure = prediction.max(axis=1).astype(float)
     gap = sure - (prediction.argmax(axis=1) == truth)
     place = np.clip(np.ceil(sure * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
-    return lambda counts: _ratio(
+    return lambda counts: ratio(
         np.abs(_by_index(place, ECE_BINS, counts * gap)).sum(axis=1), counts.sum(axis=1), np.nan
     )
 
@@ -127,7 +131,7 @@ def _over_labels(truth: Array, prediction: Array, one: Callable[[Array, Array], 
     def score(counts: Floats) -> Floats:
         values = np.stack([part(counts) for part in parts])
         defined = ~np.isnan(values)
-        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(float), np.nan)
+        return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(float), np.nan)
 
     return score
 
@@ -145,12 +149,12 @@ def _roc_auc_of(own: Array, scores: Array) -> Scorer:
         passed = np.zeros((len(counts), len(negative) + 1))
         np.cumsum(np.take(counts, negative, axis=1), axis=1, out=passed[:, 1:])
         reach = np.take(passed, below, axis=1) + np.take(passed, not_above, axis=1)
-        return _ratio(np.einsum("bi,bi->b", high, reach) / 2, high.sum(axis=1) * passed[:, -1], np.nan)
+        return ratio(np.einsum("bi,bi->b", high, reach) / 2, high.sum(axis=1) * passed[:, -1], np.nan)
 
     return score
 
 
-def _average_precision_of(own: Array, scores: Array) -> Scorer:
+def average_precision_of(own: Array, scores: Array) -> Scorer:
     """The sum over thresholds of (recall_i - recall_(i-1)) precision_i, without interpolation."""
     order = np.argsort(-scores, kind="stable")
     sorted_own = own[order].astype(float)
@@ -164,7 +168,7 @@ def _average_precision_of(own: Array, scores: Array) -> Scorer:
         # Rows that a resample did not draw leave 0 / 0 at the start; nothing is gained there.
         precision = found / np.maximum(every, 1.0)
         gained = np.diff(found, axis=1, prepend=0.0)
-        return _ratio(np.einsum("bi,bi->b", gained, precision), found[:, -1], np.nan)
+        return ratio(np.einsum("bi,bi->b", gained, precision), found[:, -1], np.nan)
 
     return score
 
@@ -174,7 +178,7 @@ def _roc_auc(truth: Array, prediction: Array) -> Scorer:
 
 
 def _average_precision(truth: Array, prediction: Array) -> Scorer:
-    return _over_labels(truth, prediction, _average_precision_of)
+    return _over_labels(truth, prediction, average_precision_of)
 
 
 _BOTH = "rows of at least two labels"

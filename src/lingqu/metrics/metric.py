@@ -26,6 +26,7 @@ class Metric:
     """A named measure of predictions.
 
     For labels: truth int (rows,), prediction float (rows, labels) probabilities.
+    For sets of labels: truth 0 or 1, prediction float, both (rows, labels), a yes from 0.5 on.
     For numbers: truth float (rows,), prediction float (rows,).
 
     >>> from lingqu.metrics import find_metric
@@ -41,7 +42,7 @@ class Metric:
     about: str
     score: Callable[[Array, Array], Scorer]
     kind: str
-    """What it judges: "labels" or "numbers"."""
+    """What it judges: "labels", "label-sets" or "numbers"."""
     higher_is_better: bool = True
     range: tuple[float, float] = (0.0, 1.0)
     labels_only: bool = False

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from lingqu.data.label_sets import binary_log_loss, fit_binary_temperature
 from lingqu.data.labels import fit_temperature
 from lingqu.models.family import Tell
 
@@ -148,6 +149,51 @@ def _scaled(inputs: Any, scale: Array) -> Any:
     found = inputs.copy()
     found.data = (found.data * scale[found.indices]).astype(found.data.dtype)
     return found
+
+
+def fit_each_margin(
+    inputs: Any,
+    targets: Array,
+    valid_inputs: Any,
+    valid_targets: Array,
+    *,
+    strengths: Sequence[float],
+    seed: int,
+    threads: int,
+    tell: Tell = quiet,
+) -> Line:
+    """Each label, yes or no, by the squared hinge loss of `fit_margins`; targets 0 or 1 (rows, K), any number of ones.
+
+    The strengths are compared by the binary log loss at the best temperature of each; one strength for all labels.
+
+    >>> import numpy as np
+    >>> inputs, targets = np.eye(3), np.array([[1, 0], [1, 1], [0, 1]])
+    >>> line = fit_each_margin(inputs, targets, inputs, targets, strengths=[1.0], seed=0, threads=1)
+    >>> (inputs @ line.weights + line.bias > 0).astype(int).tolist()
+    [[1, 0], [1, 1], [0, 1]]
+    """
+
+    def attempt(strength: float) -> tuple[Array, Array]:
+        weights, bias = np.zeros((inputs.shape[1], targets.shape[1])), np.full(targets.shape[1], NEVER)
+        for label in range(targets.shape[1]):
+            wanted = targets[:, label].astype(np.int64)
+            if wanted.min() == wanted.max():
+                # Nothing to tell apart: always or never.
+                bias[label] = -NEVER if wanted[0] else NEVER
+                continue
+            model = LinearSVC(C=strength, tol=1e-3, random_state=seed)
+            model.set_params(dual=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(inputs, wanted)
+            weights[:, label], bias[label] = model.coef_[0], np.ravel(model.intercept_)[0]
+        return weights, bias
+
+    def loss(weights: Array, bias: Array) -> float:
+        scores = np.asarray(valid_inputs @ weights) + bias
+        return binary_log_loss(scores / fit_binary_temperature(scores, valid_targets), valid_targets)
+
+    return _best(attempt, loss, strengths, threads, tell)
 
 
 def fit_ridge(

@@ -42,7 +42,7 @@ class Facts:
     """
 
     outputs: int
-    kind: Literal["classification", "regression"]
+    kind: Literal["classification", "multilabel", "regression"]
     front: Mapping[str, Any]
     rows: int = 0
     class_counts: tuple[int, ...] = ()
@@ -174,7 +174,7 @@ class Family:
     sizes: Mapping[str, Settings]
     build: Build | None
     fit: Fit | None = None
-    kinds: tuple[str, ...] = ("classification", "regression")
+    kinds: tuple[str, ...] = ("classification", "multilabel", "regression")
     prepare: Prepare | None = None
     bind: Callable[[Family, str], Family] | None = None
     transfer: Transfer | None = None

@@ -31,7 +31,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from lingqu.data.ragged import Ragged, pack
-from lingqu.models.closed_form import fit_margins, fit_ridge
+from lingqu.models.closed_form import fit_each_margin, fit_margins, fit_ridge
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -98,6 +98,17 @@ def fit(
             )
         weightings = [min(tried, key=lambda name: tried[name].loss)]
         line = tried[weightings[0]]
+    elif facts.kind == "multilabel":
+        line = fit_each_margin(
+            inputs,
+            train.targets,
+            valid_inputs,
+            valid.targets,
+            strengths=settings["strengths"],
+            seed=seed,
+            threads=threads,
+            tell=tell,
+        )
     else:
         line = fit_ridge(
             inputs,

@@ -180,6 +180,9 @@ class DataSettings(_Settings):
     )
     encoding: Encoding = Field(default="auto", description="The encoding of text files; auto finds it.")
     delimiter: Character = Field(default="auto", description="What separates the cells of a text table; auto finds it.")
+    label_delimiter: Character = Field(
+        default="auto", description="What separates several labels in one cell; auto takes | ; , and lists."
+    )
     group: ColumnName | None = Field(default=None, description="Rows with the same value here stay in one split.")
     time: ColumnName | None = Field(
         default=None, description="Split by this column: the latest rows become the test split."

@@ -284,14 +284,15 @@ class Renamed:
 
 
 def target_role(task: Any, roles: Mapping[str, Iterable[str]]) -> str:
-    """The name of the column that this task predicts: "label", or "target" where it is a number.
+    """The name of the column that this task predicts: "label", "labels" for several, or "target" where it is a number.
 
     >>> target_role("tabular-regression", {}), target_role("mine", {"mine": ["text", "target"]})
     ('target', 'target')
     """
     if isinstance(task, str) and task in roles:
-        return "target" if "target" in roles[task] else "label"
-    return "target" if isinstance(task, str) and task.replace("_", "-").endswith("-regression") else "label"
+        return next((role for role in ("target", "labels") if role in roles[task]), "label")
+    name = task.replace("_", "-") if isinstance(task, str) else ""
+    return "target" if name.endswith("-regression") else "labels" if name.startswith("multi-label-") else "label"
 
 
 def _same(value: Any, same: Mapping[Any, Any]) -> Any:

@@ -22,6 +22,7 @@ from lingqu.errors import Problem, UnknownNameError, near
 
 OURS = {
     "text-classification": "lingqu.tasks.text_classification:TextClassification",
+    "multi-label-text-classification": "lingqu.tasks.multi_label_text_classification:MultiLabelTextClassification",
     "image-classification": "lingqu.tasks.image_classification:ImageClassification",
     "tabular-classification": "lingqu.tasks.tabular_classification:TabularClassification",
     "tabular-regression": "lingqu.tasks.tabular_regression:TabularRegression",

@@ -150,6 +150,8 @@ def describe(task: Task, memory: Memory, rows: Rows) -> Facts:
     """What a network must know of its data before it is built."""
     targets = task.targets(rows, memory)
     outputs = task.outputs(memory)
+    if targets.ndim == 2:
+        return Facts(outputs, "multilabel", memory["front"], len(rows))
     if targets.dtype.kind != "i":
         return Facts(outputs, "regression", memory["front"], len(rows))
     counts = tuple(np.bincount(targets, minlength=outputs).tolist())

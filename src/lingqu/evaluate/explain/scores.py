@@ -52,6 +52,10 @@ def odds(logits: NDArray[Any], label: int, temperature: float = 1.0) -> Floats:
     return scaled[:, label] - highest - np.log(np.exp(others - highest[:, None]).sum(axis=1))
 
 
+EXPLAINED = (LabelScores, NumberValue)
+"""The answers that can be explained; a set of labels would be a question per label."""
+
+
 def chosen_label(bundle: Bundle, answer: Any, label: str | None) -> str | None:
     """The label to explain: the one that was asked for, else the one that was answered; None for numbers."""
     if isinstance(answer, NumberValue):

@@ -167,7 +167,7 @@ def slices(report: Report, say: Words) -> Markup | None:
         return None
     metric = found[0]["metric"]
     whole = report["metrics"].get(metric, {}).get("value")
-    upwards = report["kind"] == "labels"
+    upwards = report["kind"] != "numbers"
     scale = scale_of(
         [one[e] for one in found for e in ("low", "value", *(() if upwards else ("high",)))], bounded=upwards
     )
