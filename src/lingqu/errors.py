@@ -8,6 +8,7 @@
     │   └── MissingPackageError   an optional package; the message is its install line
     └── WorkError                 the request was right and the work failed (exit status 1)
         ├── TrainingError         not-a-number losses, nothing left to learn from
+        │   └── MemoryLimitError  no memory left, also with half a batch at a time (exit status 3)
         ├── BundleError           a bundle that is damaged, too new, or differs from its network
         ├── StoreError            the store: damaged, read-only, full
         │   └── ConflictError     somebody else changed it first
@@ -94,6 +95,12 @@ class WorkError(LingquError):
 
 class TrainingError(WorkError):
     """Training cannot go on."""
+
+
+class MemoryLimitError(TrainingError):
+    """There is not memory enough for what was asked."""
+
+    exit_status = 3
 
 
 class BundleError(WorkError):

@@ -37,7 +37,7 @@ def test_asked_to_end_it_finishes_its_step_and_writes_a_checkpoint(tmp_path, mon
         if len(reached) == 9:
             # In the middle of the ninth step, as far as the loop can tell.
             os.kill(os.getpid(), signal.SIGINT)
-        step(self)
+        return step(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Loop, "_one_step", interrupted)

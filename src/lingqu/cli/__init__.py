@@ -1,8 +1,8 @@
 """The command line: parse, call, print.
 
-`--json` prints one JSON object on standard output, `{"error": …}` when it fails, and everything else on standard error. Exit status: 0 done, 1 the
-work failed or a gate said no, 2 the request was wrong. What lingqu raises on purpose is one plain sentence; a bug keeps
-its traceback.
+`--json` prints one JSON object on standard output, `{"error": …}` when it fails, and everything else on standard error.
+Exit status: 0 done, 1 the work failed or a gate said no, 2 the request was wrong, 3 no memory was left; 130 and 143 when
+it was asked to stop. What lingqu raises on purpose is one plain sentence; a bug keeps its traceback.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from importlib import import_module
 from typing import NoReturn
 
 from lingqu import __version__
-from lingqu.errors import LingquError, Problem, RequestError, near
+from lingqu.errors import LingquError, MemoryLimitError, Problem, RequestError, near
 from lingqu.spec.synonyms import VERBS
 
 PARTS = "lingqu.cli"
+MORE_MEMORY = "Choose a smaller size or fewer rows, or give the process more memory; what is done is kept."
 
 # verb: (where its function lives, one sentence, its arguments). Functions are imported when their verb is called, so
 # that `lingqu --help` is instant.
@@ -154,6 +155,10 @@ def call(arguments: Sequence[str]) -> int:
     except LingquError as error:
         _tell(error, as_json="--json" in arguments)
         return error.exit_status
+    except MemoryError:
+        expected = "memory enough for this work"
+        _tell(MemoryLimitError(Problem(expected, "none left", MORE_MEMORY)), as_json="--json" in arguments)
+        return MemoryLimitError.exit_status
     except KeyboardInterrupt as stopped:
         from lingqu.cli.signals import INTERRUPTED, TERMINATED, Terminated
 

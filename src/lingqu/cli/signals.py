@@ -3,7 +3,7 @@
 SIGINT (Ctrl-C) and SIGTERM are exceptions in the main thread, so that whatever is open is closed and the training loop
 writes a checkpoint (train/stopping.py). The main thread hears of a signal only between two instructions of Python, and a
 library may compute for minutes without one: so a thread of its own watches, and ends the process when a second signal
-comes, or when the first has not been obeyed within four seconds. Nothing is lost by that: what a run keeps is written
+comes, or when the first has not been obeyed within three seconds. Nothing is lost by that: what a run keeps is written
 so that it is there whole or not at all.
 """
 
@@ -17,7 +17,7 @@ import threading
 from types import FrameType
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-GRACE = 4.0
+GRACE = 3.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -25,7 +25,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def obey_signals() -> None:
-    """From now on SIGTERM raises Terminated, and a second signal or four seconds of no answer end the process."""
+    """From now on SIGTERM raises Terminated, and a second signal or three seconds of no answer end the process."""
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)

@@ -1,7 +1,8 @@
 """Named points where a test can make training fail, exactly there and in a real process.
 
 `LQ_FAILPOINT="train.step@17:kill"` ends the process with SIGKILL when the point train.step is reached for the 17th
-time; `nan` instead of `kill` tells the caller to spoil its numbers, and `sleep` sleeps for a minute. Several are separated by commas. Without the
+time; `nan` instead of `kill` tells the caller to spoil its numbers, `sleep` sleeps for a minute, and `memory` finds none
+left. Several are separated by commas. Without the
 variable a point costs one look at an empty dictionary.
 
 >>> points = Failpoints("loss@2:nan")
@@ -15,7 +16,7 @@ import os
 import signal
 import time
 
-ACTIONS = ("kill", "nan", "sleep")
+ACTIONS = ("kill", "nan", "sleep", "memory")
 
 
 class Failpoints:
@@ -46,4 +47,6 @@ class Failpoints:
             os.kill(os.getpid(), signal.SIGKILL)
         if action == "sleep":
             time.sleep(60)
+        if action == "memory":
+            raise MemoryError
         return action == "nan"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from lingqu.contract import Step
 from lingqu.data.augment import Augmentation, Mix
-from lingqu.errors import Problem, TrainingError, UnknownNameError, near
+from lingqu.errors import MemoryLimitError, Problem, TrainingError, UnknownNameError, near
 from lingqu.losses import Loss, find_loss
 from lingqu.models.family import Examples, Facts, Tell
 from lingqu.train.adamw import AdamW, clip
@@ -55,6 +56,7 @@ class Progress:
     best: float = math.inf
     waited: int = 0
     slower: float = 1.0
+    halved: bool = False
     loss_sum: float = 0.0
     seconds: float = 0.0
     finished: bool = False
@@ -111,7 +113,9 @@ class Loop:
         """
         self._resume()
         while not self.progress.finished:
-            self._one_step()
+            if not self._one_step():
+                # Rolled back, possibly to the end of an epoch that has been judged already.
+                continue
             if self.progress.step >= self.progress.total or self.progress.step % len(self.batches) == 0:
                 self._end_epoch()
             if self.progress.step % self.options.checkpoint_steps == 0 and not self.progress.finished:
@@ -122,22 +126,30 @@ class Loop:
         restore_network(self.network, self.best, "best")
         return self.progress
 
-    def _one_step(self) -> None:
-        """One batch through the network, one stride of each optimiser; a step that went wrong is undone."""
+    def _one_step(self) -> bool:
+        """One batch through the network, one stride of each optimiser; False for a step that went wrong and is undone."""
         started = time.perf_counter()
         epoch, place = divmod(self.progress.step, len(self.batches))
         if self._order[0] != epoch:
             self._order = (epoch, self.batches.of(epoch))
         torch.manual_seed(_step_seed(self.options.seed, self.progress.step))
         self.failpoints.hit("train.step")
-        loss = self._learn(self._order[1][place])
+        loss = self._learn_as_memory_allows(self._order[1][place])
         if loss is None:
             self._roll_back()
-            return
+            return False
         self.average.update(self.progress.step)
         self.progress.loss_sum += loss
         self.progress.step += 1
         self.progress.seconds += time.perf_counter() - started
+        return True
+
+    def _learn_as_memory_allows(self, rows: Array) -> float | None:
+        while True:
+            try:
+                return self._learn(rows)
+            except (MemoryError, RuntimeError) as error:
+                self._halve(error, len(rows))
 
     def _learn(self, rows: Array) -> float | None:
         """The loss before the stride; None, and no stride, when a loss or a gradient is not finite."""
@@ -168,7 +180,7 @@ class Loop:
 
         A part has two rows at least, for a norm over one row says nothing.
         """
-        step, accumulate = self.progress.step, self.settings["accumulate"]
+        step, accumulate = self.progress.step, self.settings["accumulate"] * (2 if self.progress.halved else 1)
         parts = []
         for number, part in enumerate(np.array_split(rows, max(1, min(accumulate, len(rows) // 2)))):
             arrays, mix = self.augmentation.batch(
@@ -274,6 +286,26 @@ class Loop:
         self.tell(
             self.progress.step / self.progress.total,
             f"Not-a-number at step {step + 1}: back to step {self.progress.step} with half the learning rate.",
+        )
+
+    def _halve(self, error: Exception, rows: int) -> None:
+        """From now on half of a batch at a time, its gradients added up; MemoryLimitError when that was done already."""
+        # torch says it in words: "DefaultCPUAllocator: can't allocate memory", "CUDA out of memory".
+        if not isinstance(error, MemoryError) and not re.search(r"allocate memory|out of memory", str(error)):
+            raise error
+        if self.progress.halved or rows < 4:
+            raise MemoryLimitError(
+                Problem(
+                    f"memory for a batch of {rows:,} rows",
+                    "none left, also with half of it at a time" if self.progress.halved else "none left",
+                    f"Lower train.batch_size (it was {self.settings['batch_size']:,}), choose a smaller size, "
+                    "or give the process more memory.",
+                )
+            ) from error
+        self.network.zero_grad()
+        self.progress.halved = True
+        self.tell(
+            self.progress.step / self.progress.total, "No memory left: from here on half of each batch at a time."
         )
 
     def _steps_in_time(self, wanted: int) -> int:
