@@ -81,13 +81,14 @@ def run(
         with telling_lines(task, file):
             data = stages.data()
 
-        # The ladder is climbed from the cheapest recipe up, while the budget lasts.
+        # The ladder is climbed from the cheapest recipe up, while the budget lasts and a pilot says that it should pay.
         # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
         rungs: list[dict[str, Any]] = []
         for family in ladder.families(task, spec):
             seconds = ladder.affordable(rungs, spec.budget_seconds)
-            rung = stages.rung(family, data, seconds, needed=not rungs) if seconds > 0 else None
-            rungs += [rung] if rung else []
+            if seconds > 0 and stages.worth(family, data, seconds):
+                rung = stages.rung(family, data, seconds, needed=not rungs)
+                rungs += [rung] if rung else []
 
         # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
         shipped = stages.compress(stages.choose(rungs, data), data, rungs)
@@ -102,8 +103,7 @@ def run(
         result = stages.conclude(shipped, measured, rungs, data)
         track(spec, result, store)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
-    told |= {"failed": stages.failed}
-    return {**result, **told, "seconds": round(time.perf_counter() - started, 3), "cached": stages.cached}
+    return {**result, **told, **stages.told(), "seconds": round(time.perf_counter() - started, 3)}
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

@@ -6,13 +6,10 @@ stage's inputs and of the code that makes it.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from importlib import metadata
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +22,7 @@ from lingqu.models.hub import identity
 from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.canonical import is_digest
+from lingqu.store.source import libraries, source_beside
 from lingqu.train import ladder
 
 if TYPE_CHECKING:
@@ -43,22 +41,6 @@ BUNDLE = (*DATA, "bundle", "models", "tasks")
 COMPRESS = (*TRAIN, "bundle", "compress", "statistics")
 EVALUATE = (*BUNDLE, "evaluate", "metrics", "registry", "statistics")
 
-# Whose versions a result may depend on; one that is not installed counts as such.
-LIBRARIES = (
-    "numpy",
-    "onnxruntime",
-    "tokenizers",
-    "pillow",
-    "torch",
-    "onnx",
-    "scikit-learn",
-    "scipy",
-    "lightgbm",
-    "pyarrow",
-    "transformers",
-    "peft",
-)
-
 TRAINING_PACKAGES = (
     "torch",
     "onnx",
@@ -75,13 +57,27 @@ def silent(_stage: str, _done: float, _sentence: str) -> None:
     """Tells nobody."""
 
 
+PILOT_VALIDATION = 2000
+"""So many validation rows judge a pilot."""
+
+
 class Stages:
-    """The stages of one run; `cached` names those whose result was already there, `failed` the rungs that broke."""
+    """The stages of one run.
+
+    `cached` names those whose result was already there, `failed` the rungs that broke, `pilots` holds what was foretold
+    of the rungs that were climbed, and `skipped` why others were not.
+    """
 
     def __init__(self, spec: Spec, task: Task, store: Store, tell: Tell = silent) -> None:
         self.spec, self.task, self.store, self.tell = spec, task, store, tell
         self.cached: list[str] = []
         self.failed: list[dict[str, str]] = []
+        self.pilots: list[dict[str, Any]] = []
+        self.skipped: list[dict[str, Any]] = []
+
+    def told(self) -> dict[str, Any]:
+        """What a run tells of its way."""
+        return {name: getattr(self, name) for name in ("failed", "pilots", "skipped", "cached")}
 
     def data(self) -> DataVersion:
         """Read, check, type, group and split the rows."""
@@ -138,6 +134,50 @@ class Stages:
             self.failed.append({"recipe": family, "why": str(error)})
             self.tell(f"train {family}", 1.0, str(error))
             return None
+
+    def worth(self, family: str, data: DataVersion, left: float) -> bool:
+        """Whether this recipe should pay within the `left` seconds: a pilot on a tenth of the rows foretells it."""
+        if not ladder.wants_pilot(self.spec, data.counts["train"]):
+            return True
+        told = self.pilot(family, data)
+        why = ladder.pays(told, self.pilots, left)
+        if why:
+            self.skipped.append({"recipe": family, "why": why, **told})
+            self.tell(f"pilot {family}", 1.0, f"not climbed: {why}")
+        else:
+            self.pilots.append({"recipe": family, **told})
+        return not why
+
+    def pilot(self, family: str, data: DataVersion) -> dict[str, Any]:
+        """What the recipe reaches on a twentieth and a tenth of the rows, and what that foretells of all of them."""
+        inputs = {
+            "data": data.id,
+            "family": family,
+            "size": self.spec.size,
+            "settings": self.spec.train.model_dump(mode="json"),
+            **identity(family),
+        }
+
+        def work(stage: Path, say: Say) -> dict[str, Any]:
+            from lingqu.evaluate.rung import error_of
+            from lingqu.train.folds import learned_answers
+
+            train, valid = (data.rows(split, self.store) for split in ("train", "validation"))
+            valid = valid.take(range(min(PILOT_VALIDATION, len(valid))))
+            points = []
+            for part in ladder.PILOT_PARTS:
+                rows = train.take(range(0, len(train), part))
+                say(len(points) / 2, f"trying {len(rows):,} rows")
+                started = time.perf_counter()
+                answers = learned_answers(
+                    self.task, family, rows, valid, valid, part=f"pilot{part}", **self._how(data, stage)
+                )
+                seconds = time.perf_counter() - started
+                error = error_of(self.task, valid, answers)
+                points.append({"rows": len(rows), "error": error, "seconds": round(seconds, 3)})
+            return {"points": points, **ladder.forecast(points, len(train))}
+
+        return self._once(f"pilot {family}", inputs, (*TRAIN, *EVALUATE), work)
 
     def train(self, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
         """Train one family; its weights and its memory are blobs."""
@@ -242,18 +282,18 @@ class Stages:
         from lingqu.train.folds import answers_by_fold
 
         groups = [group for split in ("train", "validation") for group in data.groups(split, self.store)]
-        return answers_by_fold(
-            self.task,
-            rung["family"],
-            rows,
-            groups=groups,
-            kinds=data.kinds,
-            size=self.spec.size,
-            settings=self.spec.train,
-            seconds=self.spec.budget_seconds,
-            work=stage,
-            tell=say,
-        )
+        return answers_by_fold(self.task, rung["recipe"], rows, groups=groups, tell=say, **self._how(data, stage))
+
+    def _how(self, data: DataVersion, stage: Path) -> dict[str, Any]:
+        """How a network is learned whose answers alone are wanted."""
+        return {
+            "kinds": data.kinds,
+            "size": self.spec.size,
+            "settings": self.spec.train,
+            "seconds": self.spec.budget_seconds,
+            "store": self.store,
+            "work": stage,
+        }
 
     def compress(self, rung: dict[str, Any], data: DataVersion, rungs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         """The rung's bundle, made smaller by each step that was asked for and costs nothing that a paired test can see.
@@ -401,7 +441,11 @@ class Stages:
         self, name: str, inputs: Mapping[str, Any], code: tuple[str, ...], work: Callable[[Path, Say], dict[str, Any]]
     ) -> dict[str, Any]:
         """The result of a stage: found when its inputs and its code are the same, made and kept otherwise."""
-        version = {"code": self.store.code_version(*code), "task code": _source(self.task), "libraries": libraries()}
+        version = {
+            "code": self.store.code_version(*code),
+            "task code": source_beside(type(self.task)),
+            "libraries": libraries(),
+        }
         key = self.store.stage(name, {**inputs, **version})
         # Two specs of different names may need the same stage at the same time: the second waits and finds it done.
         with self.store.lock(f"stage-{key}"):
@@ -425,28 +469,6 @@ class Stages:
             if error.name in TRAINING_PACKAGES:
                 raise missing_package(error.name, "train", f"the stage '{name}'") from error
             raise
-
-
-def _source(task: Task) -> str:
-    """The hash of the task's own file and those beside it: a team's task lives outside lingqu, and its changes count."""
-    own = Path(inspect.getfile(type(task)))
-    beside = sorted(own.parent.glob("*.py")) if (own.parent / "__init__.py").exists() else [own]
-    whole = hashlib.sha256()
-    for file in beside:
-        whole.update(hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()
-
-
-@cache
-def libraries() -> dict[str, str | None]:
-    """The versions of the libraries that compute, as installed."""
-    found: dict[str, str | None] = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
 
 
 def _blobs(result: Mapping[str, Any], store: Store) -> list[str]:

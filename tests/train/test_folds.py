@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lingqu.spec import TrainSettings
+from lingqu.store import Store
 from lingqu.tasks import find_task
 from lingqu.train.folds import answers_by_fold, folds
 
@@ -32,6 +33,7 @@ def test_labels_without_meaning_are_not_learned_by_heart(tmp_path):
         size="tiny",
         settings=TrainSettings(),
         seconds=60.0,
+        store=Store.open(tmp_path),
         work=tmp_path,
         tell=lambda *_: None,
     )

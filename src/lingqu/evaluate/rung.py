@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Answer, Rows
+from lingqu.contract import Answer, Rows, Task
 from lingqu.evaluate.comparison import compare
 from lingqu.evaluate.judged import Judged, judge
 from lingqu.metrics import find_metric
@@ -48,6 +48,14 @@ def judged_rung(bundle: Bundle, rows: Rows, answers: Sequence[Answer] | None = N
     """A rung's answers beside the truth: the bundle's, or those given by the same recipe."""
     told = bundle.predict(rows) if answers is None else answers
     return judge(rows[bundle.task.target.name], told, bundle.memory.get("labels", ()))
+
+
+def error_of(task: Task, rows: Rows, answers: Sequence[Answer]) -> float:
+    """How far these answers are from right, by the metric that decides: 1 - score, or the error itself."""
+    metric = find_metric(task.decide_by)
+    judged = judge(rows[task.target.name], answers)
+    value = float(metric.function(judged.truth, judged.prediction))
+    return round(1 - value if metric.higher_is_better else value, 6)
 
 
 def choose(names: Sequence[str], judged: Sequence[Judged], metric: str) -> dict[str, Any]:

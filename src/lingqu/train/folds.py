@@ -1,4 +1,4 @@
-"""Answers for rows by networks that never saw them: a recipe learned once per left-out fold.
+"""Answers for rows by networks that never saw them: a recipe learned on a part of the rows, or once per left-out fold.
 
 Where rows are few, a handful of validation rows would choose between recipes by luck; every row can be judged instead,
 each by a network that was fitted on the other folds (Stone 1974, "Cross-Validatory Choice"). Rows of one group stay in
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from lingqu.contract import Answer, Rows, Task
 from lingqu.models import find_family
 from lingqu.models.family import Examples
 from lingqu.spec import TrainSettings
+from lingqu.store import Store
 from lingqu.train.fit import fit_rung, rebuild
 from lingqu.train.options import TrainOptions
 from lingqu.train.rung import describe, encode, front
@@ -33,44 +34,67 @@ BATCH = 256
 
 def answers_by_fold(
     task: Task,
-    name: str,
+    recipe: str,
     rows: Rows,
     *,
     groups: Sequence[str],
+    settings: TrainSettings,
+    tell: Callable[[float, str], None],
+    **how: Any,
+) -> list[Answer]:
+    """One answer a row, in the order of `rows`, by this recipe fitted on the folds that the row is not in.
+
+    `how` goes to `learned_answers`.
+    """
+    answers: dict[int, Answer] = {}
+    for number, (kept, stop, out) in enumerate(folds(groups, settings.seed)):
+        parts = [rows.take(part.tolist()) for part in (kept, stop, out)]
+        told = learned_answers(task, recipe, *parts, settings=settings, part=f"fold{number}", **how)
+        answers |= zip(out.tolist(), told, strict=True)
+        tell((number + 1) / FOLDS, f"{recipe}: fold {number + 1} of {FOLDS}")
+    return [answers[place] for place in range(len(rows))]
+
+
+def learned_answers(
+    task: Task,
+    recipe: str,
+    train: Rows,
+    stop: Rows,
+    asked: Rows,
+    *,
     kinds: Mapping[str, str],
     size: str,
     settings: TrainSettings,
     seconds: float,
+    store: Store,
     work: Path,
-    tell: Callable[[float, str], None],
+    part: str,
 ) -> list[Answer]:
-    """One answer a row, in the order of `rows`, by this family fitted on the folds that the row is not in."""
-    family = find_family(name)
-    answers: dict[int, Answer] = {}
-    for number, (kept, stop, out) in enumerate(folds(groups, settings.seed)):
-        parts = [rows.take(part.tolist()) for part in (kept, stop, out)]
-        memory = task.learn(parts[0], front(task, family, size, kinds))
-        facts = describe(task, memory, parts[0])
-        arrays = [encode(task, part, memory) for part in parts]
-        trained = fit_rung(
-            family,
-            family.settings(size),
-            arrays[0],
-            task.targets(parts[0], memory),
-            arrays[1],
-            task.targets(parts[1], memory),
-            facts=facts,
-            steps=task.steps(),
-            options=TrainOptions(**settings.model_dump(exclude={"method"}), seconds=seconds),
-            work=work / f"{name}-{number}",
-        )
-        network = rebuild(name, trained.settings, facts, trained.weights)
-        targets = task.targets(parts[1], memory)
-        memory = task.calibrate({"logits": _scores(network, Examples(arrays[1], targets))}, targets, memory)
-        scores = _scores(network, Examples(arrays[2], np.zeros(len(out))))
-        answers |= zip(out.tolist(), task.decode({"logits": scores}, memory), strict=True)
-        tell((number + 1) / FOLDS, f"{name}: fold {number + 1} of {FOLDS}")
-    return [answers[place] for place in range(len(rows))]
+    """Answers for the rows `asked` by a network learned from `train` and stopped and calibrated by `stop`.
+
+    `part` names the checkpoints of this fit in the folder `work`; nothing of the network is kept.
+    """
+    family = find_family(recipe)
+    memory = task.learn(train, front(task, family, size, kinds))
+    facts = describe(task, memory, train)
+    arrays = [encode(task, rows, memory) for rows in (train, stop, asked)]
+    targets = [task.targets(rows, memory) for rows in (train, stop)]
+    trained = fit_rung(
+        family,
+        family.settings(size),
+        arrays[0],
+        targets[0],
+        arrays[1],
+        targets[1],
+        facts=facts,
+        steps=task.steps(),
+        options=TrainOptions(**settings.model_dump(), seconds=seconds),
+        work=work / f"{family.name}-{part}",
+        rows=store.rows,
+    )
+    network = rebuild(family.name, trained.settings, facts, trained.weights)
+    memory = task.calibrate({"logits": _scores(network, Examples(arrays[1], targets[1]))}, targets[1], memory)
+    return task.decode({"logits": _scores(network, Examples(arrays[2], np.zeros(len(asked))))}, memory)
 
 
 def folds(groups: Sequence[str], seed: int) -> Iterator[tuple[Array, Array, Array]]:

@@ -6,6 +6,7 @@ rows (taken from its bundle, higher up), its seconds, its bytes. evaluate/rung.p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from lingqu.spec import Spec
 
 LEAST_SECONDS = 1.0
+MANY_ROWS = 4000
+"""From so many training rows on, a recipe is tried on a part of them first."""
+PILOT_PARTS = (20, 10)
+"""The pilot learns from a twentieth and from a tenth of the rows."""
+STEEPEST = 0.35
+"""Errors fall with rows as n^-b; more than this is not believed of two points (Hestness et al. 2017 find 0.05 to 0.35)."""
 FEW_TO_CHOOSE = 1000
 """So many validation rows can choose between rungs; fewer ask all rows, fold by fold."""
 FOLDS_SHARE = 0.05
@@ -29,7 +36,9 @@ def families(task: Task, spec: Spec) -> list[str]:
     """The families to try, in order: those of the spec, or the task's own ladder, the cheapest first; SpecError for an unknown one."""
     asked = with_encoders(task, spec)
     if asked is None:
-        return list(task.ladder)
+        # An encoder costs minutes where the others cost seconds: the larger sizes try it, where one is installed.
+        usual = next((one for one in map(default_encoder, task.fronts) if one), None)
+        return [*task.ladder, *(recipes(usual, "auto") if usual and spec.size in {"medium", "large"} else [])]
     known = family_names()
     unknown = [name for name in asked if name.partition(":")[0] not in known]
     if unknown:
@@ -83,3 +92,43 @@ def judged_by_folds(rungs: Sequence[dict[str, Any]], validation_rows: int, budge
     """
     cost = 5 * sum(rung["seconds"] for rung in rungs)
     return validation_rows < FEW_TO_CHOOSE and cost <= FOLDS_SHARE * budget_seconds
+
+
+def wants_pilot(spec: Spec, training_rows: int) -> bool:
+    """Whether recipes are tried on a part of the rows first: many rows, and nobody said which recipes he wants."""
+    return spec.families is None and training_rows >= MANY_ROWS
+
+
+def forecast(points: Sequence[dict[str, Any]], rows: int) -> dict[str, Any]:
+    """What a recipe should reach on all rows, and in how many seconds, from two smaller trials of it.
+
+    A point holds rows, error (1 - score, or the error itself) and seconds. The error is taken to fall as a power of the
+    rows (Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically"), the time to grow with them.
+
+    >>> points = [{"rows": 500, "error": 0.2, "seconds": 1.0}, {"rows": 1000, "error": 0.16, "seconds": 2.0}]
+    >>> forecast(points, 8000)
+    {'error': 0.0819, 'seconds': 16.0, 'slope': 0.3219}
+    """
+    small, large = points[0], points[-1]
+    more = math.log(large["rows"] / small["rows"])
+    slope = math.log(max(small["error"], 1e-9) / max(large["error"], 1e-9)) / more if more else 0.0
+    slope = min(max(slope, 0.0), STEEPEST)
+    error = large["error"] * (rows / large["rows"]) ** -slope
+    seconds = large["seconds"] * rows / large["rows"]
+    return {"error": round(error, 4), "seconds": round(seconds, 1), "slope": round(slope, 4)}
+
+
+def pays(told: dict[str, Any], climbed: Sequence[dict[str, Any]], left: float) -> str:
+    """Why a recipe is not worth its price, "" when it should be: `told` and `climbed` are forecasts, `left` the seconds.
+
+    >>> pays({"error": 0.2, "seconds": 30.0}, [{"error": 0.1, "seconds": 1.0}], left=60.0)
+    'a pilot foretells an error of 0.2 on all rows, and 0.1 was foretold of a cheaper one'
+    """
+    if not climbed:
+        return ""
+    if told["seconds"] > left:
+        return f"a pilot foretells {told['seconds']:.0f} s, and {left:.0f} s of the budget are left"
+    best = min(one["error"] for one in climbed)
+    if told["error"] > best:
+        return f"a pilot foretells an error of {told['error']:.3g} on all rows, and {best:.3g} was foretold of a cheaper one"
+    return ""
