@@ -88,6 +88,12 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg("input", metavar="INPUT", help="a csv, tsv, jsonl or parquet file"),
             _arg("-o", "--out", metavar="OUT", help="write a page (.html), or JSON lines (any other name)"),
             _arg("--label", metavar="LABEL", help="ask about this label (default: the one that was answered)"),
+            _arg(
+                "--method",
+                choices=("occlusion", "gradients"),
+                default="occlusion",
+                help="ask the shipped model without each part, or integrate the gradients of its network (needs torch)",
+            ),
             _arg("--most", type=int, default=20, metavar="N", help="how many rows at most (default: 20)"),
             _arg("--root", metavar="FOLDER", help="where the pictures are that a table names (default: beside it)"),
             LANGUAGE,

@@ -6,32 +6,42 @@ import argparse
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from lingqu.cli.present import emit, next_step, read_store, table
+from lingqu.contract import Rows
+from lingqu.data.accept import accept
 from lingqu.data.readers import stream
+from lingqu.errors import Problem, RequestError, missing_package
 from lingqu.loop import load
-from lingqu.registry import Registry
+from lingqu.registry import Registry, Version
+from lingqu.store import Store
+
+if TYPE_CHECKING:
+    from lingqu.bundle.read import Bundle
+    from lingqu.evaluate.explain import Explanation
 
 SHOWN = 8
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain the first rows of a file, as a table here, a page or JSON lines; exit status 1 when some were refused."""
-    from lingqu.bundle.read import MANIFEST
+    from lingqu.bundle.trust import MANIFEST
     from lingqu.contract import Refusal
     from lingqu.evaluate.explain import explain as explain_rows
     from lingqu.evaluate.explain.summary import shown_rows
     from lingqu.evaluate.unseen import data_of
 
+    gradients = arguments.method == "gradients"
     with read_store(arguments) as store:
         bundle = load(arguments.model, store=store)
-        background = None
+        background, network = None, None
         if not (Path(arguments.model) / MANIFEST).is_file():
             version = Registry(store).get(arguments.model)
             background = data_of(version, store).rows("train", store)
+            network = _network(version, store) if gradients else None
     source = Path(arguments.input)
     root = Path(arguments.root) if arguments.root else source.parent if source.is_file() else None
     batch = next(iter(stream(arguments.input, max(1, arguments.most))), None)
@@ -39,7 +49,10 @@ def explain(arguments: argparse.Namespace) -> int:
     if rows is None or not len(rows):
         emit(arguments, {"rows": []}, "There are no rows in it.")
         return 0
-    found = explain_rows(bundle, rows, label=arguments.label, background=background, root=root)
+    if gradients:
+        found = _by_gradients(bundle, network, rows, arguments.label, root)
+    else:
+        found = explain_rows(bundle, rows, label=arguments.label, background=background, root=root)
     told = [{"row": i, **one.to_json()} for i, one in enumerate(found)]
     if arguments.out:
         _write(arguments, told, shown_rows(bundle, rows, root))
@@ -53,6 +66,28 @@ def explain(arguments: argparse.Namespace) -> int:
             next_step("-o why.html", "a page"),
         )
     return 1 if any(isinstance(one.answer, Refusal) for one in found) else 0
+
+
+def _network(version: Version, store: Store) -> Any:
+    """The network that a version was exported from, and its memory; None where the version is older than its record."""
+    try:
+        from lingqu.train.rung import restore
+    except ModuleNotFoundError as error:
+        raise missing_package(error.name or "torch", "train", "explaining by gradients") from error
+    kept = store.get_json(version.lineage["report"]).get("network")
+    return restore(kept, store) if kept else None
+
+
+def _by_gradients(bundle: Bundle, network: Any, rows: Rows, label: str | None, root: Path | None) -> list[Explanation]:
+    from lingqu.evaluate.explain.gradients import OCCLUSION, explain_by_gradients
+
+    if network is None:
+        raise RequestError(Problem("a version whose network is in the store", "a bundle alone", OCCLUSION))
+    accepted, errors = accept(rows, bundle.manifest["columns"], root=root)
+    if refused := [error for error in errors if error is not None]:
+        raise RequestError(Problem("rows that the model can read", str(refused[0]), OCCLUSION))
+    own, memory = network
+    return explain_by_gradients(own, memory, bundle, accepted, label=label)
 
 
 def _write(arguments: argparse.Namespace, told: list[dict[str, Any]], inputs: list[list[dict[str, Any]]]) -> None:
@@ -81,7 +116,7 @@ def _table(one: dict[str, Any]) -> list[Any]:
             part["column"],
             part["what"] if part["what"] is not None else "missing",
             f"{part['weight']:+.3g}",
-            f"{part['without']:.3g}",
+            "" if part["without"] is None else f"{part['without']:.3g}",
         )
         for part in one["parts"][:SHOWN]
     ]

@@ -89,6 +89,7 @@ class Trial:
             "data": self.data.as_dict(),
             "spec": self.spec.model_dump(mode="json", exclude_none=True),
             "lineage": lineage,
+            "network": self._network(),
         }
         candidate = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
         finish(
@@ -138,6 +139,11 @@ class Trial:
             "bundle": str(self.store.folder_path(decided["bundle"], verify=False)),
             "report": str(page),
         }
+
+    def _network(self) -> dict[str, Any]:
+        """Where the network of the shipped recipe is, so that its gradients can be asked for later."""
+        rung = next((rung for rung in self.rungs if rung["family"] == self.shipped["family"]), {})
+        return {name: rung[name] for name in ("family", "weights", "memory", "facts", "settings") if name in rung}
 
     def _page(self, full: dict[str, Any]) -> Path:
         """The report as a page in the language that the spec asks for; it is made from the record whenever it changed."""

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from lingqu.errors import BundleError, Problem, RequestError
-from lingqu.evaluate.explain.scores import odds
+from lingqu.evaluate.explain.occlusion import CELLS
+from lingqu.evaluate.explain.parts import Explanation, Part
+from lingqu.evaluate.explain.scores import chosen_label, odds
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
-    from lingqu.contract import Rows
+    from lingqu.contract import Memory, Rows
 
 STEPS = 32
+OCCLUSION = "Explain it by occlusion, which is the default."
 AGREE = 0.05
 """So far the scores of network and bundle may lie apart, relatively or in log-odds, for one to explain the other."""
 
@@ -48,27 +52,68 @@ class Gradients:
         return float(abs(self.weights.sum() - (self.score - self.baseline)))
 
 
-def integrated_gradients(network: nn.Module, bundle: Bundle, row: Rows, label: str, *, steps: int = STEPS) -> Gradients:
+def integrated_gradients(
+    network: nn.Module, memory: Memory, bundle: Bundle, row: Rows, label: str, *, steps: int = STEPS
+) -> Gradients:
     """The weights of one accepted row for a label; BundleError when network and bundle score it differently.
 
+    `memory` is what the network reads its rows with; the bundle's own may have lost words that nothing needs.
     RequestError for a network that reads neither pixels nor embedded tokens.
     """
-    arrays = {name: torch.from_numpy(array) for name, array in bundle.task.encode(row, bundle.memory).items()}
+    arrays = {name: torch.from_numpy(array) for name, array in bundle.task.encode(row, memory).items()}
     place, temperature = bundle.memory["labels"].index(label), bundle.memory.get("temperature", 1.0)
     shipped = float(odds(bundle.outputs(row)["logits"], place, temperature)[0])
     network.eval()
     own = float(_odds(network(**arrays), place, temperature)[0].detach())
     if abs(own - shipped) > AGREE * max(1.0, abs(shipped)):
         found = f"{own:.4g} from the network and {shipped:.4g} from the bundle"
-        raise BundleError(
-            Problem("a network that scores as its bundle does", found, "Explain the bundle by occlusion.")
-        )
+        raise BundleError(Problem("a network that scores as its bundle does", found, OCCLUSION))
     middle = (torch.arange(steps, dtype=torch.float32) + 0.5) / steps
     if "pixels" in arrays:
         weights, baseline = _of_pixels(network, arrays, middle, place, temperature)
     else:
         weights, baseline = _of_tokens(network, arrays, middle, place, temperature)
     return Gradients(weights, own, baseline, shipped)
+
+
+def explain_by_gradients(
+    network: nn.Module, memory: Memory, bundle: Bundle, rows: Rows, *, label: str | None = None
+) -> list[Explanation]:
+    """Explanations whose weights are integrated gradients: of tokens by their place in the text, of pictures by patch.
+
+    `rows` are accepted rows with one text or one picture; the errors are those of `integrated_gradients`.
+    """
+    found: list[Explanation] = []
+    for i, answer in enumerate(bundle.predict(rows)):
+        row, asked = rows.take([i]), chosen_label(bundle, answer, label)
+        if asked is None:
+            raise RequestError(Problem("a model that answers with labels", "one that answers with a number", OCCLUSION))
+        told = integrated_gradients(network, memory, bundle, row, asked)
+        parts = sorted(_parts(memory, row, told.weights), key=lambda part: -abs(part.weight))
+        found.append(Explanation(answer, asked, told.score, float(1 / (1 + np.exp(-told.score))), tuple(parts)))
+    return found
+
+
+def _parts(memory: Memory, row: Rows, weights: np.ndarray[Any, Any]) -> list[Part]:
+    """Weights of pixels summed by patch, those of tokens with the characters that they stand for."""
+    column = memory["front"]["column"]
+    if weights.ndim == 3:
+        edges = [np.round(np.linspace(0, side, CELLS + 1)).astype(int) for side in weights.shape[1:]]
+        by_row = np.add.reduceat(weights.sum(axis=0), edges[0][:-1], axis=0)
+        cells = np.add.reduceat(by_row, edges[1][:-1], axis=1)
+        return [_part(column, "", cells[i, j], (j / CELLS, i / CELLS, (j + 1) / CELLS, (i + 1) / CELLS))
+                for i in range(CELLS) for j in range(CELLS)]  # fmt: skip
+    text = str(row[column][0])
+    spans = Tokenizer.from_str(memory["front"]["tokenizer"]).encode(text).offsets[: len(weights)]
+    return [
+        _part(column, text[start:end], weight, (start, end))
+        for (start, end), weight in zip(spans, weights, strict=False)
+    ]
+
+
+def _part(column: str, what: str, weight: float, place: tuple[float, ...]) -> Part:
+    # What is left without a part is no question that a slope answers.
+    return Part(column, what, float(weight), float("nan"), place)
 
 
 def _odds(logits: Tensor, place: int, temperature: float) -> Tensor:
@@ -96,7 +141,7 @@ def _of_tokens(
     embedding = next((part for part in network.modules() if isinstance(part, nn.Embedding)), None)
     if embedding is None or "tokens" not in arrays:
         found = ", ".join(arrays)
-        raise RequestError(Problem("a network that reads pixels or embedded tokens", found, "Explain it by occlusion."))
+        raise RequestError(Problem("a network that reads pixels or embedded tokens", found, OCCLUSION))
     share, held = torch.cat([middle, torch.zeros(1)]), []
 
     def scale(_module: nn.Module, _given: Any, out: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from lingqu.contract import Answer
@@ -13,7 +14,7 @@ class Part:
     """A part of the input: a word, a patch of a picture, or a column's value.
 
     `weight` is what the score loses without it (log-odds of the label, or the number's own unit): above zero it speaks for
-    the answer. `without` is the probability or the number that is left without it. `place` is where it stands: first and
+    the answer. `without` is the probability or the number that is left without it (nan where weights are gradients). `place` is where it stands: first and
     last-plus-one character of a text, or left, top, right and bottom of a patch as shares of the picture.
 
     >>> Part("text", "salty", 1.5, 0.4, (9, 14)).to_json()["what"]
@@ -33,7 +34,7 @@ class Part:
             "column": self.column,
             "what": value,
             "weight": round(self.weight, 6),
-            "without": round(self.without, 6),
+            "without": None if isnan(self.without) else round(self.without, 6),
             "place": list(self.place),
         }
 
