@@ -275,7 +275,7 @@ def write_page(lines: list[dict[str, Any]]) -> None:
     out += ["better); the bold one was chosen. A + at a commit: src held changes that were not committed yet."]
     out += ["Seconds are of the whole run (reading to registered version), on a machine that may have been shared; CPU"]
     out += [
-        "seconds count the cores' work, whoever else was there. CIFAR-10 was asked for the resnet alone, on one thread.",
+        "seconds count the cores' work, whoever else was there. CIFAR-10 was asked for the resnet alone.",
         "",
     ]
     write_bytes(PAGE, "\n".join(out).encode())
