@@ -91,7 +91,6 @@ def build(facts: Facts, settings: Settings) -> TextCNN:
 _TRAINING = {
     "least_steps": 200,
     "batch_size": 64,
-    "learning_rate": 0.003,
     "weight_decay": 0.01,
     "schedule": "one-cycle",
     "smoothing": 0.0,
@@ -109,11 +108,44 @@ FAMILY = Family(
             "medium": {"vocabulary": 16000, "max_tokens": 400},
         }
     },
+    # Wider networks want shorter strides; tiny and small were measured on 2,000 to 2,500 rows of AG News and SST-2.
     sizes={
-        "tiny": {"width": 48, "filters": 32, "widths": [2, 3, 4], "dropout": 0.3, "epochs": 4, **_TRAINING},
-        "small": {"width": 96, "filters": 100, "widths": [3, 4, 5], "dropout": 0.5, "epochs": 6, **_TRAINING},
-        "medium": {"width": 128, "filters": 200, "widths": [2, 3, 4, 5], "dropout": 0.5, "epochs": 8, **_TRAINING},
-        "large": {"width": 300, "filters": 400, "widths": [2, 3, 4, 5], "dropout": 0.5, "epochs": 10, **_TRAINING},
+        "tiny": {
+            "width": 48,
+            "filters": 32,
+            "widths": [2, 3, 4],
+            "dropout": 0.3,
+            "epochs": 4,
+            "learning_rate": 0.01,
+            **_TRAINING,
+        },
+        "small": {
+            "width": 96,
+            "filters": 100,
+            "widths": [3, 4, 5],
+            "dropout": 0.5,
+            "epochs": 6,
+            "learning_rate": 0.006,
+            **_TRAINING,
+        },
+        "medium": {
+            "width": 128,
+            "filters": 200,
+            "widths": [2, 3, 4, 5],
+            "dropout": 0.5,
+            "epochs": 8,
+            "learning_rate": 0.004,
+            **_TRAINING,
+        },
+        "large": {
+            "width": 300,
+            "filters": 400,
+            "widths": [2, 3, 4, 5],
+            "dropout": 0.5,
+            "epochs": 10,
+            "learning_rate": 0.003,
+            **_TRAINING,
+        },
     },
     build=build,
 )

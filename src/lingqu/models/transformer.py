@@ -157,7 +157,6 @@ def build(facts: Facts, settings: Settings) -> Transformer:
 _TRAINING = {
     "least_steps": 200,
     "batch_size": 64,
-    "learning_rate": 0.001,
     "weight_decay": 0.05,
     "schedule": "one-cycle",
     "smoothing": 0.0,
@@ -165,6 +164,11 @@ _TRAINING = {
     "bf16": False,
     "pretraining": {"epochs": 10, "learning_rate": 0.002, "patience": 0},
 }
+
+
+def _size(**chosen: float) -> Settings:
+    return {**chosen, **_TRAINING}
+
 
 FAMILY = Family(
     name="transformer",
@@ -176,11 +180,12 @@ FAMILY = Family(
             "medium": {"vocabulary": 16000, "max_tokens": 256},
         }
     },
+    # Wider networks want shorter strides; tiny and small were measured on 2,000 to 2,500 rows of AG News and SST-2.
     sizes={
-        "tiny": {"width": 48, "heads": 2, "layers": 1, "dropout": 0.1, "epochs": 5, **_TRAINING},
-        "small": {"width": 96, "heads": 4, "layers": 2, "dropout": 0.2, "epochs": 6, **_TRAINING},
-        "medium": {"width": 192, "heads": 6, "layers": 4, "dropout": 0.2, "epochs": 8, **_TRAINING},
-        "large": {"width": 384, "heads": 6, "layers": 6, "dropout": 0.2, "epochs": 10, **_TRAINING},
+        "tiny": _size(width=48, heads=2, layers=1, dropout=0.1, epochs=5, learning_rate=0.003),
+        "small": _size(width=96, heads=4, layers=2, dropout=0.2, epochs=6, learning_rate=0.002),
+        "medium": _size(width=192, heads=6, layers=4, dropout=0.2, epochs=8, learning_rate=0.001),
+        "large": _size(width=384, heads=6, layers=6, dropout=0.2, epochs=10, learning_rate=0.0005),
     },
     build=build,
 )
