@@ -42,7 +42,7 @@ def test_a_network_of_the_loop_is_not_learned_again(tmp_path):
 
     found = relearn(
         find_task("text-classification"),
-        {"family": "bilstm"},
+        {"recipe": "bilstm"},
         train=Rows({}),
         valid=Rows({}),
         settings=TrainSettings(),
