@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lingqu.bundle.read import Bundle
 from lingqu.compress.cascade import cascade
 from tests.bundle.two_members import member, members, rows
 from tests.compress.conftest import Learned
 
 
+@pytest.mark.heavy
 def test_most_rows_stay_with_the_cheap_member_and_no_answer_gets_worse(tmp_path: Path) -> None:
-    cheap, dear = members(tmp_path, work=300)
+    cheap, dear = members(tmp_path, work=500)
     valid = rows(400)
     found = cascade(dear, tmp_path / "both", cheap=cheap, valid=valid)
     assert found.kept, found.why

@@ -18,6 +18,8 @@ from lingqu.statistics import mcnemar, mean_below
 
 SEEN = 0.05
 MOST_LOST = 0.01
+SLACK = 0.001
+"""A mean log loss that grows by less than this, or a mean error by this share, is rounding and no cost."""
 TIMED_ROWS = 50
 
 
@@ -38,6 +40,9 @@ class Comparison:
     loss_before: float = 0.0
     loss_after: float = 0.0
     p: float | None = None
+    score_before: float = 0.0
+    score_after: float = 0.0
+    """The mean log loss of labels; for numbers as the loss."""
     ms_before: float = 0.0
     ms_after: float = 0.0
     escalated: float | None = None
@@ -53,7 +58,7 @@ class Comparison:
 
 
 def compare(
-    before: Bundle, after: Bundle, rows: Rows, method: str = "int8", *, for_speed: bool = False, slack: float = 0.0
+    before: Bundle, after: Bundle, rows: Rows, method: str = "int8", *, for_speed: bool = False, slack: float = SLACK
 ) -> Comparison:
     """The before-and-after row of two bundles on the same rows with their targets.
 
@@ -80,14 +85,30 @@ def compare(
         more = "faster" if for_speed else "smaller"
         kept, why = True, f"{gain:.1f} times {more} and no cost that the test can see (p = {p:.3g})"
     means = (round(float(first.mean()), 6), round(float(second.mean()), 6))
-    return Comparison(method, kept, why, len(rows), sizes[0], sizes[1], *means, p, *times)
+    by_label = before.task.answer in (LabelScores, LabelSet)
+    scores = [round(float(surprise(given, truth).mean()), 6) for given in answers] if by_label else [*means]
+    return Comparison(
+        method,
+        kept,
+        why,
+        rows=len(rows),
+        bytes_before=sizes[0],
+        bytes_after=sizes[1],
+        loss_before=means[0],
+        loss_after=means[1],
+        p=p,
+        score_before=scores[0],
+        score_after=scores[1],
+        ms_before=times[0],
+        ms_after=times[1],
+    )
 
 
-def cost(before: list[Answer], after: list[Answer], truth: list[Any], *, slack: float = 0.0) -> tuple[float, bool]:
+def cost(before: list[Answer], after: list[Answer], truth: list[Any], *, slack: float = SLACK) -> tuple[float, bool]:
     """How likely so much worse answers are by chance alone (small: a cost was seen), and whether losses are 0 or 1.
 
     Labels may all stay while the ranking behind them is lost: the scores are tested as well, each at half the level.
-    With `slack`, a mean log loss that grows by no more than that is no cost.
+    A mean log loss that grows by no more than `slack`, or a mean error by no more than this share, is no cost.
 
     >>> good, bad = ([LabelScores.of({"a": a, "b": 1 - a})] * 20 for a in (0.9, 0.2))
     >>> cost(good, bad, ["a"] * 20)[0] < 1e-5, cost(good, good, ["a"] * 20)[0]
@@ -96,7 +117,7 @@ def cost(before: list[Answer], after: list[Answer], truth: list[Any], *, slack: 
     first, second = losses(before, truth), losses(after, truth)
     zero_one = set(np.unique([first, second])) <= {0.0, 1.0}
     if not zero_one:
-        return float(mean_below(first - second, 0.0).p), zero_one
+        return float(mean_below(first - second, -slack * float(first.mean())).p), zero_one
     by_label = mcnemar(second == 0, first == 0).p
     by_score = mean_below(surprise(before, truth) - surprise(after, truth), -slack).p
     return float(min(1.0, 2 * min(by_label, by_score))), zero_one

@@ -11,7 +11,7 @@ from pathlib import Path
 from lingqu.bundle.read import Bundle
 from lingqu.compress.cascade import cascade
 from lingqu.compress.comparison import Comparison
-from lingqu.compress.head import refit_head
+from lingqu.compress.head import has_head, refit_head
 from lingqu.compress.prune import prune
 from lingqu.compress.quantise import quantise, quantised
 from lingqu.compress.vocabulary import METHOD as VOCABULARY
@@ -42,7 +42,7 @@ def compress(
     """
     rows: list[Comparison] = []
 
-    def attempt(name: str, trying: str, step: Callable[[Path], Comparison], *, done: float) -> bool:
+    def attempt(name: str, trying: str, step: Callable[[Path], Comparison], *, done: float) -> Comparison:
         nonlocal bundle
         say(done, trying)
         found = step(folder / name)
@@ -50,7 +50,7 @@ def compress(
         if found.kept:
             bundle = Bundle.open(folder / name)
         say(done, f"{found.method} {'kept' if found.kept else 'not kept'}: {found.why}")
-        return found.kept
+        return found
 
     given = {"train": train, "valid": valid}
     if teach is not None:
@@ -58,17 +58,20 @@ def compress(
     for share in (settings.prune, settings.prune / 2) if settings.prune else ():
         # What is too much by half may still be right by a quarter.
         told = f"leaving out {share:.0%} of the hidden units"
-        if attempt(f"prune-{share:g}", told, lambda to, share=share: prune(bundle, to, share=share, **given), done=0.1):
+        step = lambda to, share=share: prune(bundle, to, share=share, **given)  # noqa: E731
+        found = attempt(f"prune-{share:g}", told, step, done=0.1)
+        if found.kept or not found.rows:
             break
     if settings.vocabulary and has_vocabulary(bundle):
         attempt("vocabulary", "leaving out unused rows", lambda to: prune_vocabulary(bundle, to, **given), done=0.2)
     if settings.quantise == "int8":
         teacher = bundle
         small = attempt("int8", "trying 8-bit weights", lambda to: quantise(bundle, to, **given), done=0.4)
-        if small and settings.refit_head:
+        if small.kept and settings.refit_head and has_head(bundle):
             refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
             attempt("head", "fitting the last layer again", refit, done=0.6)
-    if settings.cascade and cheapest is not None:
+    # A student of the cheapest family leaves a cascade nobody to ask.
+    if settings.cascade and cheapest and cheapest.manifest["family"] != bundle.manifest["family"]:
         alone = settings.model_copy(update={"cascade": False, "prune": 0.0, "distil": None})
         small, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
         attempt(
