@@ -223,7 +223,7 @@ class Examined:
 
 
 def examine(settings: DataSettings, task: Task) -> Examined:
-    """All that `ingest` finds out, with nothing written; rows that cannot be divided are told and looked at as one.
+    """All that `ingest` finds out, with nothing written.
 
     >>> from lingqu.tasks import find_task
     >>> found = examine(DataSettings(source="sklearn:iris"), find_task("tabular-classification"))
@@ -231,14 +231,7 @@ def examine(settings: DataSettings, task: Task) -> Examined:
     (3, 150)
     """
     prepared = _whole_rows(settings, task)
-    try:
-        divided = divide(prepared, task, settings)
-    except DataError as error:
-        # What there is can be looked at all the same; only a run needs every split.
-        found = [Finding("warning", "splits", f"`lingqu run` will stop here. {one}") for one in error.problems]
-        splits = {"all": prepared.rows}
-        profile = look_over(splits, prepared.kinds, task, [*prepared.findings, *found])
-        return Examined(_preview(prepared, task), profile, splits, {"all": []})
+    divided = divide(prepared, task, settings)
     places = {split: [i for i in _order(divided) if divided.splits[i] == split] for split in SPLITS}
     splits = {split: prepared.rows.take(chosen) for split, chosen in places.items()}
     keys = {split: [divided.keys[i] for i in chosen] for split, chosen in places.items()}

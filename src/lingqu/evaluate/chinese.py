@@ -419,5 +419,4 @@ RECORDED: dict[str, str] = {
     "Column {column} holds times, which are not used as a feature. Say otherwise with data.types.": "列 {column} 是时间，不作为特征。如有不同请用 data.types 说明。",
     "Column {column} holds free text, which a table's model cannot use. Say otherwise with data.types.": "列 {column} 是自由文本，表格模型无法使用。如有不同请用 data.types 说明。",
     "{share} of column {column} are missing.": "列 {column} 缺失 {share}。",
-    "`lingqu run` will stop here. {problem}": "`lingqu run` 会停在这里。{problem}",
 }
