@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from lingqu.data.look import problems_beside, task_named, telling_lines
 from lingqu.data.roles import roles_of
 from lingqu.errors import SpecError
-from lingqu.evaluate.sinks import track
 from lingqu.metrics import METRICS
 from lingqu.models import family_names
 from lingqu.spec import Spec, load_spec
@@ -69,6 +68,9 @@ def run(
     spec: str | Path | Mapping[str, Any] | Spec, *, store: Store | None = None, tell: Tell = silent
 ) -> dict[str, Any]:
     """Take rows to a registered version, and tell all about it: what `lingqu run --json` prints."""
+    from lingqu.evaluate.notebook import Result
+    from lingqu.evaluate.sinks import track
+
     started = time.perf_counter()
     file = spec if isinstance(spec, Path) or (isinstance(spec, str) and "\n" not in spec) else None
     spec = check(spec)
@@ -103,7 +105,7 @@ def run(
         result = stages.conclude(shipped, measured, rungs, data)
         track(spec, result, store)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
-    return {**result, **told, **stages.told(), "seconds": round(time.perf_counter() - started, 3)}
+    return Result({**result, **told, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:
