@@ -12,11 +12,11 @@ guess is a comparison of the state h_t with every row of the table E that also e
 Afterwards the encoder keeps what it learned and E, the guesser is thrown away, and fine-tuning on the labels goes on
 from there (`train: {method: pretrain}`).
 
-What it brings: with only the training texts to read, nothing, and it can do harm. Held-out accuracy from scratch and after 10 to 20 epochs
-of filling in words: SST-2, 4,000 sentences, small: 0.733 and 0.734; SST-2, 2,500 sentences, tiny: 0.733 and 0.678; AG
-News, 2,000 texts, tiny: 0.801 and 0.799; at three to six times the seconds (1,500 rows judge, so differences below 0.03
-are chance). BERT was given 3.3 billion words for this. It is here to be read and tried, and never chosen by itself: take
-a pretrained encoder where the texts are few.
+What it brings: with only the training texts to read, nothing, and it can do harm. Held-out accuracy from scratch and
+after 10 to 20 epochs of filling in words: SST-2, 4,000 sentences, small: 0.733 and 0.734; SST-2, 2,500 sentences, tiny:
+0.733 and 0.678; AG News, 2,000 texts, tiny: 0.801 and 0.799; at three to six times the seconds (1,500 rows judge, so
+differences below 0.03 are chance). BERT was given 3.3 billion words for this. It is here to be read and tried, and never
+chosen by itself: take a pretrained encoder where the texts are few.
 
 Sources: Devlin et al. 2019, arXiv 1810.04805 (masking, the three ways of showing); Press and Wolf 2017,
 arXiv 1608.05859 (tied weights); Taylor 1953, "Cloze Procedure".
