@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = {
     "torch", "sklearn", "scipy", "lightgbm", "pyarrow", "onnx", "pandas", "transformers", "polars", "matplotlib",
@@ -56,3 +57,9 @@ def test_reading_a_bundle_needs_four_packages() -> None:
     found = imported("import lingqu.bundle.read; from lingqu.tasks import find_task; find_task('text-classification')")
     assert {"lingqu", "numpy", "onnxruntime", "tokenizers"} <= found
     assert not found & (HEAVY | {"pydantic", "sqlalchemy", "yaml", "rich", "packaging"})
+
+
+def test_no_two_test_files_of_plain_folders_have_one_name() -> None:
+    """pytest would take the second for the first, and collect neither."""
+    plain = [path for path in Path(__file__).parent.rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
+    assert sorted(path.name for path in plain) == sorted({path.name for path in plain})
