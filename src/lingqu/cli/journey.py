@@ -41,6 +41,8 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     for line in findings(result):
         out.print(line)
     out.print(ladder_table(result["ladder"]))
+    for one in result["skipped"]:
+        out.print(f"Not climbed: {one['recipe']}: {one['why']}.")
     chosen = result["chosen"]
     out.print(Text.assemble("Chosen: ", (chosen["recipe"], "bold"), f", {chosen['why']}."))
     out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
