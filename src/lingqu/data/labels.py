@@ -90,17 +90,24 @@ def decode_labels(logits: Array, labels: Sequence[str], temperature: float = 1.0
     ]
 
 
-def fit_temperature(logits: Array, truth: Array) -> float:
+def fit_temperature(logits: Array, truth: Array, doubt: float = 0.0) -> float:
     """The temperature that makes confidences honest: the one of lowest log loss on validation rows.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks". Log loss is unimodal in log T, so a golden-section
-    search finds it; the answer stays within [0.05, 20].
+    search finds it; the answer stays within [0.05, 20]. `doubt` is the chance that is left to the other labels, so that
+    a few rows which are all right do not make the model sure of everything.
+
+    >>> sure = np.array([[4.0, 0.0], [0.0, 4.0]])
+    >>> fit_temperature(sure, np.array([0, 1])) < 1 < fit_temperature(sure, np.array([0, 1]), doubt=0.25)
+    True
     """
     rows = np.arange(len(truth))
 
     def loss(log_temperature: float) -> float:
-        chosen = softmax(logits, float(np.exp(log_temperature)))[rows, truth]
-        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+        surprise = -np.log(np.maximum(softmax(logits, float(np.exp(log_temperature))), 1e-12))
+        right = surprise[rows, truth]
+        others = (surprise.sum(axis=1) - right) / max(1, surprise.shape[1] - 1)
+        return float(((1 - doubt) * right + doubt * others).mean())
 
     low, high, golden = np.log(0.05), np.log(20.0), (np.sqrt(5) - 1) / 2
     for _ in range(40):
@@ -136,7 +143,9 @@ class LabelTask(Task):
         return (Step("cross_entropy"),)
 
     def calibrate(self, outputs: Arrays, targets: Array, memory: Memory) -> Memory:
-        return {**memory, "temperature": fit_temperature(outputs["logits"], targets)}
+        # Platt 1999, "Probabilistic Outputs for Support Vector Machines": of n rows a model may be sure to 1 - 1/(n + 2).
+        doubt = 1 / (len(targets) + 2)
+        return {**memory, "temperature": fit_temperature(outputs["logits"], targets, doubt)}
 
     def decode(self, outputs: Arrays, memory: Memory) -> list[Answer]:
         return [*decode_labels(outputs["logits"], memory["labels"], memory.get("temperature", 1.0))]

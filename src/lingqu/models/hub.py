@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,13 +139,20 @@ def shown(recipe: str) -> str:
 
 
 def identity(recipe: str) -> dict[str, str]:
-    """What a recipe's result depends on besides its name: the weights of its encoder; nothing for other families.
+    """What a recipe's result depends on besides its name: its encoder's weights, the source of a family from outside.
 
     >>> identity("bilstm")
     {}
     """
-    reference = recipe.partition(":")[2]
-    return {"encoder": find_encoder(reference).sha256} if reference else {}
+    family, _, reference = recipe.partition(":")
+    found = {"encoder": find_encoder(reference).sha256} if reference else {}
+    outside = next((point for point in entry_points(group="lingqu.models") if point.name == family), None)
+    if outside is not None:
+        # A team's family lies outside lingqu, so that its changes are not seen in lingqu's own code.
+        source = find_spec(outside.module)
+        if source and source.origin:
+            found["family code"] = hashlib.sha256(Path(source.origin).read_bytes()).hexdigest()
+    return found
 
 
 def find_encoder(reference: str) -> Encoder:

@@ -28,7 +28,7 @@ class TextClassification(LabelTask):
     about = "One label for one text: topic, sentiment, intent, spam."
     columns = (Text("text", "The text to classify."),)
     fronts = ("ngrams", "tokens", "pieces")
-    ladder = ("ngram-linear", "bilstm")
+    ladder = ("ngram-linear", "textcnn", "bilstm")
 
     def toy(self, rows: int = 48, seed: int = 0) -> Rows:
         words: dict[str, list[list[str]]] = {
