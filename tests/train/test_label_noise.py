@@ -33,7 +33,8 @@ def test_changed_labels_are_told(name: str) -> None:
     }
     found = label_noise(task, rows, kinds, [])
     assert found["level"] == "warning" and found["code"] == "label-noise"
-    assert sum(int(row["place"]) % 20 == 7 for row in found["rows"]) >= 9
+    right = sum(int(row["place"]) % 20 == 7 for row in found["rows"])
+    assert right >= 7 and right >= 0.8 * len(found["rows"])
     assert 0.03 < found["share"] < 0.08
     assert found["message"].startswith(f"About {found['share']:.1%} of the labels look wrong (")
 
