@@ -8,7 +8,6 @@ model family's lesson is the docstring of its file with the examples executed. `
 from __future__ import annotations
 
 import contextlib
-import importlib
 import doctest
 import inspect
 import io
@@ -115,7 +114,7 @@ def _commands() -> list[tuple[str, Any]]:
 
 def _help(verb: str) -> str:
     # The console takes its width once, when it is loaded: that must not be while COLUMNS is ours.
-    importlib.import_module("lingqu.cli.present")
+    import_module("lingqu.cli.present")
     told = io.StringIO()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDTH

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lingqu.cli import present
 from tests.docs import page
 from tests.registry.conftest import postgresql
 
@@ -15,6 +16,8 @@ __all__ = ["postgresql"]
 
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> page.Reader:
+    # As wide as for a pipe, whatever COLUMNS says where the tests run.
+    monkeypatch.setattr(present.out, "width", 200)
     site = tmp_path / "site-packages"
     monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
     folder = tmp_path / "here"
