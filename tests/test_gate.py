@@ -72,6 +72,7 @@ def changed(project: Path, **changes: Any) -> dict[str, Any]:
     return spec
 
 
+@pytest.mark.heavy
 def test_a_new_seed_brings_no_fresh_budget(finished: Path, registry: Registry) -> None:
     first = registry.get("kinds").decision
     again = run(changed(finished, seed=5), store=registry.store)["gate"]

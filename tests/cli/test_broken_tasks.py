@@ -83,6 +83,7 @@ def told(done: Any) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.heavy
 def test_tasks_lists_the_whole_ones_and_tells_the_broken_ones(process: Lingqu, site: dict[str, str]) -> None:
     done = process("tasks", "--json", **site)
     assert done.returncode == 0, done.stderr

@@ -187,6 +187,7 @@ def test_next_steps_work_from_where_they_are_told(
     assert "lingqu show kinds@1  " in lingqu("run").stdout
 
 
+@pytest.mark.heavy
 def test_versions_in_a_pipe_keep_their_cells_whole(
     finished: Path, process: Lingqu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +211,7 @@ def test_show_cuts_no_sentence_off(finished: Path, lingqu: Lingqu) -> None:
     assert as_json(lingqu("show", "--json"))["gate"]["sentence"] in shown
 
 
+@pytest.mark.heavy
 def test_a_run_tells_what_was_found_in_the_data(project: Path, lingqu: Lingqu) -> None:
     with (project / "rows.csv").open("a") as file:
         file.write(",food\n")

@@ -33,6 +33,7 @@ def student(family: str, **settings: Any) -> Student:
     return Student(family, "tiny", kinds, TrainSettings(**settings), 60.0)
 
 
+@pytest.mark.heavy
 def test_labels_of_the_teacher_are_what_is_learned(tmp_path: Path) -> None:
     """The teacher has every label turned round, and rows with labels are few: the student says what the teacher says."""
     teacher = make_bundle("text-classification", tmp_path / "teacher")

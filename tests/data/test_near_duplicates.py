@@ -37,6 +37,7 @@ def edited(words: list[str]) -> str:
     return text.upper() + " !" if DRAW.random() < 0.5 else text.capitalize()
 
 
+@pytest.mark.heavy
 def test_planted_texts_are_found_and_others_are_not() -> None:
     plain = [english() for _ in range(2000)]
     texts = [" ".join(words) for words in plain] + [edited(words) for words in plain[:PLANTED]]

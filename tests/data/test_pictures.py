@@ -122,6 +122,7 @@ def ten_thousand(path: Path, broken: int) -> None:
     pq.write_table(pa.table({"image": images, "label": ["cat", "dog"] * 5000}), path)
 
 
+@pytest.mark.heavy
 def test_one_in_a_hundred_is_set_aside_and_the_run_goes_on(tmp_path: Path) -> None:
     ten_thousand(tmp_path / "a.parquet", 100)
     store = Store.open(tmp_path / "store")

@@ -266,6 +266,7 @@ def test_a_stream_keeps_broken_rows_in_their_place(tmp_path: Path) -> None:
     assert parts[1].rows["text"][0] == "short"
 
 
+@pytest.mark.heavy
 def test_a_stream_holds_no_more_than_a_batch(tmp_path: Path) -> None:
     """The same small memory for 5 MB and for 50 MB, so any file can be answered."""
     script = (

@@ -22,6 +22,7 @@ def judged(rows: int, labels: int, seed: int, lead: float = 1.5) -> Judged:
     return Judged("labels", tuple("abcdefgh"[:labels]), truth, np.exp(scores) / np.exp(scores).sum(1, keepdims=True))
 
 
+@pytest.mark.heavy
 def test_the_area_below_the_curve_is_the_metric() -> None:
     one = judged(900, 2, 0)
     found = curves(one, repeats=20)["labels"]

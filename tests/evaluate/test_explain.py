@@ -35,6 +35,7 @@ def test_log_odds_are_those_of_the_softmax() -> None:
     assert odds(np.array([[60.0, 0.0]]), 0)[0] == pytest.approx(60.0)
 
 
+@pytest.mark.heavy
 def test_words_that_were_learned_speak_and_numbers_do_not(bundles: dict[str, Bundle]) -> None:
     [one] = explain(bundles["text-classification"], [{"text": "the soup tastes salty with bread 731"}])
     assert one.label == "food"

@@ -44,7 +44,7 @@ def gate(metric: str, truth: Any, champion: Any, challenger: Any, **more: Any) -
 @pytest.mark.parametrize(
     ("metric", "rows", "discordance"),
     [
-        ("accuracy", 500, 0.08),
+        pytest.param("accuracy", 500, 0.08, marks=pytest.mark.heavy),
         pytest.param("f1", 500, 0.08, marks=pytest.mark.slow),
         pytest.param("f1", 100, 0.05, marks=pytest.mark.slow),
     ],

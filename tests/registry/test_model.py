@@ -146,7 +146,10 @@ class Machine(RuleBasedStateMachine):
         assert self.registry.verify_history() == []
 
 
-@pytest.mark.parametrize(("runs", "steps"), [(5, 15), pytest.param(200, 50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("runs", "steps"),
+    [(2, 12), pytest.param(5, 15, marks=pytest.mark.heavy), pytest.param(200, 50, marks=pytest.mark.slow)],
+)
 def test_the_registry_does_what_its_model_does(runs: int, steps: int) -> None:
     many = settings(
         max_examples=runs,

@@ -81,6 +81,7 @@ def test_patience_ends_training_early(tmp_path):
     assert trained.epochs < 40
 
 
+@pytest.mark.heavy
 def test_seconds_bound_the_steps(tmp_path):
     trained = train("mlp", tmp_path, epochs=100_000, patience=0, seconds=0.5, threads=1)
     assert 1 <= trained.epochs < 5000
