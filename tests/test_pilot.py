@@ -49,3 +49,20 @@ def test_why_a_recipe_does_not_pay():
     assert pays(told, [{"error": 0.05}], left=100.0) == (
         "a pilot foretells an error of 0.1 on all rows, and 0.05 was foretold of a cheaper one"
     )
+
+
+@pytest.mark.heavy
+def test_a_label_that_a_pilot_lacks_stops_nobody(tmp_path):
+    """Forty rows of a third label in seven thousand: a twentieth of the rows hardly has one to learn from."""
+    rows = find_task("tabular-classification").toy(7000)
+    labels = ["rare" if place % 175 == 5 else label for place, label in enumerate(rows["label"])]
+    write_csv(tmp_path / "rows.csv", rows.with_columns({"label": labels}))
+    spec = {
+        "name": "kinds",
+        "task": "tabular-classification",
+        "data": {"source": str(tmp_path / "rows.csv"), "columns": {"label": "label"}},
+        "size": "tiny",
+        "compress": {"quantise": "none"},
+    }
+    result = run(spec, store=Store.open(tmp_path / ".lingqu"))
+    assert result["chosen"]["recipe"] in {rung["recipe"] for rung in result["ladder"]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from lingqu.contract import Answer, Rows, Task
 from lingqu.data.accept import columns_of, learn_limits
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion, ingest
-from lingqu.errors import BundleError, Problem, RequestError, TrainingError, missing_package, near
+from lingqu.errors import BundleError, DataError, Problem, RequestError, TrainingError, missing_package, near
 from lingqu.models.hub import identity
 from lingqu.spec import Spec
 from lingqu.store import Store
@@ -140,6 +141,8 @@ class Stages:
         if not ladder.wants_pilot(self.spec, data.counts["train"]):
             return True
         told = self.pilot(family, data)
+        if "untold" in told:
+            return True
         why = ladder.pays(told, self.pilots, left)
         if why:
             self.skipped.append({"recipe": family, "why": why, **told})
@@ -169,9 +172,13 @@ class Stages:
                 rows = train.take(range(0, len(train), part))
                 say(len(points) / 2, f"trying {len(rows):,} rows")
                 started = time.perf_counter()
-                answers = learned_answers(
-                    self.task, family, rows, valid, valid, part=f"pilot{part}", **self._how(data, stage)
-                )
+                try:
+                    answers = learned_answers(
+                        self.task, family, rows, valid, valid, part=f"pilot{part}", **self._how(data, stage)
+                    )
+                except (DataError, TrainingError) as error:
+                    # A part may lack a rare label, or be too small to learn from: then the rung itself must show.
+                    return {"points": points, "untold": str(error)}
                 seconds = time.perf_counter() - started
                 error = error_of(self.task, valid, answers)
                 points.append({"rows": len(rows), "error": error, "seconds": round(seconds, 3)})
@@ -265,8 +272,11 @@ class Stages:
             rows = data.rows("validation", self.store)
             answers: list[list[Answer] | None] = [None] * len(rungs)
             if by_folds:
-                rows = data.rows("train", self.store).followed_by(rows)
-                answers = [self._by_fold(rung, rows, data, stage, say) for rung in rungs]
+                whole = data.rows("train", self.store).followed_by(rows)
+                # A fold may lack a rare label: then the validation rows choose after all.
+                with suppress(DataError, TrainingError):
+                    answers = [self._by_fold(rung, whole, data, stage, say) for rung in rungs]
+                    rows = whole
             say(0.9, f"comparing the rungs on the same {len(rows):,} rows")
             bundles = [Bundle.open(self.store.folder_path(rung["bundle"])) for rung in rungs]
             judged = [judged_rung(bundle, rows, told) for bundle, told in zip(bundles, answers, strict=True)]
