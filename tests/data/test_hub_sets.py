@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,17 @@ from lingqu.contract import Rows
 from lingqu.data.readers import fingerprint, read, stream
 from lingqu.errors import DataError
 
-datasets = pytest.importorskip("datasets")
+pytestmark = pytest.mark.heavy
+
+
+class _Library:
+    """`datasets`, loaded when a test needs it: collecting the tests should not take seconds."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("datasets"), name)
+
+
+datasets = _Library()
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +35,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
-def reviews(rows: int) -> datasets.Dataset:
+def reviews(rows: int) -> Any:
     features = datasets.Features(
         {
             "text": datasets.Value("string"),
@@ -72,7 +84,6 @@ def test_pictures_stay_bytes(tmp_path: Path) -> None:
     assert found.rows == Rows({"image": [file.getvalue()]}) and found.splits == [""]
 
 
-@pytest.mark.heavy
 def test_files_of_a_folder_are_read_and_unknown_splits_told(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
