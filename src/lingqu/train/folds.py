@@ -19,7 +19,7 @@ from lingqu.models import find_family
 from lingqu.models.family import Examples
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
-from lingqu.train.fit import fit_rung, rebuild
+from lingqu.train.fit import Trained, fit_rung, rebuild
 from lingqu.train.options import TrainOptions
 from lingqu.train.rung import describe, encode, front
 
@@ -49,7 +49,7 @@ def answers_by_fold(
     answers: dict[int, Answer] = {}
     for number, (kept, stop, out) in enumerate(folds(groups, settings.seed)):
         parts = [rows.take(part.tolist()) for part in (kept, stop, out)]
-        told = learned_answers(task, recipe, *parts, settings=settings, part=f"fold{number}", **how)
+        told = learned_answers(task, recipe, *parts, settings=settings, part=f"fold{number}", again=True, **how)
         answers |= zip(out.tolist(), told, strict=True)
         tell((number + 1) / FOLDS, f"{recipe}: fold {number + 1} of {FOLDS}")
     return [answers[place] for place in range(len(rows))]
@@ -69,31 +69,41 @@ def learned_answers(
     store: Store,
     work: Path,
     part: str,
+    again: bool = False,
 ) -> list[Answer]:
     """Answers for the rows `asked` by a network learned from `train` and stopped and calibrated by `stop`.
 
-    `part` names the checkpoints of this fit in the folder `work`; nothing of the network is kept.
+    With `again` a family that needs no loop learns once more from both, as a run does in the end; `stop` and `asked` must
+    then be different rows. `part` names the checkpoints of this fit in the folder `work`; nothing of the network is kept.
     """
     family = find_family(recipe)
     memory = task.learn(train, front(task, family, size, kinds))
     facts = describe(task, memory, train)
     arrays = [encode(task, rows, memory) for rows in (train, stop, asked)]
     targets = [task.targets(rows, memory) for rows in (train, stop)]
-    trained = fit_rung(
-        family,
-        family.settings(size),
-        arrays[0],
-        targets[0],
-        arrays[1],
-        targets[1],
-        facts=facts,
-        steps=task.steps(),
-        options=TrainOptions(**settings.model_dump(), seconds=seconds),
-        work=work / f"{family.name}-{part}",
-        rows=store.rows,
-    )
+
+    def learned(chosen: Mapping[str, Any], rows: Any, right: Array) -> Trained:
+        return fit_rung(
+            family,
+            chosen,
+            rows,
+            right,
+            arrays[1],
+            targets[1],
+            facts=facts,
+            steps=task.steps(),
+            options=TrainOptions(**settings.model_dump(), seconds=seconds),
+            work=work / f"{family.name}-{part}",
+            rows=store.rows,
+        )
+
+    trained = learned(family.settings(size), arrays[0], targets[0])
     network = rebuild(family.name, trained.settings, facts, trained.weights)
     memory = task.calibrate({"logits": _scores(network, Examples(arrays[1], targets[1]))}, targets[1], memory)
+    if again and family.fit is not None:
+        both = train.followed_by(stop)
+        trained = learned(trained.settings, encode(task, both, memory), task.targets(both, memory))
+        network = rebuild(family.name, trained.settings, facts, trained.weights)
     return task.decode({"logits": _scores(network, Examples(arrays[2], np.zeros(len(asked))))}, memory)
 
 
