@@ -2,7 +2,8 @@
 
 import pytest
 
-from lingqu.loop import run
+from lingqu.loop import check, run
+from lingqu.stages import Stages
 from lingqu.store import Store
 from lingqu.tasks import find_task
 from lingqu.train.ladder import forecast, pays
@@ -30,6 +31,10 @@ def test_a_recipe_that_should_not_pay_is_not_climbed_and_says_why(tmp_path):
         assert large["rows"] == pytest.approx(2 * small["rows"], abs=1)
         assert told["error"] <= large["error"]
     assert all("a pilot foretells" in told["why"] for told in result["skipped"])
+    # What a pilot took is of the budget too, also when its result was already there.
+    stages = Stages(check(spec), find_task("tabular-classification"), store)
+    stages.worth("logistic", stages.data(), 60.0)
+    assert stages.piloting == sum(point["seconds"] for point in result["pilots"][0]["points"]) > 0
     again = run(spec, store=store)
     assert (again["version"], again["skipped"]) == (result["version"], result["skipped"])
 

@@ -87,7 +87,7 @@ def run(
         # Each rung leaves torch at once: it becomes a bundle, and it is the bundle that is scored.
         rungs: list[dict[str, Any]] = []
         for family in ladder.families(task, spec):
-            seconds = ladder.affordable(rungs, spec.budget_seconds)
+            seconds = ladder.affordable(rungs, spec.budget_seconds - stages.piloting)
             if seconds > 0 and stages.worth(family, data, seconds):
                 rung = stages.rung(family, data, seconds, needed=not rungs)
                 rungs += [rung] if rung else []

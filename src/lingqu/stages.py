@@ -66,7 +66,7 @@ class Stages:
     """The stages of one run.
 
     `cached` names those whose result was already there, `failed` the rungs that broke, `pilots` holds what was foretold
-    of the rungs that were climbed, and `skipped` why others were not.
+    of the rungs that were climbed, `skipped` why others were not, and `piloting` the seconds that this took.
     """
 
     def __init__(self, spec: Spec, task: Task, store: Store, tell: Tell = silent) -> None:
@@ -75,6 +75,7 @@ class Stages:
         self.failed: list[dict[str, str]] = []
         self.pilots: list[dict[str, Any]] = []
         self.skipped: list[dict[str, Any]] = []
+        self.piloting = 0.0
 
     def told(self) -> dict[str, Any]:
         """What a run tells of its way."""
@@ -141,6 +142,7 @@ class Stages:
         if not ladder.wants_pilot(self.spec, data.counts["train"]):
             return True
         told = self.pilot(family, data)
+        self.piloting += sum(point["seconds"] for point in told["points"])
         if "untold" in told:
             return True
         why = ladder.pays(told, self.pilots, left)

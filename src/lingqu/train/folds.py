@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from lingqu.contract import Answer, Rows, Task
 from lingqu.models import find_family
@@ -20,16 +19,14 @@ from lingqu.models.family import Examples
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
 from lingqu.train.fit import Trained, fit_rung, rebuild
+from lingqu.train.judge import outputs_of
 from lingqu.train.options import TrainOptions
 from lingqu.train.rung import describe, encode, front
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from lingqu.contract.task import Array
 
 FOLDS = 5
-BATCH = 256
 
 
 def answers_by_fold(
@@ -99,12 +96,12 @@ def learned_answers(
 
     trained = learned(family.settings(size), arrays[0], targets[0])
     network = rebuild(family.name, trained.settings, facts, trained.weights)
-    memory = task.calibrate({"logits": _scores(network, Examples(arrays[1], targets[1]))}, targets[1], memory)
+    memory = task.calibrate({"logits": outputs_of(network, Examples(arrays[1], targets[1]), None)}, targets[1], memory)
     if again and family.fit is not None:
         both = train.followed_by(stop)
         trained = learned(trained.settings, encode(task, both, memory), task.targets(both, memory))
         network = rebuild(family.name, trained.settings, facts, trained.weights)
-    return task.decode({"logits": _scores(network, Examples(arrays[2], np.zeros(len(asked))))}, memory)
+    return task.decode({"logits": outputs_of(network, Examples(arrays[2], np.zeros(len(asked))), None)}, memory)
 
 
 def folds(groups: Sequence[str], seed: int) -> Iterator[tuple[Array, Array, Array]]:
@@ -119,13 +116,3 @@ def folds(groups: Sequence[str], seed: int) -> Iterator[tuple[Array, Array, Arra
     for out in range(FOLDS):
         stop = (out + 1) % FOLDS
         yield np.flatnonzero((fold != out) & (fold != stop)), np.flatnonzero(fold == stop), np.flatnonzero(fold == out)
-
-
-def _scores(network: nn.Module, part: Examples) -> Array:
-    """The network's outputs (rows, K)."""
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(part), BATCH):
-            batch = part.batch(np.arange(start, min(start + BATCH, len(part))))
-            found.append(network(**{name: torch.from_numpy(array) for name, array in batch.items()}).numpy())
-    return np.concatenate(found)

@@ -37,8 +37,10 @@ def families(task: Task, spec: Spec) -> list[str]:
     asked = with_encoders(task, spec)
     if asked is None:
         # An encoder costs minutes where the others cost seconds: the larger sizes try it, where one is installed.
+        if spec.size not in {"medium", "large"}:
+            return list(task.ladder)
         usual = next((one for one in map(default_encoder, task.fronts) if one), None)
-        return [*task.ladder, *(recipes(usual, "auto") if usual and spec.size in {"medium", "large"} else [])]
+        return [*task.ladder, *(recipes(usual, "auto") if usual else [])]
     known = family_names()
     unknown = [name for name in asked if name.partition(":")[0] not in known]
     if unknown:
