@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
-EXTRAS = ("train", "pretrained", "tune", "hub", "excel", "track", "pg", "docs", "dev")
+EXTRAS = ("train", "pretrained", "tune", "hub", "excel", "track", "pg", "docs", "bench", "dev")
 HEAD = "# Made by `make lock`; do not edit. Every package of lingqu, its extras and its development, with hashes.\n"
 COMPILE = [
     sys.executable,
