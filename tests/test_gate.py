@@ -31,6 +31,7 @@ def challenger(registry: Registry, data: str) -> int:
     ).number  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_a_champion_whose_columns_are_gone_is_told_before_training(tmp_path: Path) -> None:
     """The first champion reads three columns; the next rows have two of them, and one would pass for missing."""
     rows = find_task("tabular-regression").toy(200)
@@ -53,6 +54,7 @@ def test_a_champion_whose_columns_are_gone_is_told_before_training(tmp_path: Pat
     assert set(told) == {"data"}
 
 
+@pytest.mark.heavy
 def test_a_proof_against_an_old_champion_promotes_nobody(registry: Registry, lingqu: Lingqu) -> None:
     second, third = challenger(registry, "d2"), challenger(registry, "d3")
     assert lingqu("promote", f"kinds@{third}").returncode == 0

@@ -106,6 +106,7 @@ def test_every_format_goes_in_and_out(suffix: str, finished: Path, lingqu: Lingq
     assert read(finished / "two.jsonl").rows["prediction"] == read(finished / f"one.{suffix}").rows["prediction"]
 
 
+@pytest.mark.heavy
 def test_a_worse_later_version_is_not_promoted(finished: Path) -> None:
     spec = check(finished / "lingqu.yaml")
     store = Store.open(finished / ".lingqu")
@@ -119,6 +120,7 @@ def test_a_worse_later_version_is_not_promoted(finished: Path) -> None:
     assert "version 1 became champion of kinds" in " ".join(event.sentence() for event in Registry(store).history())
 
 
+@pytest.mark.heavy
 def test_promote_wants_a_passed_gate_or_a_reason(finished: Path, lingqu: Lingqu) -> None:
     spec = check(finished / "lingqu.yaml")
     store = Store.open(finished / ".lingqu")
@@ -159,6 +161,7 @@ def test_an_exported_bundle_predicts_anywhere(
     assert not (elsewhere / ".lingqu").exists()
 
 
+@pytest.mark.heavy
 def test_a_rung_that_breaks_leaves_the_cheaper_one(
     project: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def unsafe(tree: ast.AST) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"{called} with {name}={given[name]}"
 
 
+@pytest.mark.heavy
 def test_no_line_of_the_source_runs_what_it_reads() -> None:
     assert len(FILES) > 100
     found = [

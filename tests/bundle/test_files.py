@@ -52,6 +52,7 @@ def test_numbers_stay_numbers_when_the_first_thousand_rows_are_refused(make: Mak
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["prediction"][1000].as_py() == 0.0
 
 
+@pytest.mark.heavy
 def test_scores_stay_numbers_and_labels_strings(finished: Path) -> None:
     from lingqu.registry import Registry
     from lingqu.store import Store

@@ -50,6 +50,7 @@ def test_labels_of_the_teacher_are_what_is_learned(tmp_path: Path) -> None:
     assert found.why.endswith("; ngram-linear learned from 300 rows without labels")
 
 
+@pytest.mark.heavy
 def test_what_the_labels_alone_would_teach_is_told(tmp_path: Path) -> None:
     teacher = make_bundle("tabular-regression", tmp_path / "teacher")
     rows = find_task("tabular-regression").toy(80, seed=5)

@@ -23,10 +23,14 @@ class _Library:
     """`datasets`, loaded when a test needs it: collecting the tests should not take seconds."""
 
     def __getattr__(self, name: str) -> Any:
+        if name not in {"ClassLabel", "Dataset", "DatasetDict", "Features", "Image", "List", "Value", "config"}:
+            # pytest asks every name of a module whether it is a test.
+            raise AttributeError(name)
         return getattr(importlib.import_module("datasets"), name)
 
 
 datasets = _Library()
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(autouse=True)

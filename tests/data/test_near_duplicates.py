@@ -79,6 +79,7 @@ def groups_of(files: list[bytes]) -> list[int]:
     return image_groups(thumbnails, [hashlib.sha256(data).hexdigest() for data in files])
 
 
+@pytest.mark.heavy
 def test_planted_pictures_are_found_and_others_are_not() -> None:
     pictures = [picture() for _ in range(1000)]
     files = [saved(one, "JPEG", 95) for one in pictures] + [saved_again(one) for one in pictures[:PLANTED]]
@@ -113,6 +114,7 @@ def test_very_short_texts(texts: list[str]) -> None:
     assert text_groups(texts) == [texts.index(text) for text in texts]
 
 
+@pytest.mark.heavy
 def test_many_equal_or_almost_equal_texts_stay_quick() -> None:
     texts = [
         f"order number {n} has been sent to the address that you gave us, thank you very much" for n in range(5000)

@@ -135,6 +135,7 @@ def test_one_in_a_hundred_is_set_aside_and_the_run_goes_on(tmp_path: Path) -> No
     assert reasons["a 16-bit picture"] == 10
 
 
+@pytest.mark.heavy
 def test_more_than_that_stops_the_run(tmp_path: Path) -> None:
     ten_thousand(tmp_path / "a.parquet", 101)
     store = Store.open(tmp_path / "store")

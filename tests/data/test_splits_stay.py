@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lingqu.contract import Front, Rows
 from lingqu.data import fronts
 from lingqu.data.labels import learn_labels
@@ -53,6 +55,7 @@ def test_equal_texts_with_different_labels_do_not_depend_on_the_order(tmp_path: 
     assert first.id == second.id
 
 
+@pytest.mark.heavy
 def test_the_order_of_labels_is_the_same_in_every_process() -> None:
     code = (
         "from lingqu.data.labels import learn_labels; print(learn_labels(['1', '01', '001', '10', '--5', '-5', 'x']))"

@@ -56,6 +56,7 @@ def make(tmp_path: Path, rows: list[dict[str, Any]], task: Any = TEXT, **setting
     return ingest(DataSettings(source=source, **settings), task, store), store
 
 
+@pytest.mark.heavy
 def test_the_order_of_rows_and_files_does_not_matter(tmp_path: Path) -> None:
     """20 orders, formats and numbers of workers: one version, byte for byte."""
     rows = texts(300)

@@ -113,6 +113,7 @@ def whole(report: dict[str, Any], decision: str = "promote") -> dict[str, Any]:
     }
 
 
+@pytest.mark.heavy
 def test_every_task_has_a_whole_page(reports: Reports) -> None:
     for report in reports.values():
         page = write_page(report)

@@ -81,6 +81,7 @@ def test_a_place_that_mlflow_refuses_is_told_and_loses_nothing(report: dict[str,
         ("mlflow", mlflow_sink, "Expected the package mlflow-skinny for track.mlflow"),
     ],
 )
+@pytest.mark.heavy
 def test_a_package_that_is_missing_is_an_install_line(
     package: str, sink: Any, line: str, report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

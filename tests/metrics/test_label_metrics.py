@@ -104,6 +104,7 @@ def test_error_texts() -> None:
     )
 
 
+@pytest.mark.heavy
 def test_all_metrics_of_a_thousand_resamples_take_seconds() -> None:
     truth, scores, _ = case(25_000, 4, seed=1)
     scorers = {n: m.scorer(truth, scores) for n, m in METRICS.items() if m.kind == "labels"}

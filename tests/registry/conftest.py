@@ -70,7 +70,7 @@ def _wait_for(attempt: Callable[[], None], refusal: type[Exception]) -> None:
             time.sleep(0.05)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return Store.open(tmp_path / "store")

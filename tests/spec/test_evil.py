@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAD = "name: a\ntask: text-classification\ndata:\n  source: rows.csv\n"
 TOUCH = "touch OWNED"
 
@@ -94,6 +96,7 @@ INERT = [
 ]
 
 
+@pytest.mark.heavy
 def test_no_code_is_run(tmp_path: Path):
     (tmp_path / "rows.csv").write_text("text,label\n")
     texts = [HEAD + line + "\n" for line in REFUSED]

@@ -157,6 +157,7 @@ MARKS = [*"[]{}:,&*!|>'\"%@`#-?~\n\t\0\x85\ufeff中😀\\", "---\n", "? ", "<<: 
 
 @settings(max_examples=100, deadline=None)
 @given(cuts=st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from(MARKS)), max_size=4))
+@pytest.mark.heavy
 def test_no_text_causes_another_error(cuts, folder):
     text = GOOD
     for start, length, mark in cuts:

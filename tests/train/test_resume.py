@@ -19,6 +19,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.heavy
 def test_stopped_from_inside_and_run_again(after, tmp_path, monkeypatch):
     """The same promise within one process, which costs no second start of torch."""
     expected = digest(train("mlp", tmp_path / "whole", **RUN))
