@@ -97,38 +97,42 @@ def test_exactly_what_depends_on_a_setting_is_done_again(
 
 
 def test_a_sentence_as_long_as_a_digest_is_no_blob(tmp_path: Path) -> None:
-    from lingqu.stages import _blobs
+    from lingqu.stages.context import blobs_of
 
     store = Store.open(tmp_path)
     digest = store.put_bytes(b"1")
     why = "the lead of mlp, 0.00664, is within its standard error of 0.0288"
-    assert _blobs({"why": why, "weights": digest, "other": "0" * 64}, store) == [digest]
+    assert blobs_of({"why": why, "weights": digest, "other": "0" * 64}, store) == [digest]
 
 
 def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
     """The stages whose results are found, up to the first that is not: what a run would not do again."""
     from lingqu.loop import check
     from lingqu.stages import Stages
+    from lingqu.stages.context import Context
     from lingqu.tasks import find_task as find
     from lingqu.train import ladder
 
     class Undone(Exception):
         """The first stage that has work to do."""
 
-    class Looking(Stages):
-        """Stages that stop instead of working."""
+    class Looking(Context):
+        """Where a stage stops instead of working."""
 
-        def _work(self, *_: Any) -> Any:
+        def work(self, *_: Any) -> Any:
             raise Undone
 
     checked = check(spec)
-    stages = Looking(checked, find(checked.task), store)
+    stages = Stages(checked, find(checked.task), store)
+    stages.context = Looking(checked, find(checked.task), store)
     try:
         data = stages.data()
-        rungs = [stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.task, checked)]
+        rungs = [
+            stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.context.task, checked)
+        ]
         shipped = stages.refit(stages.compress(stages.choose(rungs, data), data, rungs), rungs, data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass
     skipped = [] if checked.compress.asks else ["compress"]
-    return [name for name in ALL if name in [*stages.cached, *skipped]]
+    return [name for name in ALL if name in [*stages.context.cached, *skipped]]

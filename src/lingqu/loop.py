@@ -18,35 +18,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lingqu.data.look import problems_beside, task_named, telling_lines
-from lingqu.data.roles import roles_of
-from lingqu.errors import SpecError
-from lingqu.metrics import METRICS
-from lingqu.models import family_names
-from lingqu.spec import Spec, load_spec
+from lingqu.data.look import telling_lines
+from lingqu.spec import Spec
 from lingqu.stages import Stages, Tell, silent
+from lingqu.stages.check import check
 from lingqu.store import Store
-from lingqu.tasks import find_task, task_names
+from lingqu.tasks import find_task
 from lingqu.train import ladder
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
 
-
-def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
-    """The spec with all its names known and its paths there; SpecError with every problem of spec and data."""
-    names = task_names()
-    asked = task_named(spec, names)
-    # Only the task that is asked for is imported; the others are names.
-    task = find_task(asked) if asked in names else None
-    roles = {name: roles_of(task) if task and name == asked else "" for name in names}
-    try:
-        return load_spec(spec, tasks=roles, metrics=METRICS, models=family_names())
-    except SpecError as error:
-        # Whoever mends the spec should hear at once what its data will say.
-        beside = problems_beside(spec, task) if task and isinstance(spec, str | Path) else []
-        known = {(one.expected, one.found) for one in error.problems}
-        raise SpecError(*error.problems, *(one for one in beside if (one.expected, one.found) not in known)) from None
+__all__ = ["Tell", "check", "home", "load", "reading", "run"]
 
 
 def home(folder: Path) -> Path:

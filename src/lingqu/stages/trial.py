@@ -1,0 +1,47 @@
+"""The bundle that would be shipped, measured on rows that nothing was fitted on, put through its gate, registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lingqu.data.version import DataVersion
+from lingqu.stages.context import EVALUATE, Context, Say
+
+
+def evaluate(
+    context: Context, shipped: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion
+) -> dict[str, Any]:
+    """The report of the bundle on the test split, beside its baselines."""
+    store = context.store
+
+    def work(_: Path, say: Say) -> dict[str, Any]:
+        from lingqu.evaluate.trial import measure
+
+        say(0.1, "measuring on the test rows")
+        return {"report": store.put_json(measure(shipped["bundle"], rungs[0], context.task, data, store))}
+
+    inputs = {"data": data.id, "bundle": shipped["bundle"], "linear": rungs[0]["bundle"]}
+    return context.once("evaluate", inputs, (*EVALUATE, "stages/trial"), work)
+
+
+def conclude(
+    context: Context,
+    shipped: dict[str, Any],
+    measured: dict[str, Any],
+    rungs: list[dict[str, Any]],
+    data: DataVersion,
+) -> dict[str, Any]:
+    """Its gate, then its number in the registry; asked again about the same bundle, the answer stands."""
+    from lingqu.evaluate.trial import Trial
+
+    spec = context.spec
+    trial = Trial(spec, context.task, data, context.store, shipped=shipped, measured=measured, rungs=rungs)
+    inputs = {
+        "name": spec.name,
+        "data": data.as_dict(),
+        "bundle": shipped["bundle"],
+        "rungs": [rung["bundle"] for rung in rungs],
+        "gates": spec.gates.model_dump(mode="json"),
+    }
+    return trial.register(context.once("gate", inputs, (*EVALUATE, "stages/trial"), trial.decide))
