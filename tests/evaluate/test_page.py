@@ -22,7 +22,7 @@ from lingqu.tasks import find_task
 
 Reports = dict[str, dict[str, Any]]
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> | `x` 中文"
-EMPTY = {"meta", "img", "br", "line", "circle", "rect", "path", "polyline", "polygon"}
+EMPTY = {"meta", "img", "br", "wbr", "line", "circle", "rect", "path", "polyline", "polygon"}
 
 
 HISTORY = [{"epoch": i, "loss": 1 / i, "validation": v} for i, v in enumerate([0.9, 0.6, 0.5, 0.7, 0.8], 1)]

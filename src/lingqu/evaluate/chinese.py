@@ -150,7 +150,6 @@ OURS: dict[str, str] = {
     "Data": "数据",
     "{rows} rows of {source}. A row stays in its split for ever; near-duplicates stay together.": "{source} 的 {rows} 行。每行永远留在所属的划分中；近似重复的行不分开。",
     "Columns": "列",
-    "Found while reading": "读取时的发现",
     "{count} broken rows were set aside.": "{count} 行损坏的数据被隔离。",
     "Labels in all rows": "全部数据的标签",
     "train": "训练",
@@ -168,6 +167,7 @@ OURS: dict[str, str] = {
     "Where it comes from": "来源",
     "Everything is found by the SHA-256 of its content, so what stands here is what was measured.": "一切按内容的 SHA-256 查找，因此这里所写即是所测。",
     "read for {split}": "{split}数据来源",
+    "source": "原始",
     "Every setting of this run": "本次运行的全部设置",
     # Why
     "What matters": "什么起作用",
@@ -263,7 +263,23 @@ OURS: dict[str, str] = {
     "{name}: data": "{name}：数据",
     "all": "全部",
     "Warning": "警告",
-    "What is told is large enough to matter and could hardly come by chance.": "列出的都是足够重要、且不太可能出于偶然的情况。",
+    "Looked for: missing, far and damaged values, columns that hold one value or know the answer, repeated rows, twins with "
+    "different labels, rare labels, test rows unlike training rows. What is told is large enough to matter and could hardly "
+    "come by chance.": "检查了：缺失、离群和损坏的值，只有一个值或泄露答案的列，重复的行，内容相同而标签不同的行，稀少的标签，"
+    "以及与训练数据不同的测试数据。列出的都是足够重要、且不太可能出于偶然的情况。",
+    "constant": "只有一个值",
+    "twins disagree": "同文不同标签",
+    "wrong encoding": "编码有误",
+    "id-like": "像编号",
+    "uneven": "不均衡",
+    "doubtful labels": "标签可疑",
+    "tells the answer": "泄露答案",
+    "no letters": "没有文字",
+    "new in the test rows": "测试中有新值",
+    "far values": "离群值",
+    "other range in the test rows": "测试中范围不同",
+    "rare labels": "标签稀少",
+    "other unit in the test rows": "测试中单位不同",
     "Nothing odd was found.": "未发现异常。",
     "Found in the data": "数据中的发现",
     "{count} rows that show it": "相关的 {count} 行",
@@ -390,6 +406,7 @@ RECORDED: dict[str, str] = {
     # Lineage
     "data": "数据",
     "candidate": "候选模型",
+    "rungs {family}": "试过的模型 {family}",
     # Findings in the data
     "In the test rows: {finding}": "测试数据：{finding}",
     "Column {column} has one value in every row.": "列 {column} 每行的值都一样。",

@@ -18,6 +18,8 @@ import numpy as np
 LEAST_EPOCHS = 3
 ROSE = 0.03
 """Validation loss this much above its lowest point, relatively, has risen."""
+LEARNED = 0.02
+"""And so is it only by more than this share of all that it had fallen by: near zero every wobble is a large ratio."""
 FELL = 0.02
 """A last third of training that still takes off this much, relatively, has not levelled off."""
 
@@ -48,7 +50,8 @@ def diagnose(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _verdict(train: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], best: int) -> str:
     if len(valid) < LEAST_EPOCHS:
         return "too-short"
-    if valid[-1] > valid[best] * (1 + ROSE) and train[-1] < train[best]:
+    rise = valid[-1] - valid[best]
+    if rise > max(ROSE * valid[best], LEARNED * (valid[0] - valid[best])) and train[-1] < train[best]:
         return "overfits"
     start = min(len(valid) - 2, int(len(valid) * 2 / 3))
     still = valid[start] - valid[start:].min() > FELL * abs(valid[start])

@@ -87,6 +87,7 @@ class Trial:
             "compress": self.shipped["steps"],
             "gate": gate,
             "data": self.data.as_dict(),
+            "profile": self.data.look(self.store),
             "spec": self.spec.model_dump(mode="json", exclude_none=True),
             "lineage": lineage,
             "network": self._network(),

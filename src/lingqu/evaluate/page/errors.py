@@ -282,9 +282,7 @@ def card(one: Mapping[str, Any], say: Words) -> Markup:
 
 def _picture(cell: Mapping[str, Any], say: Words) -> Markup:
     small = "small" if len(cell["value"]) < SMALL_PICTURE else None
-    return el(
-        "img", src=cell["value"], alt=say("{column} of this row", column=cell["column"]), cls=small, loading="lazy"
-    )
+    return el("img", src=cell["value"], alt=say("{column} of this row", column=cell["column"]), cls=small)
 
 
 def _value(value: Any) -> str:

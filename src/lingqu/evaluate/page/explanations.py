@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lingqu.evaluate.page.drawing import row, scale_of, short, track
-from lingqu.evaluate.page.markup import Markup, el, join
+from lingqu.evaluate.page.markup import Markup, breakable, el, join
 from lingqu.evaluate.page.plot import Axes, Scale, around
 from lingqu.evaluate.page.quality import section
 from lingqu.evaluate.translation import Words
@@ -280,5 +280,5 @@ def _values(parts: Sequence[Mapping[str, Any]], reach: float, say: Words) -> Mar
             else value
         )
         bar = el("div", el("i", cls="for" if part["weight"] > 0 else "against", style=side), cls="both")
-        lines.append((el("dt", part["column"]), el("dd", shown), bar))
+        lines.append((el("dt", breakable(part["column"])), el("dd", shown), bar))
     return el("div", *lines, cls="values")

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
-_EMPTY = frozenset(["img", "meta", "br", "line", "circle", "rect", "path", "polyline", "polygon"])
+_EMPTY = frozenset(["img", "meta", "br", "wbr", "line", "circle", "rect", "path", "polyline", "polygon"])
 
 
 class Markup(str):
@@ -30,7 +31,7 @@ def el(name: str, /, *children: Any, **attributes: Any) -> Markup:
         if value is not None
     )
     if name in _EMPTY:
-        return Markup(f"<{name}{given}>" if name in ("img", "meta", "br") else f"<{name}{given}/>")
+        return Markup(f"<{name}{given}>" if name in ("img", "meta", "br", "wbr") else f"<{name}{given}/>")
     return Markup(f"<{name}{given}>{join(*children)}</{name}>")
 
 
@@ -43,3 +44,12 @@ def join(*children: Any) -> Markup:
         elif child is not None:
             parts.append(child if isinstance(child, Markup) else escape(str(child), quote=False))
     return Markup("".join(parts))
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken after its underscores, dots and dashes, and not in the midst of a word.
+
+    >>> breakable("checking_status")
+    'checking_<wbr>status'
+    """
+    return join(*[(part, el("wbr")) for part in re.findall(r"[^_.\-/]*[_.\-/]", name)], re.split(r"[_.\-/]", name)[-1])

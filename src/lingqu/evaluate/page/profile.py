@@ -15,16 +15,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lingqu.data.overview import shown_number
-from lingqu.evaluate.page.markup import Markup, el, join
+from lingqu.evaluate.page.markup import Markup, breakable, el, join
 from lingqu.evaluate.page.quality import section
 from lingqu.evaluate.translation import Words
 
 Profile = Mapping[str, Any]
 MOST_LABELS = 40
+MOST_COLUMNS = 300
+"""A page of thousands of columns would be too heavy to open."""
+SHOWN_VALUES = 4
+THOUSANDTH = 0.001
 WIDTH, HEIGHT = 160, 26
+BADGES = {
+    "constant": "constant",
+    "conflicting-labels": "twins disagree",
+    "encoding": "wrong encoding",
+    "not-a-feature-id": "id-like",
+    "imbalance": "uneven",
+    "imbalanced": "uneven",
+    "label-noise": "doubtful labels",
+    "leak": "tells the answer",
+    "missing": "missing",
+    "missing-values": "missing",
+    "mute-texts": "no letters",
+    "new-category": "new in the test rows",
+    "outliers": "far values",
+    "range": "other range in the test rows",
+    "rare-class": "rare labels",
+    "unit": "other unit in the test rows",
+}
+"""What the codes of findings are called beside a column's name."""
 
 
-def findings(profile: Profile, say: Words) -> Markup:
+def findings(profile: Profile, say: Words, quarantined: int = 0) -> Markup:
     """What was found, warnings first, each with the rows that show it."""
     found = sorted(profile["findings"], key=lambda one: one["level"] != "warning")
     lines = [
@@ -36,7 +59,13 @@ def findings(profile: Profile, say: Words) -> Markup:
         )
         for one in found
     ]
-    guide = say("What is told is large enough to matter and could hardly come by chance.")
+    if quarantined:
+        lines.append(el("li", say("{count} broken rows were set aside.", count=f"{quarantined:,}")))
+    guide = say(
+        "Looked for: missing, far and damaged values, columns that hold one value or know the answer, repeated rows, twins with "
+        "different labels, rare labels, test rows unlike training rows. What is told is large enough to matter and could "
+        "hardly come by chance."
+    )
     content = el("ul", *lines, cls="notes") if lines else el("p", say("Nothing odd was found."))
     return section(say("Found in the data"), guide, content)
 
@@ -58,48 +87,64 @@ def _cell(value: Any) -> str:
 
 
 def columns(profile: Profile, say: Words) -> Markup:
-    """Each column with its kind, what is missing, its range and how its values are spread."""
+    """Each column with its kind, what is missing, its range, how its values are spread, and what was found about it."""
     names = (say("column"), say("kind"), say("missing"), say("different"), say("from"), say("middle"), say("to"), "")
-    lines = [
-        el(
-            "tr",
-            el("td", one["name"]),
-            el("td", say(one["kind"])),
-            el("td", f"{one['missing']:.1%}" if one["missing"] else "–"),
-            el("td", "–" if one["different"] is None else f"{one['different']:,}"),
-            *[el("td", shown_number(one[end]) if end in one else "") for end in ("low", "median", "high")],
-            el("td", _bars(one["bars"], say) if "bars" in one else _common(one.get("common", []))),
-        )
-        for one in profile["columns"]
-    ]
+    shown = profile["columns"][:MOST_COLUMNS]
+    odd: dict[str, list[str]] = {}
+    for one in profile["findings"]:
+        odd.setdefault(one["column"], []).append(one["code"])
+    lines = [_column(one, odd.get(one["name"], []), say) for one in shown]
     head = el("thead", el("tr", *[el("th", name, scope="col") for name in names]))
+    rest = len(profile["columns"]) - len(shown)
+    more = el("p", say("{count} more columns", count=f"{rest:,}"), cls="more") if rest else None
     guide = say(
         "Numbers by their values, texts by their lengths in characters; bars leave out the outermost hundredth."
     )
-    return section(say("Columns"), guide, el("div", el("table", head, el("tbody", *lines)), cls="scroll"))
+    return section(say("Columns"), guide, el("div", el("table", head, el("tbody", *lines)), cls="scroll"), more)
+
+
+def _column(one: Mapping[str, Any], codes: Sequence[str], say: Words) -> Markup:
+    badges = [el("span", say(BADGES[code]), cls="badge") for code in dict.fromkeys(codes) if code in BADGES]
+    return el(
+        "tr",
+        el("td", breakable(one["name"]), *badges),
+        el("td", say(one["kind"])),
+        el("td", _missing(one["missing"])),
+        el("td", "–" if one["different"] is None else f"{one['different']:,}"),
+        *[el("td", shown_number(one[end]) if end in one else "") for end in ("low", "median", "high")],
+        el("td", _bars(one["bars"], say) if "bars" in one else _common(one.get("common", [])), cls="spread"),
+    )
+
+
+def _missing(share: float) -> Markup | str:
+    """The share as a number over its bar."""
+    if not share:
+        return "–"
+    told = f"{share:.1%}" if share >= THOUSANDTH else "< 0.1%"
+    return join(told, el("span", el("i", style=f"width:{100 * share:.1f}%"), cls="gone", aria_hidden="true"))
 
 
 def _bars(counts: Sequence[int], say: Words) -> Markup:
-    """A small histogram."""
+    """A small histogram, drawn in one stroke."""
     most, wide = max(counts) or 1, WIDTH / len(counts)
-    bars = [
-        el(
-            "rect",
-            x=f"{i * wide:.1f}",
-            y=f"{HEIGHT * (1 - n / most):.1f}",
-            width=f"{wide - 1:.1f}",
-            height=f"{HEIGHT * n / most:.1f}",
-            cls="bar",
-        )
+    path = "".join(
+        f"M{i * wide:.0f} {HEIGHT}V{HEIGHT * (1 - n / most):.1f}h{wide - 1:.0f}V{HEIGHT}z"
         for i, n in enumerate(counts)
-    ]
-    label = say("histogram")
+        if n
+    )
     size = f"width:{WIDTH}px;height:{HEIGHT}px"
-    return el("svg", *bars, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label, style=size)
+    drawn = el("path", d=path, cls="bar")
+    return el("svg", drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=say("histogram"), style=size)
 
 
 def _common(common: Sequence[Sequence[Any]]) -> Markup:
-    return join(", ".join(f"{value} ({count:,})" for value, count in common[:4]))
+    """The values that occur most, as bars of how often they do."""
+    most = max((count for _, count in common), default=1)
+    cells = [
+        (el("span", value), el("i", style=f"width:{100 * count / most:.0f}%"), el("span", f"{count:,}"))
+        for value, count in common[:SHOWN_VALUES]
+    ]
+    return el("div", *cells, cls="bars") if cells else join()
 
 
 def labels(profile: Profile, say: Words) -> Markup | None:

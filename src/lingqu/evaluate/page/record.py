@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lingqu.evaluate.page import profile
 from lingqu.evaluate.page.drawing import row, track
 from lingqu.evaluate.page.markup import Markup, el, join
 from lingqu.evaluate.page.plot import Scale
@@ -64,11 +65,11 @@ def _lead(found: Mapping[str, Any], rival: str, say: Words) -> Markup | None:
     return el("div", drawn, cls="rows", style="margin-bottom:28px")
 
 
-def data(report: Report, say: Words) -> Markup | None:
-    """How many rows in which split, which columns, which labels, and what was found wrong."""
+def data(report: Report, say: Words) -> list[Markup]:
+    """How many rows in which split, which labels, and the profile of the rows: columns, and what is odd."""
     found = report.get("data")
     if not found:
-        return None
+        return []
     counts = {split: found.get("counts", {}).get(split, 0) for split in SPLITS}
     total = sum(counts.values()) or 1
     share = el(
@@ -80,24 +81,20 @@ def data(report: Report, say: Words) -> Markup | None:
     told = el(
         "p", " · ".join(f"{n:,} {say(split)}" for split, n in counts.items()), cls="more", style="margin:0 0 28px"
     )
-    kinds = [el("li", name, el("span", say(kind))) for name, kind in (found.get("kinds") or {}).items()]
-    notes = [el("li", say.told(one.get("message", ""))) for one in found.get("findings") or []]
-    if found.get("quarantined"):
-        notes.append(el("li", say("{count} broken rows were set aside.", count=f"{found['quarantined']:,}")))
     guide = say(
         "{rows} rows of {source}. A row stays in its split for ever; near-duplicates stay together.",
         rows=f"{total:,}",
         source=source_name(report),
     )
-    return section(
-        say("Data"),
-        guide,
-        share,
-        told,
-        _labels(found.get("labels") or {}, say),
-        join(el("h3", say("Columns")), el("ul", *kinds, cls="chips")) if kinds else None,
-        join(el("h3", say("Found while reading")), el("ul", *notes, cls="notes")) if notes else None,
-    )
+    look, quarantined = report.get("profile"), found.get("quarantined") or 0
+    labels = _labels(found.get("labels") or {}, say)
+    if look:
+        own = section(say("Data"), guide, share, told, labels)
+        return [own, profile.columns(look, say), profile.findings(look, say, quarantined)]
+    kinds = [el("li", name, el("span", say(kind))) for name, kind in (found.get("kinds") or {}).items()]
+    chips = join(el("h3", say("Columns")), el("ul", *kinds, cls="chips")) if kinds else None
+    bare = {"findings": [{"level": "note", "rows": [], **one} for one in found.get("findings") or []]}
+    return [section(say("Data"), guide, share, told, labels, chips), profile.findings(bare, say, quarantined)]
 
 
 def _labels(counts: Mapping[str, int], say: Words) -> Markup | None:

@@ -61,9 +61,14 @@ h3{font-size:15px;font-weight:600;margin:36px 0 12px}h3:first-child{margin-top:0
 .legend i{display:inline-block;margin-right:8px;vertical-align:-1px}
 .legend .k-tick{width:2px;height:14px;background:var(--faint)}
 .legend .k-line{width:0;height:14px;border-left:1px dashed var(--faint)}
-.scroll{overflow-x:auto;margin:0 -4px;padding:0 4px}
-table{border-collapse:collapse;font-size:14.5px;width:100%}
-th{font-weight:400;color:var(--soft);text-align:right;font-size:13.5px;padding:6px 0 6px 18px;vertical-align:bottom}
+/* A shadow at the side where a table goes on: two covers scroll with the table, two shadows stay. */
+.scroll{overflow-x:auto;margin:0 -4px;padding:0 4px;background:linear-gradient(to right,var(--paper) 30%,transparent) 0 0,
+linear-gradient(to left,var(--paper) 30%,transparent) 100% 0,linear-gradient(to right,rgb(128 130 122/.35),transparent) 0 0,
+linear-gradient(to left,rgb(128 130 122/.35),transparent) 100% 0;background-size:40px 100%,40px 100%,14px 100%,14px 100%;
+background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
+table{border-collapse:collapse;font-size:14.5px;width:100%;overflow-wrap:break-word}
+th{font-weight:400;color:var(--soft);text-align:right;font-size:13.5px;padding:6px 0 6px 18px;vertical-align:bottom;
+word-break:keep-all}
 td{padding:9px 0 9px 18px;text-align:right;border-top:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0;white-space:normal}
 .scroll td:first-child{white-space:nowrap}
@@ -102,7 +107,13 @@ figure{margin:0;min-width:0}figure h3{margin:0 0 6px}figcaption{font-size:14px;l
 figure .legend{margin:0 0 10px}
 .k-own,.k-other{display:inline-block;width:22px;height:0;border-top:2.5px solid rgb(var(--own));margin-right:7px;
 vertical-align:4px}.k-other{border-top:2px dashed var(--faint)}
-td.wrap{white-space:normal;min-width:180px}
+td.wrap,.scroll td.wrap{white-space:normal;min-width:180px}td.wrap small{font-weight:400}
+.badge{display:inline-block;margin-left:8px;padding:0 7px;border:1px solid currentColor;border-radius:99px;font-size:12px;
+line-height:1.5;color:rgb(var(--bad));white-space:nowrap}
+.gone{display:block;width:56px;height:4px;margin:3px 0 0 auto;border-radius:2px;background:rgb(128 130 122/.2)}
+.gone i{display:block;height:4px;min-width:2px;border-radius:2px;background:rgb(var(--bad)/.75)}
+td.spread{min-width:200px}td.spread svg{margin-left:auto}td.spread .bars{grid-template-columns:minmax(50px,130px) minmax(50px,1fr) auto;
+gap:1px 8px;font-size:12.5px;line-height:1.4;text-align:left}td.spread .bars span{overflow:hidden;text-overflow:ellipsis}
 .beside{display:flex;flex-wrap:wrap;gap:32px 56px;align-items:flex-start}
 .beside>div{max-width:100%}.beside>div+div{flex:1 1 200px;max-width:420px}
 .twice{display:grid;grid-template-columns:minmax(90px,1fr) 2fr 2fr;gap:0 32px;align-items:center;padding:8px 0;
@@ -161,7 +172,7 @@ summary{cursor:pointer;font-size:14.5px;color:var(--soft)}summary:hover{color:va
 details[open] summary{margin-bottom:12px}
 pre{overflow-x:auto;margin:0;line-height:1.55}
 footer{padding-top:28px;padding-bottom:64px;font-size:13.5px;color:var(--soft);border-top:1px solid var(--line)}
-@media(max-width:860px){main,header,footer{padding-left:20px;padding-right:20px}header{padding-top:24px}
+@media screen and (max-width:860px){main,header,footer{padding-left:20px;padding-right:20px}header{padding-top:24px}
 h1{margin-top:36px}.hero{grid-template-columns:1fr;margin:36px 0;gap:28px}section{grid-template-columns:minmax(0,1fr);
 padding:44px 0;gap:20px}.facts{grid-template-columns:1fr 1fr}.facts div{border-top:1px solid var(--line);
 padding:14px 0 12px;border-left:0}.facts div:nth-child(even){padding-left:16px;border-left:1px solid var(--line)}
@@ -170,8 +181,12 @@ padding:14px 0 12px;border-left:0}.facts div:nth-child(even){padding-left:16px;b
 .row .track{grid-column:1/-1;grid-row:2}.scale{grid-template-columns:1fr}.scale>:empty{display:none}
 .twice{grid-template-columns:1fr;gap:4px;padding:14px 0}.twice.head{display:none}.half{grid-template-columns:76px
 minmax(0,1fr) 104px}.half .tag{display:block}.ids{grid-template-columns:1fr;gap:0}.ids dd{margin-bottom:8px}.about{font-size:17px}}
+@media screen and (max-width:480px){.heat{border-spacing:1px}.heat:not(.few) td{min-width:24px;height:26px;font-size:12px}}
 @media print{:root{--paper:#fff;--sheet:#fff;--ink:#000;--soft:#444;--faint:#777;--line:#ccc;--own:15 118 110;--bad:178 66 42;
---good:#0f766e;--wait:#946200;color-scheme:light}body{-webkit-print-color-adjust:exact;print-color-adjust:exact;font-size:12px}
-section{display:block;padding:20px 0}section>div:first-child{margin-bottom:14px}h1{margin-top:20px}
-.row,figure,.card,tr,.twice,li{break-inside:avoid}h2,h3{break-after:avoid}details:not([open]){display:none}}
+--good:#0f766e;--wait:#946200;color-scheme:light}
+/* A sheet is about 720 px wide: the page as on a screen, three quarters as large. */
+body{-webkit-print-color-adjust:exact;print-color-adjust:exact;zoom:.75}main,header,footer{max-width:none;padding-left:0;padding-right:0}
+header{padding-top:0}h1{margin-top:20px}.hero{margin:24px 0}section{padding:28px 0}
+.row,figure,.card,tr,.twice,li,.lists>div{break-inside:avoid}h2,h3{break-after:avoid}details:not([open]){display:none}
+.scroll{overflow:visible;background:none}.scroll td,.scroll td:first-child{white-space:normal}}
 """
