@@ -5,14 +5,22 @@
     │   ├── SpecError             the YAML file or its settings
     │   ├── DataError             the rows: unreadable, wrong columns, too many broken ones
     │   ├── UnknownNameError      a task, model, metric, version … that does not exist
-    │   └── MissingPackageError   an optional package; the message is its install line
+    │   ├── MissingPackageError   an optional package; the message is its install line
+    │   ├── AccessError           no key, or one that is wrong, expired or revoked
+    │   │   └── ScopeError        a key that may not do this
+    │   └── QuotaError            a key that has asked for more than it may; says when to come again
     └── WorkError                 the request was right and the work failed (exit status 1)
         ├── TrainingError         not-a-number losses, nothing left to learn from
         │   └── MemoryLimitError  no memory left, also with half a batch at a time (exit status 3)
         ├── BundleError           a bundle that is damaged, too new, or differs from its network
         ├── StoreError            the store: damaged, read-only, full
         │   └── ConflictError     somebody else changed it first
-        └── GateError             a promotion that its evidence does not carry
+        ├── GateError             a promotion that its evidence does not carry
+        └── ServiceError          the service cannot answer; says when to come again
+            ├── OverloadError     more requests wait than can be answered in time
+            ├── DeadlineError     there was no answer in time
+            ├── NotReadyError     no model is loaded yet
+            └── DrainingError     the service is being stopped
 
 Anything else that escapes is a bug and keeps its traceback.
 
@@ -89,6 +97,22 @@ class MissingPackageError(RequestError):
     """An optional package is not installed; the advice is the install line."""
 
 
+class AccessError(RequestError):
+    """There is no key, or it is wrong, expired or revoked."""
+
+
+class ScopeError(AccessError):
+    """A key that may not do what it is used for."""
+
+
+class QuotaError(RequestError):
+    """A key has asked for more than it may; `retry_after` is in seconds."""
+
+    def __init__(self, *problems: Problem | Iterable[Problem], retry_after: float = 1.0) -> None:
+        super().__init__(*problems)
+        self.retry_after = retry_after
+
+
 class WorkError(LingquError):
     """The request was right and the work failed."""
 
@@ -117,6 +141,34 @@ class ConflictError(StoreError):
 
 class GateError(WorkError):
     """A promotion that its evidence does not carry."""
+
+
+class ServiceError(WorkError):
+    """The service cannot answer now; `retry_after` says in how many seconds it is worth another try.
+
+    >>> ServiceError(Problem("a service that is ready", "one that is loading"), retry_after=0.5).retry_after
+    0.5
+    """
+
+    def __init__(self, *problems: Problem | Iterable[Problem], retry_after: float = 1.0) -> None:
+        super().__init__(*problems)
+        self.retry_after = retry_after
+
+
+class OverloadError(ServiceError):
+    """More requests wait than can be answered in time."""
+
+
+class DeadlineError(ServiceError):
+    """There was no answer in time."""
+
+
+class NotReadyError(ServiceError):
+    """No model is loaded yet."""
+
+
+class DrainingError(ServiceError):
+    """The service is being stopped."""
 
 
 def near(name: str, known: Iterable[str], *, say: str = "Known: {}.") -> str:

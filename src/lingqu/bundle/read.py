@@ -164,13 +164,19 @@ class Bundle:
         accepted, errors = accept(given, self.manifest["columns"], root=root)
         good = [place for place, error in enumerate(errors) if error is None]
         answers: list[Answer] = [Refusal(error or NOT_FINITE) for error in errors]
-        if good:
-            outputs = self.raw(accepted.take(good))
-            finite = _finite(outputs)
-            with self._remembering():
-                decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
-            for place, answer in zip(np.array(good)[finite].tolist(), decoded, strict=True):
-                answers[place] = answer
+        for place, answer in zip(good, self.decide(accepted.take(good)) if good else [], strict=True):
+            answers[place] = answer
+        return answers
+
+    def decide(self, rows: Rows) -> list[Answer]:
+        """One answer for each accepted row, in order; a Refusal where the network has no finite numbers."""
+        outputs = self.raw(rows)
+        finite = _finite(outputs)
+        with self._remembering():
+            decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
+        answers: list[Answer] = [Refusal(NOT_FINITE)] * len(rows)
+        for place, answer in zip(np.flatnonzero(finite).tolist(), decoded, strict=True):
+            answers[place] = answer
         return answers
 
     def outputs(self, rows: Rows) -> Arrays:

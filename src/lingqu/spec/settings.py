@@ -65,6 +65,11 @@ def _one_character(text: str) -> None:
         raise ValueError(text)
 
 
+def _address(text: str) -> None:
+    if not text.strip() or any(sign in text for sign in "\0/@ ") or len(text) > 255:
+        raise ValueError(text)
+
+
 def _no_password(text: str) -> None:
     scheme, found, rest = text.partition("://")
     if not (scheme and found and rest.strip("/")) or "\0" in text:
@@ -99,6 +104,7 @@ Folder = Annotated[str, *_written("a folder", _some)]
 TrackingAddress = Annotated[
     str, *_written("an address such as http://127.0.0.1:5000 or sqlite:///mlflow.db", _no_password)
 ]
+Host = Annotated[str, *_written("an address such as 127.0.0.1 or 0.0.0.0", _address)]
 Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
 Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
 Share = Annotated[str, *_written("a limit such as '>= 0.85'", _share)]
@@ -373,7 +379,28 @@ class TrackSettings(_Settings):
 class ServeSettings(_Settings):
     """How the service listens."""
 
-    port: Whole = Field(default=8000, ge=0, le=65_535, description="The port on 127.0.0.1; 0 takes any free one.")
+    host: Host = Field(default="127.0.0.1", description="The address to listen on; any but this machine's needs a key.")
+    port: Whole = Field(default=8000, ge=0, le=65_535, description="The port; 0 takes any free one.")
+    workers: Whole = Field(default=1, ge=1, le=256, description="Processes that answer on the one port.")
+    queue: Whole = Field(default=64, ge=1, le=100_000, description="Requests of a model that may wait in a process.")
+    deadline: Duration = Field(default="10 s", description="A request is answered within this time, or with an error.")
+    drain: Duration = Field(default="1 s", description="How long a stopping service still takes requests.")
+    shadow: Real = Field(
+        default=0.1, ge=0, le=1, description="The share of requests that a challenger answers unseen, in idle moments."
+    )
+    canary: Real = Field(
+        default=0.0, ge=0, le=1, description="The share of users whom the challenger answers; each stays with it."
+    )
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The deadline in seconds."""
+        return amounts.seconds(self.deadline)
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a stopping service still takes requests, in seconds."""
+        return amounts.seconds(self.drain)
 
 
 class ImproveSettings(_Settings):
