@@ -1,0 +1,113 @@
+"""The numbers that Prometheus collects, added up over all worker processes.
+
+In a worker PROMETHEUS_MULTIPROC_DIR is set before anything imports prometheus_client: each process then keeps its numbers in a
+file of that folder, and whichever process is asked adds all of them up. No label ever holds a user or a request.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from lingqu.serve.reply import Served
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The numbers of one service in this process.
+
+    >>> metrics = Metrics()
+    >>> metrics.request("kinds", "3", "champion", 200, 0.004)
+    >>> [line for line in metrics.text().decode().splitlines() if line.startswith("lingqu_request_total")]
+    ['lingqu_request_total{code="200",model="kinds",role="champion",version="3"} 1.0']
+    """
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self._own = own
+        model, version = ["model"], ["model", "version"]
+        answered = ["model", "version", "role", "code"]
+        seconds = {"buckets": SECONDS, "registry": own}
+        gauge = {"multiprocess_mode": "livesum", "registry": own}
+        self._requests = Counter(
+            "lingqu_request", "Requests that were answered, by status code.", answered, registry=own
+        )
+        self._durations = Histogram("lingqu_request_duration_seconds", "From request to answer.", version, **seconds)
+        self._progress = Gauge("lingqu_request_in_progress", "Requests that are being answered.", model, **gauge)
+        self._depth = Gauge("lingqu_queue_depth", "Requests that wait for a thread.", model, **gauge)
+        self._queued = Histogram("lingqu_queue_duration_seconds", "How long requests waited.", model, **seconds)
+        self._rows = Histogram("lingqu_batch_size", "Rows of a batch.", version, buckets=ROWS, registry=own)
+        self._computed = Histogram("lingqu_inference_duration_seconds", "How long batches took.", version, **seconds)
+        self._failed = Counter("lingqu_inference_failed", "Batches in which the model failed.", version, registry=own)
+        self._info = Gauge(
+            "lingqu_model_info",
+            "1 for each version that is loaded and each of its aliases.",
+            [*version, "alias"],
+            multiprocess_mode="livemax",
+            registry=own,
+        )
+        self._swaps = Counter("lingqu_model_swap", "Swaps: done or refused.", [*model, "result"], registry=own)
+        self._rollbacks = Counter("lingqu_rollback", "Automatic falls back.", [*model, "reason"], registry=own)
+        self._feedback = Counter("lingqu_feedback", "Feedback received.", ["source", "status"], registry=own)
+        self._shadows = Counter(
+            "lingqu_shadow", "Shadow answers: computed or dropped.", [*model, "result"], registry=own
+        )
+
+    def request(self, model: str, version: str, role: str, code: int, seconds: float) -> None:
+        """A request was answered with this status code; `version` and `role` are empty where none was chosen."""
+        self._requests.labels(model, version, "challenger" if role == "canary" else role, str(code)).inc()
+        self._durations.labels(model, version).observe(seconds)
+
+    def in_progress(self, model: str, change: int) -> None:
+        """A request begins (+1) or ends (-1)."""
+        self._progress.labels(model).inc(change)
+
+    def depth(self, model: str, waiting: int) -> None:
+        """How many requests wait now."""
+        self._depth.labels(model).set(waiting)
+
+    def queued(self, model: str, seconds: float) -> None:
+        """A request waited so long."""
+        self._queued.labels(model).observe(seconds)
+
+    def batch(self, served: Served, rows: int, seconds: float, *, failed: bool) -> None:
+        """A batch was computed."""
+        labels = (served.name, served.version)
+        self._rows.labels(*labels).observe(rows)
+        self._computed.labels(*labels).observe(seconds)
+        if failed:
+            self._failed.labels(*labels).inc()
+
+    def info(self, served: Served, alias: str, *, loaded: bool) -> None:
+        """A version has this alias here, or has it no longer."""
+        self._info.labels(served.name, served.version, alias).set(int(loaded))
+
+    def swap(self, model: str, result: str) -> None:
+        """A swap was "done" or "refused"."""
+        self._swaps.labels(model, result).inc()
+
+    def rollback(self, model: str, reason: str) -> None:
+        """The service went back by itself, for "errors", "timeouts" or "slow"."""
+        self._rollbacks.labels(model, reason).inc()
+
+    def shadow(self, model: str, result: str) -> None:
+        """A challenger answered unseen ("computed"), or there was no time for it ("dropped")."""
+        self._shadows.labels(model, result).inc()
+
+    def feedback(self, source: str, status: str) -> None:
+        """Feedback came."""
+        self._feedback.labels(source, status).inc()
+
+    def text(self) -> bytes:
+        """All numbers of all workers in Prometheus's text format; it reads files, so call it in a thread."""
+        if FOLDER not in os.environ:
+            return generate_latest(self._own)
+        every = CollectorRegistry()
+        MultiProcessCollector(every)
+        return generate_latest(every)

@@ -1,0 +1,68 @@
+"""Bundles made by hand in milliseconds, whose answers tell which version and which row they are from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onnx import TensorProto, helper
+
+from lingqu.bundle.folder import write_folder
+from lingqu.bundle.read import Bundle
+from lingqu.registry import Registry, Version
+from lingqu.store import Store
+
+STEP = 0.25
+"""Version n answers x + n * STEP, which is exact in float32 for whole x below two million."""
+
+
+def echo_graph(number: int) -> bytes:
+    """An ONNX model of x + number * STEP."""
+    offset = helper.make_tensor("offset", TensorProto.FLOAT, [1], [number * STEP])
+    made = helper.make_graph(
+        [helper.make_node("Add", ["numbers", "offset"], ["logits"])],
+        "echo",
+        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", None])],
+        [offset],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
+def echo(folder: Path, number: int = 0, *, model: bytes | None = None, **changes: Any) -> Bundle:
+    """A bundle that answers the column `x` plus number * STEP."""
+    numbers = [{"name": "x", "mean": 0.0, "std": 1.0}]
+    memory = {"front": {"name": "table", "numbers": numbers, "categories": []}, "mean": 0.0, "std": 1.0}
+    manifest = {
+        "format": 1,
+        "name": "echo",
+        "task": "tabular-regression",
+        "columns": [{"name": "x", "source": "x", "kind": "number", "missing": False}],
+        "answer": "number-value",
+    }
+    return write_folder(folder, {**manifest, **changes}, model or echo_graph(number), memory)
+
+
+def register(store: Store, folder: Path, name: str = "echo") -> Version:
+    """The bundle of this folder as the next version of a name."""
+    return Registry(store).register(
+        name,
+        bundle=store.put_folder(folder),
+        data_version="d",
+        run="r",
+        task="tabular-regression",
+        metrics={},
+        decision={},
+        lineage={},
+        spec={},
+    )
+
+
+def versions(store: Store, folder: Path, count: int, name: str = "echo") -> list[Version]:
+    """So many versions of a name, each with the answers of its number; the first is champion."""
+    made = []
+    for number in range(1, count + 1):
+        echo(folder / f"{name}-{number}", number)
+        made.append(register(store, folder / f"{name}-{number}", name))
+    Registry(store).promote(name, 1, who="test", why="the first")
+    return made

@@ -1,0 +1,128 @@
+"""The engine: answers, batches, deadlines, overload, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lingqu.contract import NumberValue, Refusal, Rows
+from lingqu.errors import DataError, DeadlineError, OverloadError, UnknownNameError
+from lingqu.serve.service import Engine, Reply, Service
+from lingqu.spec.settings import ServeSettings
+from tests.serve.bundles import echo
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    echo(tmp_path / "echo", 3)
+    return tmp_path / "echo"
+
+
+def load(folder: Path, **settings: object) -> Service:
+    return Service.load([folder], settings=ServeSettings.model_validate(settings))
+
+
+async def ask(engine: Engine, *values: object, seconds: float = 5.0, **more: str) -> Reply:
+    deadline = asyncio.get_running_loop().time() + seconds
+    return await engine.answer(Rows({"x": list(values)}), deadline=deadline, **more)
+
+
+def values(reply: Reply) -> list[float]:
+    return [answer.value for answer in reply.answers if isinstance(answer, NumberValue)]
+
+
+def test_a_request_is_answered_row_by_row_in_order(folder: Path) -> None:
+    async def go() -> Reply:
+        async with load(folder) as service:
+            assert service.state == "ready"
+            return await ask(service.engine("echo"), 1, "two", 3)
+
+    reply = asyncio.run(go())
+    assert values(reply) == [1.75, 3.75]
+    assert reply.answers[1] == Refusal("Expected a number in 'x', found 'two'.")
+    assert (reply.version.reference, reply.role) == ("echo", "champion")
+    assert reply.queue_seconds >= 0
+    assert 0 < reply.compute_seconds < 1
+
+
+def test_many_rows_are_answered_in_parts(folder: Path) -> None:
+    async def go() -> Reply:
+        async with load(folder) as service:
+            return await ask(service.engine("echo"), *range(1000))
+
+    assert values(asyncio.run(go())) == [x + 0.75 for x in range(1000)]
+
+
+def test_requests_at_once_get_their_own_answers_and_share_batches(folder: Path) -> None:
+    async def go() -> tuple[list[Reply], str]:
+        async with load(folder, queue=500) as service:
+            replies = await asyncio.gather(*(ask(service.engine("echo"), x) for x in range(400)))
+            return replies, service.metrics.text().decode()
+
+    replies, text = asyncio.run(go())
+    assert [values(reply) for reply in replies] == [[x + 0.75] for x in range(400)]
+    (batches,) = (line for line in text.splitlines() if line.startswith("lingqu_batch_size_count"))
+    assert float(batches.split()[-1]) < 400
+
+
+def test_no_rows_are_no_answers(folder: Path) -> None:
+    async def go() -> Reply:
+        async with load(folder) as service:
+            return await ask(service.engine("echo"))
+
+    assert asyncio.run(go()).answers == []
+
+
+def test_a_request_without_a_column_fails_alone(folder: Path) -> None:
+    async def go() -> list[Reply | BaseException]:
+        async with load(folder) as service:
+            engine, deadline = service.engine("echo"), asyncio.get_running_loop().time() + 5
+            wrong = engine.answer(Rows({"y": [1]}), deadline=deadline)
+            return await asyncio.gather(ask(engine, 1), wrong, ask(engine, 2), return_exceptions=True)
+
+    before, wrong, after = asyncio.run(go())
+    assert isinstance(before, Reply)
+    assert isinstance(after, Reply)
+    assert isinstance(wrong, DataError)
+    assert str(wrong) == "Expected a column 'x', found columns y. Known: y."
+    assert values(after) == [2.75]
+
+
+def test_an_unknown_version_is_told(folder: Path) -> None:
+    async def go() -> None:
+        async with load(folder) as service:
+            assert (await ask(service.engine("echo"), 1, version="champion")).role == "asked"
+            await ask(service.engine("echo"), 1, version="7")
+
+    with pytest.raises(UnknownNameError, match=r"a version of echo that is loaded, found .7.\. Loaded: 1, champion\."):
+        asyncio.run(go())
+    with pytest.raises(UnknownNameError, match=r"a model that is served here, found .ecko.\. Did you mean .echo."):
+        load(folder).engine("ecko")
+
+
+def test_too_many_requests_are_refused_at_once(folder: Path) -> None:
+    async def go() -> list[Reply | BaseException]:
+        async with load(folder, queue=3) as service:
+            asked = (ask(service.engine("echo"), x) for x in range(50))
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = asyncio.run(go())
+    refused = [one for one in found if isinstance(one, OverloadError)]
+    assert 40 < len(refused) < 50
+    assert 0 < refused[0].retry_after <= 1
+    assert str(refused[0]) == (
+        "Expected less than 3 requests before this one, found 3 that wait. "
+        "Come again in 1 s, or let more processes answer."
+    )
+    assert len(refused) + sum(isinstance(one, Reply) for one in found) == 50
+
+
+def test_a_deadline_that_has_passed_is_an_error(folder: Path) -> None:
+    async def go() -> None:
+        async with load(folder) as service:
+            await ask(service.engine("echo"), *range(20_000), seconds=0.0005)
+
+    with pytest.raises((DeadlineError, OverloadError), match="an answer of echo before the deadline"):
+        asyncio.run(go())
