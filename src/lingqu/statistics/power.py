@@ -7,7 +7,7 @@ Source: Connor 1987, Biometrics 43(1); the table in tests/statistics holds it ag
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -47,3 +47,21 @@ def power(rows: int, effect: float, row_spread: float, *, alpha: float = 0.05) -
     0.94
     """
     return _NORMAL.cdf(effect * sqrt(rows) / row_spread - _NORMAL.inv_cdf(1 - alpha))
+
+
+def in_words(rows: int, row_spread: float, *, alpha: float = 0.05, chance: float = 0.8, wanted: float = 0.02) -> str:
+    """What so many rows can show, and how many a smaller difference asks for, before anything is run.
+
+    Differences are told in points, hundredths of a share; `wanted` is the one that one would like to see.
+
+    >>> in_words(500, spread(0.08))
+    'With your 500 rows you can see a difference of 3.2 points or more (8 times in 10); 2 points need 1,237 rows.'
+    >>> in_words(2000, spread(0.08))
+    'With your 2,000 rows you can see a difference of 1.6 points or more (8 times in 10).'
+    """
+    # Rounded up: what is promised must be seen.
+    seen = ceil(smallest_effect(rows, row_spread, alpha=alpha, chance=chance) * 1000 - 1e-9) / 10
+    told = f"With your {rows:,} rows you can see a difference of {seen:g} points or more ({floor(chance * 10 + 1e-9)} times in 10)"
+    if seen <= wanted * 100:
+        return f"{told}."
+    return f"{told}; {wanted * 100:g} points need {rows_needed(wanted, row_spread, alpha=alpha, chance=chance):,} rows."
