@@ -264,7 +264,7 @@ def test_a_database_of_a_newer_lingqu_is_refused(store):
     with pytest.raises(StoreError) as error:
         Store.open(store.folder).engine  # noqa: B018
     assert str(error.value) == (
-        "Expected a database of version 1 or older, found version 7, made by a newer lingqu. "
+        "Expected a database of version 2 or older, found version 7, made by a newer lingqu. "
         "Run: pip install --upgrade lingqu"
     )
 

@@ -149,6 +149,19 @@ class Store:
         """Hold a lock that no other process holds; `on_wait` hears one sentence when that takes waiting."""
         return hold(self.folder / "locks" / f"{_file_name(name)}.lock", on_wait=on_wait, wait=wait)
 
+    def secret(self, name: str) -> bytes:
+        """32 random bytes of this store, made on first use; for hashes that nobody outside can repeat.
+
+        >>> store = Store.open(getfixture("tmp_path"))
+        >>> store.secret("users") == store.secret("users"), store.secret("users") == store.secret("groups")
+        (True, False)
+        """
+        path = self.folder / "secrets" / _file_name(name)
+        with self.lock(f"secret-{name}"):
+            if not path.exists():
+                write_bytes(path, os.urandom(32), permissions=0o600)
+            return path.read_bytes()
+
     # The database. SQLAlchemy takes a fifth of a second to import, so its users are imported on first use.
 
     @cached_property

@@ -4,16 +4,18 @@ JSON is kept as canonical text, not as a database type, because hashes are taken
 8601 text in UTC for the same reason.
 
 >>> sorted(METADATA.tables)[:4]
-['aliases', 'alpha_ledger', 'data_versions', 'head']
+['aliases', 'alpha_ledger', 'data_versions', 'feedback']
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     String,
@@ -135,4 +137,91 @@ ALPHA_LEDGER = Table(
     Column("at", String(32), nullable=False),
     Column("event", Integer, ForeignKey("history.seq"), nullable=False),
     comment="the error budget that each look at a gate set has spent",
+)
+
+# Since schema 2: what the service keeps.
+
+PREDICTIONS = Table(
+    "predictions",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("request_id", String(128), nullable=False),
+    Column("at", String(32), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("number", Integer),
+    Column("role", String(16), nullable=False),
+    Column("principal", String(16), nullable=False),
+    Column("tenant", String(255), nullable=False),
+    Column("user", String(32)),
+    Column("input", Text),
+    Column("policy", String(8), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("confidence", Float),
+    Column("latency_ms", Float, nullable=False),
+    Index("ix_predictions_name_at", "name", "at"),
+    comment="the journal: each answer that was given; rows leave when their time is over, so nothing refers to them",
+)
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("tenant", String(255), nullable=False),
+    Column("rate", String(64)),
+    Column("quota", String(64)),
+    Column("price", String(255)),
+    Column("created", String(32), nullable=False),
+    Column("expires", String(32)),
+    Column("revoked", String(32)),
+    comment="who may call the service; of the key itself only its SHA-256 is kept",
+)
+
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("source", String(32), primary_key=True),
+    Column("key", String(16), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("hour", String(13), primary_key=True),
+    Column("currency", String(8), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("compute_us", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    comment="what each process of the service (source) has answered for a key in an hour, counted from its start; "
+    "microseconds, and thousand-millionths of the currency",
+)
+
+FEEDBACK = Table(
+    "feedback",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("prediction_id", String(32), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("number", Integer),
+    Column("principal", String(16), nullable=False),
+    Column("tenant", String(255), nullable=False),
+    Column("user", String(32)),
+    Column("source", String(64), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("comment", Text),
+    Column("input", Text),
+    Column("answer", Text, nullable=False),
+    Column("idempotency_key", String(128)),
+    Column("given", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", String(255)),
+    Column("decided_at", String(32)),
+    UniqueConstraint("principal", "prediction_id"),
+    UniqueConstraint("principal", "idempotency_key"),
+    Index("ix_feedback_principal_at", "principal", "at"),
+    Index("ix_feedback_name_status", "name", "status"),
+    comment="what users said of answers; everything starts quarantined, one vote per key and prediction",
 )

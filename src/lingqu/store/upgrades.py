@@ -15,16 +15,39 @@ from sqlalchemy import Connection, delete, insert, inspect, select
 
 from lingqu.errors import Problem, StoreError
 from lingqu.store.history import BEGINNING
-from lingqu.store.tables import HEAD, METADATA, SCHEMA_VERSION
+from lingqu.store.tables import (
+    ALIASES,
+    ALPHA_LEDGER,
+    DATA_VERSIONS,
+    FEEDBACK,
+    HEAD,
+    HISTORY,
+    KEYS,
+    METADATA,
+    PREDICTIONS,
+    RUNS,
+    SCHEMA_VERSION,
+    STAGES,
+    USAGE,
+    VERSIONS,
+)
+
+_FIRST = [SCHEMA_VERSION, DATA_VERSIONS, STAGES, RUNS, VERSIONS, ALIASES, HISTORY, HEAD, ALPHA_LEDGER]
+_OF_THE_SERVICE = [PREDICTIONS, KEYS, USAGE, FEEDBACK]
 
 
 def upgrade_1(connection: Connection) -> None:
     """The first tables, and a history that is empty."""
-    METADATA.create_all(connection)
+    METADATA.create_all(connection, tables=_FIRST)
     connection.execute(insert(HEAD).values(id=1, seq=0, hash=BEGINNING))
 
 
-UPGRADES: tuple[Callable[[Connection], None], ...] = (upgrade_1,)
+def upgrade_2(connection: Connection) -> None:
+    """What the service keeps: its journal, keys, usage and feedback."""
+    METADATA.create_all(connection, tables=_OF_THE_SERVICE)
+
+
+UPGRADES: tuple[Callable[[Connection], None], ...] = (upgrade_1, upgrade_2)
 CURRENT = len(UPGRADES)
 
 
@@ -47,7 +70,7 @@ def upgrade(connection: Connection, upgrades: tuple[Callable[[Connection], None]
     >>> from sqlalchemy import create_engine
     >>> with create_engine("sqlite://").begin() as connection:
     ...     upgrade(connection), upgrade(connection)
-    (1, 1)
+    (2, 2)
     """
     version = version_of(connection)
     if version > len(upgrades):

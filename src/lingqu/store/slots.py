@@ -1,0 +1,83 @@
+"""Small counters that the processes of one machine share: a file of fixed records, mapped into memory.
+
+A change holds the kernel's lock on the file, which is released when its holder is killed. Nothing is flushed to the
+disk: the counters survive a process, not a power cut.
+
+>>> slots = Slots(getfixture("tmp_path") / "limits", records=8)
+>>> with slots.change("a1") as counters:
+...     counters[1] += 5
+>>> with Slots(getfixture("tmp_path") / "limits", records=8).change("a1") as counters:
+...     counters
+[0.0, 5, 0]
+>>> slots.close()
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lingqu.errors import Problem, StoreError
+from lingqu.store.atomic import make_folder, not_written
+
+RECORD = struct.Struct("<16sdqq8x")
+RECORDS = 4096
+
+
+class Slots:
+    """Records of one real number and two whole ones, found by a name of at most 16 bytes; all zero at first."""
+
+    def __init__(self, path: Path, *, records: int = RECORDS) -> None:
+        self.path = path
+        self.records = records
+        self._lock = threading.Lock()
+        make_folder(path.parent)
+        size = records * RECORD.size
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            # A hole in the file would be filled on first touch, and a full disk would then end the process by SIGBUS.
+            os.posix_fallocate(self._file, 0, size)
+        except OSError as error:
+            raise not_written(error, path, size=size) from error
+        self._memory = mmap.mmap(self._file, size)
+
+    @contextmanager
+    def change(self, name: str) -> Iterator[list[float | int]]:
+        """The record of this name as a list; what the block leaves in it is kept. Nothing is kept when it raises."""
+        key = name.encode()
+        if not 0 < len(key) <= 16:
+            raise ValueError(f"a name of 1 to 16 bytes expected, found {name!r}")
+        with self._lock:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                offset, counters = self._find(key.ljust(16, b"\0"))
+                before = list(counters)
+                yield counters
+                if counters != before:
+                    RECORD.pack_into(self._memory, offset, key, *counters)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file; the counters stay in it."""
+        self._memory.close()
+        os.close(self._file)
+
+    def _find(self, key: bytes) -> tuple[int, list[float | int]]:
+        # Names are random, so their own bytes are the hash; a record is never removed, so a search ends at an empty one.
+        start = int.from_bytes(key[:6], "little") % self.records
+        for step in range(self.records):
+            offset = (start + step) % self.records * RECORD.size
+            found, *counters = RECORD.unpack_from(self._memory, offset)
+            if found == key:
+                return offset, counters
+            if not any(found):
+                return offset, [0.0, 0, 0]
+        advice = f"Stop the service and remove {self.path}; it is made anew."
+        raise StoreError(Problem(f"at most {self.records:,} keys with limits", "more", advice))
