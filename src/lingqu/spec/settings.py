@@ -31,6 +31,7 @@ from lingqu.spec.addresses import located
 from lingqu.spec.amounts import Limit
 from lingqu.spec.names import looks_pretrained
 from lingqu.spec.problems import Reading, refuse
+from lingqu.spec.tariff import Price
 from lingqu.spec.words import PlainTitles
 
 
@@ -115,6 +116,7 @@ Latency = Annotated[str, *_written("a limit such as '<= 20 ms'", _below(amounts.
 Size = Annotated[str, *_written("a limit such as '<= 50 MB'", _below(amounts.BYTES))]
 LabelCount = Annotated[str, *_written("a count such as '200 new labels'", amounts.labels)]
 Rate = Annotated[str, *_written("a rate such as '1 per day'", amounts.pause)]
+PriceText = Annotated[str, *_written("a price such as '0.01 CNY per row'", Price.parse)]
 Family = Annotated[str, *_written("the name of a model family", _some)]
 Kind = Literal["number", "category", "text", "image", "time", "id", "ignore"]
 Encoding = Literal[
@@ -376,6 +378,25 @@ class TrackSettings(_Settings):
     )
 
 
+class JournalSettings(_Settings):
+    """What the service keeps of each answer that it gives.
+
+    >>> JournalSettings().keep_seconds
+    2592000.0
+    """
+
+    inputs: Literal["none", "masked", "plain"] = Field(
+        default="masked", description="Whether inputs are kept: none, with personal data masked, or plain."
+    )
+    keep: Duration = Field(default="30 d", description="Answers, and feedback not accepted, are deleted after this.")
+    sample: Real = Field(default=1.0, ge=0, le=1, description="The share of answers whose inputs are kept.")
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long answers are kept, in seconds."""
+        return amounts.seconds(self.keep)
+
+
 class ServeSettings(_Settings):
     """How the service listens."""
 
@@ -391,6 +412,11 @@ class ServeSettings(_Settings):
     canary: Real = Field(
         default=0.0, ge=0, le=1, description="The share of users whom the challenger answers; each stays with it."
     )
+    price: PriceText | None = Field(default=None, description="What answers cost whose key names no price of its own.")
+    votes: Whole = Field(
+        default=1000, ge=0, le=1_000_000, description="How many answers a key may give feedback on in 24 hours."
+    )
+    journal: JournalSettings = Field(default=JournalSettings(), description="What is kept of each answer.")
 
     @property
     def deadline_seconds(self) -> float:

@@ -1,0 +1,1 @@
+"""Privacy: masking, encryption. Tools that know no stage."""
