@@ -8,7 +8,8 @@
     │   ├── MissingPackageError   an optional package; the message is its install line
     │   ├── AccessError           no key, or one that is wrong, expired or revoked
     │   │   └── ScopeError        a key that may not do this
-    │   └── QuotaError            a key that has asked for more than it may; says when to come again
+    │   ├── QuotaError            a key that has asked for more than it may; says when to come again
+    │   └── ProtocolError         what came over the wire is not what the route reads
     └── WorkError                 the request was right and the work failed (exit status 1)
         ├── TrainingError         not-a-number losses, nothing left to learn from
         │   └── MemoryLimitError  no memory left, also with half a batch at a time (exit status 3)
@@ -111,6 +112,18 @@ class QuotaError(RequestError):
     def __init__(self, *problems: Problem | Iterable[Problem], retry_after: float = 1.0) -> None:
         super().__init__(*problems)
         self.retry_after = retry_after
+
+
+class ProtocolError(RequestError):
+    """What came over the wire is not what the route reads; `status` is the HTTP status that says so.
+
+    >>> ProtocolError(Problem("a body of JSON", "an empty one"), status=400).status
+    400
+    """
+
+    def __init__(self, *problems: Problem | Iterable[Problem], status: int = 400) -> None:
+        super().__init__(*problems)
+        self.status = status
 
 
 class WorkError(LingquError):

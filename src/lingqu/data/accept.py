@@ -129,14 +129,23 @@ def _broken(cell: Any, limit: Mapping[str, Any]) -> Problem | None:
             return None
         return Problem(f"{NOUNS[kind]} in '{source}'", "nothing", "Training rows had no missing value there.")
     if kind == "number" and "low" in limit:
-        span = (limit["high"] - limit["low"]) or max(abs(limit["high"]), 1.0)
-        low, high = limit["low"] - REACH * span, limit["high"] + REACH * span
+        low, high = reach(limit)
         if not low <= cell <= high:
             held = f"Training rows held {limit['low']:g} to {limit['high']:g}."
             return Problem(f"'{source}' between {low:g} and {high:g}", f"{cell:g}", held)
     if kind == "text" and len(cell) > MOST_CHARACTERS:
         return Problem(f"at most {MOST_CHARACTERS:,} characters in '{source}'", f"{len(cell):,}", "Shorten the text.")
     return None
+
+
+def reach(limit: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest number that a column takes whose training rows held `low` to `high`.
+
+    >>> reach({"low": 20.0, "high": 60.0}), reach({"low": 7.0, "high": 7.0})
+    ((-380.0, 460.0), (-63.0, 77.0))
+    """
+    span = (limit["high"] - limit["low"]) or max(abs(limit["high"]), 1.0)
+    return limit["low"] - REACH * span, limit["high"] + REACH * span
 
 
 def _picture(cell: bytes | str | None, root: Path | None) -> bytes | None:

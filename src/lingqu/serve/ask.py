@@ -1,0 +1,118 @@
+"""One question to a model, the same way for every protocol: spent, answered, numbered, journalled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lingqu.contract import Answer, Refusal, Rows
+from lingqu.serve.call import Call, GoneError
+
+if TYPE_CHECKING:
+    from lingqu.serve.reply import Reply
+
+WATCH_AFTER_SECONDS = 0.02
+"""Quicker answers are given without looking whether the client is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A reply and the id of each of its answers."""
+
+    reply: Reply
+    ids: list[str]
+
+    def headers(self) -> dict[str, str]:
+        """The version that answered, and the id of the first answer."""
+        served = self.reply.version
+        return {"x-model-name": served.name, "x-model-version": served.version, "x-prediction-id": self.ids[0]}
+
+
+async def ask(
+    call: Call, name: str, rows: Rows, *, version: str | None = None, seconds: float | None = None
+) -> Asked:
+    """The answers to these rows, in order, within `seconds` and the service's own deadline.
+
+    Raises what the engine does, QuotaError, and GoneError when the client left: then the work is taken back.
+    """
+    service, principal = call.service, call.principal
+    engine = service.engine(name)
+    call.told.update(model=name, rows=len(rows))
+    loop = asyncio.get_running_loop()
+    most = service.settings.deadline_seconds
+    deadline = loop.time() + (most if seconds is None else min(most, seconds))
+    if service.keys is not None:
+        service.keys.spend(principal, len(rows))
+    began = time.time()
+    try:
+        answering = engine.answer(rows, deadline=deadline, version=version, user=call.user)
+        reply = await until_gone(call, answering)
+    except BaseException:
+        if service.keys is not None:
+            service.keys.give_back(principal, len(rows))
+        raise
+    call.told.update(version=reply.version.version, role=reply.role)
+    ids = _journal(call, rows, reply, began)
+    if service.keys is not None:
+        service.keys.meter(principal, name, rows=len(rows), compute_seconds=reply.compute_seconds)
+    return Asked(reply, ids)
+
+
+async def until_gone(call: Call, answering: Any) -> Any:
+    """What the coroutine gives; cancelled, and GoneError, when the client leaves before that."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    watchers: list[asyncio.Task[None]] = []
+    assert task is not None  # noqa: S101  # a handler runs in a task
+
+    def watch() -> None:
+        watchers.append(loop.create_task(call.unless_gone(task)))
+
+    timer = loop.call_later(WATCH_AFTER_SECONDS, watch)
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if call.gone:
+            task.uncancel()
+            raise GoneError from None
+        raise
+    finally:
+        timer.cancel()
+        for watcher in watchers:
+            watcher.cancel()
+
+
+def _journal(call: Call, rows: Rows, reply: Reply, began: float) -> list[str]:
+    """The id of each answer, every one of them recorded."""
+    from lingqu.serve.journal import Entry, new_id
+
+    ids = [new_id() for _ in reply.answers]
+    journal = call.service.journal
+    if journal is None:
+        return ids
+    latency = (time.time() - began) * 1000
+    served = reply.version
+    for place, (identity, answer) in enumerate(zip(ids, reply.answers, strict=True)):
+        journal.record(
+            Entry(
+                prediction_id=identity,
+                request_id=call.id,
+                at=began,
+                name=served.name,
+                number=served.number,
+                role=reply.role,
+                principal=call.principal.id if call.principal else "",
+                user=call.user,
+                input=rows.row(place),
+                answer=_cells(answer),
+                confidence=getattr(answer, "confidence", None),
+                latency_ms=latency,
+            )
+        )
+    return ids
+
+
+def _cells(answer: Answer) -> dict[str, Any]:
+    return answer.cells(scores=not isinstance(answer, Refusal))

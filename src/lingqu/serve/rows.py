@@ -1,0 +1,158 @@
+"""Rows as JSON holds them, brought to what a bundle takes; every value of a wrong kind is told at once.
+
+What is checked here is what the published schema says: names of columns and kinds of values. What a value means (a number
+far outside what was learned, bytes that are no picture) is the bundle's to judge, row by row.
+
+>>> limits = [{"name": "age", "source": "age", "kind": "number", "missing": False}]
+>>> read_rows([{"age": 30}, {"age": 31.5}], limits)["age"]
+[30, 31.5]
+>>> read_rows([{"age": 30}, {"age": [1]}], limits)
+Traceback (most recent call last):
+lingqu.errors.DataError: rows[1].age: Expected a number, found a list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lingqu.contract import Rows
+from lingqu.data.values import shown
+from lingqu.errors import DataError, Problem, near
+
+MOST_ROWS = 1_000
+MOST_PROBLEMS = 10
+BINARY = frozenset({"image", "audio"})
+NOUNS = {
+    "number": "a number",
+    "text": "a text",
+    "category": "a name",
+    "id": "a name",
+    "time": "a date or time",
+    "image": "the bytes of a picture as base64",
+    "audio": "the bytes of a recording as base64",
+}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "text": (str,),
+    "category": (str, int, float, bool),
+    "id": (str, int, float),
+    "time": (str, int, float),
+}
+_FOUND = {dict: "an object", list: "a list", bool: "true or false", str: "a text", int: "a number", float: "a number"}
+
+Limits = Sequence[Mapping[str, Any]]
+
+
+def read_rows(given: Any, limits: Limits, *, where: str = "rows", closed: bool = True) -> Rows:
+    """Rows of a list of objects; DataError with up to ten problems, each at its place.
+
+    `closed` refuses a name that no column has; a column goes by the user's own name or by its role.
+    """
+    if not isinstance(given, list) or not given:
+        raise DataError(Problem("a list of at least one row", found(given), where=where))
+    if len(given) > MOST_ROWS:
+        raise DataError(Problem(f"at most {MOST_ROWS:,} rows", f"{len(given):,}", "Send several requests.", where=where))
+    names = {name: limit for limit in limits for name in (limit["name"], limit["source"])}
+    problems: list[Problem] = []
+    columns: dict[str, list[Any]] = {limit["source"]: [None] * len(given) for limit in limits}
+    for place, row in enumerate(given):
+        at = where if where == "row" else f"{where}[{place}]"
+        if not isinstance(row, dict):
+            problems.append(Problem("an object {column: value}", found(row), where=at))
+        else:
+            _read_row(row, limits, names, columns, place, at, closed, problems)
+        if len(problems) >= MOST_PROBLEMS:
+            break
+    if problems:
+        raise DataError(problems[:MOST_PROBLEMS])
+    # A column that no row names and that may be missing is left to the bundle.
+    return Rows(columns)
+
+
+def _read_row(
+    row: Mapping[str, Any], limits: Limits, names: Mapping[str, Mapping[str, Any]], columns: dict[str, list[Any]],
+    place: int, at: str, closed: bool, problems: list[Problem],
+) -> None:  # fmt: skip
+    seen: set[str] = set()
+    for name, value in row.items():
+        limit = names.get(name)
+        if limit is None:
+            if closed:
+                problems.append(
+                    Problem("a column of the model", shown(name), near(name, [x["source"] for x in limits]), where=at)
+                )
+            continue
+        source = limit["source"]
+        if source in seen:
+            problems.append(Problem(f"the column '{source}' once", "its name and its role", where=at))
+            continue
+        seen.add(source)
+        try:
+            columns[source][place] = read_value(value, limit)
+        except _WrongError as wrong:
+            problems.append(Problem(*wrong.args, where=f"{at}.{source}"))
+    problems.extend(
+        Problem(f"a column '{limit['source']}'", _names(row), near(limit["source"], row), where=at)
+        for limit in limits
+        if limit["source"] not in seen and not limit["missing"]
+    )
+
+
+class _WrongError(Exception):
+    """What was expected, what was found, what to do next."""
+
+
+def read_value(value: Any, limit: Mapping[str, Any]) -> Any:
+    """One value of JSON as the bundle takes it: pictures as bytes, everything else as it is."""
+    kind = limit["kind"]
+    if value is None:
+        if limit["missing"]:
+            return None
+        raise _WrongError(NOUNS.get(kind, f"a {kind}"), "nothing", "Training rows had no missing value there.")
+    if isinstance(value, dict) and set(value) == {"b64"}:
+        return _decoded(value["b64"], kind)
+    if kind in BINARY:
+        return _decoded(value, kind)
+    allowed = _TYPES.get(kind, (str, int, float, bool))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise _WrongError(NOUNS.get(kind, f"a {kind}"), found(value))
+    return value
+
+
+def _decoded(value: Any, kind: str) -> Any:
+    """The bytes, or the text, that base64 stands for; an address is never fetched."""
+    if not isinstance(value, str):
+        raise _WrongError(NOUNS.get(kind, "base64"), found(value))
+    if value.startswith("data:"):
+        head, comma, value = value.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise _WrongError("a data: address in base64", shown(head))
+    try:
+        data = base64.b64decode(value, validate=True)
+        if not data and value.strip("="):
+            raise binascii.Error
+        return data if kind in BINARY else data.decode()
+    except UnicodeDecodeError:
+        raise _WrongError(NOUNS.get(kind, "a text"), "base64 of bytes that are no UTF-8") from None
+    except (binascii.Error, ValueError):
+        advice = "Send the bytes themselves; addresses are never fetched." if "://" in value[:16] else ""
+        raise _WrongError(NOUNS.get(kind, "base64"), shown(value), advice) from None
+
+
+def found(value: Any) -> str:
+    """What a JSON value is, in words.
+
+    >>> found([1]), found(None), found("a"), found([])
+    ('a list', 'nothing', "'a'", 'an empty list')
+    """
+    if isinstance(value, list) and not value:
+        return "an empty list"
+    return "nothing" if value is None else shown(value) if isinstance(value, str) else _FOUND[type(value)]
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = list(names)
+    return "columns " + (", ".join(name[:40] for name in listed[:10]) or "none")

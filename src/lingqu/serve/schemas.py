@@ -1,0 +1,202 @@
+"""What a model takes and gives, drawn from its bundle: described for people, and as JSON Schema for machines.
+
+>>> from lingqu.tasks import find_task
+>>> limit = {"name": "text", "source": "message", "kind": "text", "missing": False}
+>>> describe_columns([limit], find_task("text-classification"), "en")
+[{'name': 'message', 'role': 'text', 'kind': 'text', 'required': True, 'about': 'The text to classify.'}]
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lingqu.bundle.example import example
+from lingqu.contract import Task
+from lingqu.data.accept import MOST_CHARACTERS, reach
+from lingqu.data.values import MISSING
+from lingqu.serve.rows import BINARY, MOST_ROWS
+from lingqu.serve.words import in_language
+
+if TYPE_CHECKING:
+    from lingqu.bundle.read import Bundle
+
+Schema = dict[str, Any]
+SHOWN_NAMES = 5
+
+# Spellings of "no value"; JSON Schema has no flag for the case of letters.
+_NO_VALUE = "|".join(
+    "".join(f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word)
+    for word in sorted(MISSING)
+)
+_KIND: dict[str, Schema] = {
+    "number": {"type": "number"},
+    "text": {"type": "string"},
+    "category": {"type": ["string", "number", "boolean"]},
+    "id": {"type": ["string", "number"]},
+    "time": {"type": ["string", "number"]},
+}
+_BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
+
+
+def describe_columns(limits: Sequence[Mapping[str, Any]], task: Task, language: str) -> list[dict[str, Any]]:
+    """Each column for people and forms: name, role, kind, whether it is required, one sentence, and what was learned."""
+    described: list[dict[str, Any]] = []
+    for limit in limits:
+        learned = {name: limit[name] for name in ("low", "high", "values") if name in limit}
+        described.append(
+            {
+                "name": limit["source"],
+                "role": limit["name"],
+                "kind": limit["kind"],
+                "required": not limit["missing"],
+                "about": about(limit, task, language),
+                **learned,
+            }
+        )
+    return described
+
+
+def about(limit: Mapping[str, Any], task: Task, language: str) -> str:
+    """One or two sentences on what a column holds.
+
+    >>> from lingqu.tasks import find_task
+    >>> age = {"name": "age", "source": "age", "kind": "number", "missing": False, "low": 20.0, "high": 60.0}
+    >>> about(age, find_task("tabular-regression"), "en")
+    'A number. Training rows held 20 to 60; a number beyond -380 to 460 is refused.'
+    """
+    say = in_language(language)
+    own = next((column.about for column in task.columns if column.name == limit["name"] and column.about), "")
+    sentences = [say(own)] if own else []
+    kind = limit["kind"]
+    if kind == "number":
+        sentences += [] if own else [say("A number.")]
+        if "low" in limit:
+            low, high, (least, most) = limit["low"], limit["high"], reach(limit)
+            learned = "Training rows held {low} to {high}; a number beyond {least} to {most} is refused."
+            sentences.append(say(learned, low=f"{low:g}", high=f"{high:g}", least=f"{least:g}", most=f"{most:g}"))
+    elif kind == "category" and limit.get("values"):
+        names = ", ".join(limit["values"][:SHOWN_NAMES])
+        sentences.append(say("A name, such as {names}; one that training never saw counts as unknown.", names=names))
+    elif kind in BINARY:
+        noun = "A picture (JPEG, PNG, WebP or BMP)" if kind == "image" else "A recording"
+        sentences.append(say(f"{noun}, its bytes as base64; an address is never fetched."))
+    elif not own:
+        text = say("A text of at most {most} characters.", most=f"{MOST_CHARACTERS:,}")
+        sentences.append({"text": text, "time": say("A date or a moment, ISO 8601.")}.get(kind, say("A name.")))
+    if limit["missing"]:
+        sentences.append(say("It may be left out."))
+    return ("" if language == "zh" else " ").join(sentences)
+
+
+def row_schema(bundle: Bundle, language: str, *, alone: bool) -> Schema:
+    """JSON Schema (2020-12) of one row.
+
+    `alone` is the row that is asked for by itself: whatever the bundle would refuse by a limit is refused by its schema.
+    Among many rows a row is refused by itself, so there only names and kinds are the schema's.
+    """
+    limits = bundle.manifest["columns"]
+    properties: dict[str, Schema] = {}
+    for limit in limits:
+        schema = _tight(limit) if alone else dict(_KIND.get(limit["kind"], _BASE64))
+        if limit["missing"]:
+            schema = {"anyOf": [schema, {"type": "null"}]}
+        properties[limit["source"]] = {**schema, "description": about(limit, bundle.task, language)}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [limit["source"] for limit in limits if not limit["missing"]],
+        "additionalProperties": False,
+        "examples": [json_row(example(bundle.manifest, bundle.task))],
+    }
+
+
+def _tight(limit: Mapping[str, Any]) -> Schema:
+    kind = limit["kind"]
+    schema = dict(_KIND.get(kind, _BASE64))
+    if kind == "number" and "low" in limit:
+        schema["minimum"], schema["maximum"] = reach(limit)
+    if limit["missing"]:
+        return schema
+    if kind == "text":
+        schema.update(minLength=1, maxLength=MOST_CHARACTERS, pattern=r"\S")
+    if kind in ("category", "id"):
+        schema["not"] = {"type": "string", "pattern": rf"^\s*(?:{_NO_VALUE})\s*$"}
+    if kind == "time":
+        schema = {"type": "string", "pattern": r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"}
+    return schema
+
+
+def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON holds it: bytes as base64."""
+    return {
+        name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in row.items()
+    }
+
+
+def describe_answer(bundle: Bundle) -> dict[str, Any]:
+    """The kind of the answer, and the labels that it may have."""
+    described: dict[str, Any] = {"kind": bundle.manifest["answer"]}
+    if "labels" in bundle.memory:
+        described["labels"] = bundle.memory["labels"]
+    return described
+
+
+def answer_schema(bundle: Bundle, language: str) -> Schema:
+    """JSON Schema of one answer, with its id."""
+    say = in_language(language)
+    labels = bundle.memory.get("labels")
+    label: Schema = {"type": "string", **({"enum": labels} if labels else {})}
+    chance: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+    scores = say("The probability of each label; only when scores are asked for.")
+    scores_schema = {"type": "object", "additionalProperties": chance, "description": scores}
+    number: Schema = {"type": "number"}
+    ends = "The {} end of the range that holds the truth nine times in ten."
+    kinds: dict[str, dict[str, Schema]] = {
+        "label-scores": {
+            "prediction": {**label, "description": say("The label.")},
+            "confidence": {**chance, "description": say("How sure the model is, 0 to 1.")},
+            "scores": scores_schema,
+        },
+        "label-set": {
+            "prediction": {"type": "array", "items": label, "description": say("The labels: none, one or several.")},
+            "confidence": {
+                **chance,
+                "description": say("How sure the model is of the least sure of its decisions, 0 to 1."),
+            },
+            "scores": scores_schema,
+        },
+        "number-value": {
+            "prediction": {**number, "description": say("The number.")},
+            "low": {**number, "description": say(ends.format("lower"))},
+            "high": {**number, "description": say(ends.format("upper"))},
+        },
+    }
+    known = kinds.get(bundle.manifest["answer"], {"prediction": {"description": say("The answer.")}})
+    identity = {"type": "string", "description": say("The id of this answer; feedback names it.")}
+    return {
+        "type": "object",
+        "properties": {"id": identity, **known},
+        "required": ["id", *(name for name in known if name != "scores")],
+    }
+
+
+def request_schema(bundle: Bundle, language: str) -> Schema:
+    """JSON Schema of what is posted: one row, or rows; exactly one of the two."""
+    say = in_language(language)
+    one = {**row_schema(bundle, language, alone=True), "description": say("One row.")}
+    many: Schema = {
+        "type": "array",
+        "items": row_schema(bundle, language, alone=False),
+        "minItems": 1,
+        "maxItems": MOST_ROWS,
+        "description": say("Rows, at most {most}.", most=f"{MOST_ROWS:,}"),
+    }
+    return {
+        "oneOf": [
+            {"type": "object", "properties": {"row": one}, "required": ["row"], "additionalProperties": False},
+            {"type": "object", "properties": {"rows": many}, "required": ["rows"], "additionalProperties": False},
+        ]
+    }
