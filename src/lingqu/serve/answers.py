@@ -5,7 +5,7 @@ al. 2016, "Stealing Machine Learning Models via Prediction APIs").
 
 >>> from lingqu.contract import LabelScores
 >>> told(LabelScores.of({"spam": 0.98765, "ham": 0.01235}), scores=True)
-{'prediction': 'spam', 'confidence': 0.99, 'scores': {'spam': 0.9876, 'ham': 0.0124}}
+{'prediction': 'spam', 'confidence': 0.99, 'scores': {'spam': 0.9877, 'ham': 0.0123}}
 """
 
 from __future__ import annotations

@@ -58,9 +58,7 @@ def not_json(found: str) -> ProtocolError:
 def _pairs(value: Any, depth: int) -> int:
     """How many keys all objects have together; ProtocolError when one has too many or they lie too deep."""
     if depth > MOST_DEPTH:
-        raise ProtocolError(
-            Problem(f"JSON of at most {MOST_DEPTH} levels", "more", "Send flat rows."), status=400
-        )
+        raise ProtocolError(Problem(f"JSON of at most {MOST_DEPTH} levels", "more", "Send flat rows."), status=400)
     if isinstance(value, dict):
         if len(value) > MOST_KEYS:
             raise ProtocolError(
@@ -75,7 +73,7 @@ def _pairs(value: Any, depth: int) -> int:
 
 
 def _keys(body: bytes) -> int:
-    """How many keys valid JSON has, those that stand twice counted twice.
+    r"""How many keys valid JSON has, those that stand twice counted twice.
 
     >>> _keys(b'{"a": ":", "b\\\\\\"": {"a" : [":", 1]}}')
     3

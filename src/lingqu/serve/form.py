@@ -1,11 +1,11 @@
-"""A multipart form (RFC 7578), read from memory: fields as text, files as bytes; nothing is written to a disk.
+r"""A multipart form (RFC 7578), read from memory: fields as text, files as bytes; nothing is written to a disk.
 
 >>> body = (
-...     b'--x\\r\\nContent-Disposition: form-data; name="age"\\r\\n\\r\\n30\\r\\n'
-...     b'--x\\r\\nContent-Disposition: form-data; name="photo"; filename="a.png"\\r\\n\\r\\n\\x89PNG\\r\\n--x--\\r\\n'
+...     b'--x\r\nContent-Disposition: form-data; name="age"\r\n\r\n30\r\n'
+...     b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n\x89PNG\r\n--x--\r\n'
 ... )
 >>> read_form(body, b"multipart/form-data; boundary=x")
-[('age', '30'), ('photo', b'\\x89PNG')]
+[('age', '30'), ('photo', b'\x89PNG')]
 """
 
 from __future__ import annotations

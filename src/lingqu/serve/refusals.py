@@ -1,4 +1,4 @@
-"""Errors as answers over HTTP: which status, and what may be said.
+r"""Errors as answers over HTTP: which status, and what may be said.
 
 What the caller did wrong is told in full: expected, found, what to do next. What went wrong inside is told as an id that
 the log knows; no trace, path or name of ours leaves the process.
@@ -6,7 +6,7 @@ the log knows; no trace, path or name of ours leaves the process.
 >>> from lingqu.errors import Problem, UnknownNameError
 >>> answer = refusal(UnknownNameError(Problem("a model", "'x'")), "id1", "native")
 >>> answer.status_code, answer.body
-(404, b'{"error":{"message":"Expected a model, found \\'x\\'.","problems":[{"expected":"a model","found":"\\'x\\'"}],"id":"id1"}}')
+(404, b'{"error":{"message":"Expected a model, found \'x\'.","problems":[{"expected":"a model","found":"\'x\'"}],"id":"id1"}}')
 """
 
 from __future__ import annotations

@@ -54,51 +54,49 @@ def read_rows(given: Any, limits: Limits, *, where: str = "rows", closed: bool =
     if not isinstance(given, list) or not given:
         raise DataError(Problem("a list of at least one row", found(given), where=where))
     if len(given) > MOST_ROWS:
-        raise DataError(Problem(f"at most {MOST_ROWS:,} rows", f"{len(given):,}", "Send several requests.", where=where))
-    names = {name: limit for limit in limits for name in (limit["name"], limit["source"])}
+        raise DataError(
+            Problem(f"at most {MOST_ROWS:,} rows", f"{len(given):,}", "Send several requests.", where=where)
+        )
     problems: list[Problem] = []
     columns: dict[str, list[Any]] = {limit["source"]: [None] * len(given) for limit in limits}
     for place, row in enumerate(given):
-        at = where if where == "row" else f"{where}[{place}]"
-        if not isinstance(row, dict):
-            problems.append(Problem("an object {column: value}", found(row), where=at))
-        else:
-            _read_row(row, limits, names, columns, place, at, closed, problems)
+        values, wrong = _read_row(row, limits, where if where == "row" else f"{where}[{place}]", closed)
+        problems.extend(wrong)
+        for name, value in values.items():
+            columns[name][place] = value
         if len(problems) >= MOST_PROBLEMS:
             break
     if problems:
         raise DataError(problems[:MOST_PROBLEMS])
-    # A column that no row names and that may be missing is left to the bundle.
     return Rows(columns)
 
 
-def _read_row(
-    row: Mapping[str, Any], limits: Limits, names: Mapping[str, Mapping[str, Any]], columns: dict[str, list[Any]],
-    place: int, at: str, closed: bool, problems: list[Problem],
-) -> None:  # fmt: skip
-    seen: set[str] = set()
-    for name, value in row.items():
-        limit = names.get(name)
-        if limit is None:
-            if closed:
-                problems.append(
-                    Problem("a column of the model", shown(name), near(name, [x["source"] for x in limits]), where=at)
-                )
-            continue
+def _read_row(row: Any, limits: Limits, at: str, closed: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """The values of a row by the user's own names of columns, and what is wrong with them."""
+    if not isinstance(row, dict):
+        return {}, [Problem("an object {column: value}", found(row), where=at)]
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    unread = set(row)
+    for limit in limits:
         source = limit["source"]
-        if source in seen:
+        named = [name for name in dict.fromkeys((source, limit["name"])) if name in unread]
+        unread.difference_update(named)
+        if len(named) > 1:
             problems.append(Problem(f"the column '{source}' once", "its name and its role", where=at))
-            continue
-        seen.add(source)
-        try:
-            columns[source][place] = read_value(value, limit)
-        except _WrongError as wrong:
-            problems.append(Problem(*wrong.args, where=f"{at}.{source}"))
-    problems.extend(
-        Problem(f"a column '{limit['source']}'", _names(row), near(limit["source"], row), where=at)
-        for limit in limits
-        if limit["source"] not in seen and not limit["missing"]
-    )
+        elif named:
+            try:
+                values[source] = read_value(row[named[0]], limit)
+            except _WrongError as wrong:
+                problems.append(Problem(*wrong.args, where=f"{at}.{source}"))
+        elif not limit["missing"]:
+            problems.append(Problem(f"a column '{source}'", _names(row), near(source, row, say=""), where=at))
+    if closed:
+        known = [limit["source"] for limit in limits]
+        problems += [
+            Problem("a column of the model", shown(name), near(name, known), where=at) for name in row if name in unread
+        ]
+    return values, problems
 
 
 class _WrongError(Exception):
@@ -140,6 +138,14 @@ def _decoded(value: Any, kind: str) -> Any:
     except (binascii.Error, ValueError):
         advice = "Send the bytes themselves; addresses are never fetched." if "://" in value[:16] else ""
         raise _WrongError(NOUNS.get(kind, "base64"), shown(value), advice) from None
+
+
+def decoded(value: str, kind: str, where: str) -> bytes:
+    """The bytes that base64 stands for; DataError when it is none."""
+    try:
+        return _decoded(value, kind)
+    except _WrongError as wrong:
+        raise DataError(Problem(*wrong.args, where=where)) from None
 
 
 def found(value: Any) -> str:

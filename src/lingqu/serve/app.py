@@ -1,0 +1,125 @@
+"""The service as an ASGI application: one table of routes, and around each the same guard.
+
+In order: does the request belong here (Host, Origin), is there such a route, who asks and may they, and then the
+handler. Whatever is raised on the way becomes an answer; whatever is answered gets its headers and one line in the log.
+Who may is decided from the line of the table that matched, never from the address as it was written.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import orjson
+
+from lingqu.errors import Problem, ProtocolError, ScopeError
+from lingqu.serve import pages
+from lingqu.serve.call import Call, GoneError, empty
+from lingqu.serve.origin import foreign
+from lingqu.serve.refusals import refusal, status_of
+from lingqu.serve.routes import NoRouteError, Route, match
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from lingqu.serve.service import Service
+
+ACCESS = logging.getLogger("lingqu.access")
+FAULTS = logging.getLogger("lingqu.serve")
+
+_POLICY = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'"
+SECURITY_HEADERS = (
+    (b"content-security-policy", f"{_POLICY}; frame-ancestors 'none'".encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+_CLIENT_CLOSED = 499
+
+
+def application(service: Service) -> ASGIApp:
+    """The ASGI application that answers for this service."""
+    names = host_names(service)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # No WebSocket is spoken, and the life of the service is its worker's matter.
+            return
+        await _answer(service, names, scope, receive, send)
+
+    return app
+
+
+def host_names(service: Service) -> frozenset[str]:
+    """The names that a request may give as its Host; a numeric address always may."""
+    given = {"localhost", service.settings.host, socket.gethostname(), *getattr(service.settings, "hosts", ())}
+    return frozenset(name.lower() for name in given if name)
+
+
+async def _answer(service: Service, names: frozenset[str], scope: Scope, receive: Receive, send: Send) -> None:
+    began = time.perf_counter()
+    call = Call(service, scope, receive)
+    route: Route | None = None
+    try:
+        if stranger := foreign(scope["headers"], names):
+            raise ProtocolError(Problem("a request for this service from a page of its own", stranger), status=403)
+        response = pages.static(scope["path"], scope["method"])
+        if response is None:
+            route, call.params = match(scope["path"], scope["method"])
+            _admit(call, route)
+            response = await route.handler(call)
+    except NoRouteError as error:
+        response = empty(error.status, **({"allow": ", ".join(error.allow)} if error.allow else {}))
+    except GoneError:
+        _tell(call, route, _CLIENT_CLOSED, began)
+        return
+    except Exception as error:
+        if status_of(error) == 500:
+            FAULTS.exception("request %s failed", call.id, extra={"request_id": call.id})
+        response = refusal(error, call.id, route.family if route else "native")
+    response.raw_headers.append((b"x-request-id", call.id.encode()))
+    present = {name for name, _ in response.raw_headers}
+    response.raw_headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
+    await response(scope, receive, send)
+    _tell(call, route, response.status_code, began)
+
+
+def _admit(call: Call, route: Route) -> None:
+    """AccessError when nobody with this key may, ScopeError when this one may not; an open route asks nobody."""
+    keys = call.service.keys
+    if route.scopes is None or keys is None:
+        return
+    call.principal = keys.principal(call.token)
+    if call.principal.scopes.isdisjoint(route.scopes):
+        wanted = " or ".join(route.scopes)
+        advice = f"Ask for a key with the scope {route.scopes[0]}."
+        raise ScopeError(Problem(f"a key that may {wanted}", f"'{call.principal.name}', which may not", advice))
+
+
+def _tell(call: Call, route: Route | None, status: int, began: float) -> None:
+    """Count the request and write its line; only what is named here is ever logged."""
+    seconds = time.perf_counter() - began
+    told = call.told
+    model = told.get("model")
+    if model is not None and model in call.service.engines:
+        call.service.metrics.request(model, told.get("version", ""), told.get("role", ""), status, seconds)
+    if not ACCESS.isEnabledFor(logging.INFO):
+        return
+    line = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "request": call.id,
+        "method": call.request.method,
+        "route": route.path if route else None,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "key": call.principal.id if call.principal else None,
+        "model": model,
+        "version": told.get("version"),
+        "role": told.get("role"),
+        "rows": told.get("rows"),
+    }
+    ACCESS.info("%s", orjson.dumps({name: value for name, value in line.items() if value is not None}).decode())
