@@ -93,11 +93,11 @@ def _admit(call: Call, route: Route) -> None:
     keys = call.service.keys
     if route.scopes is None or keys is None:
         return
-    call.principal = keys.principal(call.token)
-    if call.principal.scopes.isdisjoint(route.scopes):
+    call.principal = who = keys.principal(call.token)
+    if who.scopes.isdisjoint(route.scopes):
         wanted = " or ".join(route.scopes)
         advice = f"Ask for a key with the scope {route.scopes[0]}."
-        raise ScopeError(Problem(f"a key that may {wanted}", f"'{call.principal.name}', which may not", advice))
+        raise ScopeError(Problem(f"a key that may {wanted}", f"'{who.name}', which may not", advice))
 
 
 def _tell(call: Call, route: Route | None, status: int, began: float) -> None:

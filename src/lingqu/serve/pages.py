@@ -1,27 +1,24 @@
-"""The files of the page for users: read once from the package, and given by their exact path alone."""
+"""The files of the page for users: given by their exact path alone, so no path can lead anywhere else."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from starlette.responses import Response
 
+from lingqu.serve.page import HEADERS, files
 
-@lru_cache(maxsize=1)
-def _files() -> dict[str, tuple[str, bytes]]:
-    try:
-        from lingqu.serve.page import files
-    except ModuleNotFoundError:
-        return {}
-    return files()
+METHODS = ("GET", "HEAD")
 
 
 def static(path: str, method: str) -> Response | None:
-    """The file of this path; None when there is none, 405 when it is asked for in another way than to read it."""
-    found = _files().get(path)
+    """The file of this path; None when there is none, 405 when it is asked for in another way than to read it.
+
+    >>> static("/", "GET").status_code, static("/", "POST").status_code, static("/../page/app.js", "GET")
+    (200, 405, None)
+    """
+    found = files().get(path)
     if found is None:
         return None
-    if method not in ("GET", "HEAD"):
-        return Response(status_code=405, headers={"allow": "GET, HEAD"})
+    if method not in METHODS:
+        return Response(status_code=405, headers={"allow": ", ".join(METHODS)})
     media_type, data = found
-    return Response(data, media_type=media_type, headers={"cache-control": "no-cache"})
+    return Response(data, media_type=media_type, headers=dict(HEADERS))
