@@ -1,0 +1,265 @@
+"""The door for feedback: one vote, kept before it is acknowledged, and everything else told."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
+from lingqu.errors import ConflictError, DataError, QuotaError, UnknownNameError
+from lingqu.privacy.encrypt import MasterKeys, new_master_key
+from lingqu.serve.inbox import Inbox, received
+from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
+from lingqu.serve.keys import ANYONE, Principal
+from lingqu.spec.settings import ServeSettings
+from lingqu.store import Store
+
+ANNA = Principal("a" * 12, "anna", frozenset(("predict", "feedback")), "ward 3")
+BEN = Principal("b" * 12, "ben", frozenset(("predict", "feedback")), "ward 3")
+CARL = Principal("c" * 12, "carl", frozenset(("predict", "feedback")), "ward 4")
+OWNER = Principal("o" * 12, "owner", frozenset(("feedback", "admin")), "")
+YES = LabelScores.of({"yes": 0.75, "no": 0.2, "a@b.cn": 0.05})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.open(tmp_path / "store")
+
+
+@pytest.fixture
+def inbox(store):
+    return Inbox(store, ServeSettings())
+
+
+def answered(store, principal=ANYONE, answer=YES, row=None, settings=None, keys=None, count=1):
+    """The ids of predictions that were given."""
+    ids = [new_id() for _ in range(count)]
+    with Journal(store, settings or ServeSettings().journal, keys=keys) as journal:
+        for one in ids:
+            row = {"text": "a parcel"} if row is None else row
+            journal.record(Entry(one, "r", time.time(), "router", 3, "champion", principal, "u", row, answer, 1.0))
+    return ids if count > 1 else ids[0]
+
+
+def refusal(inbox, given, principal=ANYONE, key=None, kind=DataError):
+    with pytest.raises(kind) as error:
+        inbox.receive(given, principal, key)
+    return str(error.value)
+
+
+def test_feedback_as_it_is_kept(store, inbox):
+    one = answered(store, ANNA)
+    receipt = inbox.receive(
+        {"prediction_id": one, "label": "no", "comment": "call 13800138000", "source": "page"}, ANNA, "k1"
+    )
+    assert receipt.status == "quarantined"
+    (vote,) = received(store)
+    assert (vote.id, vote.prediction_id, vote.name, vote.number) == (receipt.feedback_id, one, "router", 3)
+    assert (vote.principal, vote.tenant, vote.source, vote.origin) == (ANNA.id, "ward 3", "page", "person")
+    assert (vote.kind, vote.value, vote.comment, vote.status) == ("label", "no", "call [PHONE]", "quarantined")
+    assert (vote.input, vote.answer["prediction"]) == ({"text": "a parcel"}, "yes")
+    assert vote.user == recorded(store)[0].user is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "given", "kind", "value"),
+    [
+        (YES, {"label": "no"}, "label", "no"),
+        (YES, {"truth": "no"}, "label", "no"),
+        (YES, {"label": 7}, "label", "7"),
+        (YES, {"label": "a@b.cn"}, "label", "a@b.cn"),
+        (YES, {"label": "anna@b.cn"}, "label", "[EMAIL]"),
+        (YES, {"reward": -0.5}, "reward", -0.5),
+        (YES, {"rating": 5, "rationale": "good"}, "rating", 5),
+        (NumberValue(3.0, 2.0, 4.0), {"label": 3.5}, "label", 3.5),
+        (LabelSet.of({"b": 0.9, "a": 0.8}, 0.5), {"label": ["b", "a"]}, "label", "a|b"),
+    ],
+)
+def test_what_may_be_said(store, inbox, answer, given, kind, value):
+    inbox.receive({"prediction_id": answered(store, answer=answer), **given}, ANYONE)
+    (vote,) = received(store)
+    assert (vote.kind, vote.value) == (kind, value)
+
+
+WRONG = {
+    "Expected one of label, reward and rating, found none of them.": {},
+    "Expected one of label, reward and rating, found label and reward.": {"label": "a", "reward": 1},
+    "Expected each field once, found two names of the same field.": {"label": "a", "truth": "b"},
+    "Expected a field of feedback, found 'lable'. Did you mean 'label'?": {"label": "a", "lable": "b"},
+    "Expected a number as the reward, found true.": {"reward": True},
+    "Expected a whole number from 1 to 5 as the rating, found 6.": {"rating": 6},
+    "Expected the right answer as the label: a text of at most 10,000 characters, or a number, "
+    "found a text of 10,001 characters.": {"label": "x" * 10_001},
+    "Expected the right answer as the label: a text of at most 10,000 characters, or a number, "
+    "found a list or a mapping.": {"label": {"a": 1}},
+    "Expected a comment of at most 2,000 characters, found a text of 2,001 characters.": {
+        "label": "a",
+        "comment": "x" * 2001,
+    },
+    "Expected a source of at most 64 letters, digits and . - _, found a text of 4 characters.": {
+        "label": "a",
+        "source": "a b!",
+    },
+    "Expected person or model as the origin, found a text of 3 characters.": {"label": "a", "origin": "dog"},
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_may_not_be_said(store, inbox, message):
+    given = {"prediction_id": new_id(), **WRONG[message]}
+    assert refusal(inbox, given).lower() == message.lower()
+    assert received(store) == []
+
+
+def test_everything_wrong_is_told_at_once(inbox):
+    with pytest.raises(DataError) as error:
+        inbox.receive({"prediction_id": 3, "rating": "5", "comment": 1}, ANYONE, "two words")
+    assert [str(problem) for problem in error.value.problems] == [
+        "Expected the id that came with the answer in prediction_id, found 3.",
+        "Expected a whole number from 1 to 5 as the rating, found a text of 1 characters.",
+        "Expected a comment of at most 2,000 characters, found 1.",
+        "Expected an Idempotency-Key of 1 to 128 visible ASCII characters, found something else.",
+    ]
+
+
+def test_a_number_is_not_corrected_by_a_text(store, inbox):
+    one = answered(store, answer=NumberValue(3.0, 2.0, 4.0))
+    assert refusal(inbox, {"prediction_id": one, "label": "three"}) == (
+        "Expected a number as the label, since the answer is one, found a text of 5 characters."
+    )
+
+
+def test_only_predictions_of_ones_own_tenant(store, inbox):
+    one = answered(store, ANNA)
+    old = f"{int(time.time() * 1000) - 86_400_000:012x}" + "0" * 20
+    told = "Expected the id of a prediction, found '{}'. Send the id that came with the answer; answers are kept for a time only."
+    for identity, who in ((one, CARL), (one, ANYONE), (old, ANNA), ("../x", ANNA)):
+        message = refusal(inbox, {"prediction_id": identity, "label": "no"}, who, kind=UnknownNameError)
+        assert message == told.format(identity)
+    inbox.receive({"prediction_id": one, "label": "no"}, BEN)
+    inbox.receive({"prediction_id": one, "label": "no"}, OWNER)
+    assert len(received(store)) == 2
+
+
+def test_one_vote_and_a_retry_is_the_same_vote(store, inbox):
+    one, other = answered(store, ANNA, count=2)
+    given = {"prediction_id": one, "label": "no"}
+    first = inbox.receive(given, ANNA, "k1")
+    assert inbox.receive(given, ANNA, "k1") == first
+    assert refusal(inbox, given, ANNA, kind=ConflictError) == (
+        "Expected one vote of a key on a prediction, found a second one. "
+        "To send one again safely, send the same Idempotency-Key with it."
+    )
+    assert refusal(inbox, {"prediction_id": one, "label": "yes"}, ANNA, "k2", ConflictError)
+    assert refusal(inbox, {"prediction_id": other, "label": "no"}, ANNA, "k1", ConflictError) == (
+        "Expected the feedback that this Idempotency-Key came with before, found another. "
+        "Make a new Idempotency-Key for each feedback."
+    )
+    # Another caller's keys are its own.
+    assert inbox.receive(given, BEN, "k1") != first
+    assert len(received(store)) == 2
+
+
+def test_so_many_votes_in_a_day(store):
+    inbox = Inbox(store, ServeSettings(votes=3))
+    ids = answered(store, ANNA, count=5)
+    for one in ids[:3]:
+        inbox.receive({"prediction_id": one, "label": "no"}, ANNA, one)
+    with pytest.raises(QuotaError) as error:
+        inbox.receive({"prediction_id": ids[3], "label": "no"}, ANNA)
+    assert str(error.value).startswith(
+        "Expected at most 3 feedbacks in 24 hours with the key 'anna', found more. Come again in 86,"
+    )
+    assert 86_000 < error.value.retry_after <= 86_400
+    # A retry is no new vote, and others have votes of their own.
+    assert inbox.receive({"prediction_id": ids[0], "label": "no"}, ANNA, ids[0])
+    assert inbox.receive({"prediction_id": ids[3], "label": "no"}, BEN)
+    with pytest.raises(QuotaError):
+        Inbox(store, ServeSettings(votes=0)).receive({"prediction_id": ids[4], "label": "no"}, BEN)
+
+
+def test_feedback_may_come_before_the_journal_has_written(store, inbox):
+    one = new_id()
+    journal = Journal(store, ServeSettings().journal)
+    journal.record(Entry(one, "r", time.time(), "router", 3, "champion", ANYONE, None, None, YES, 1.0))
+    late = threading.Timer(0.2, journal.start)
+    late.start()
+    assert inbox.receive({"prediction_id": one, "label": "no"}, ANYONE).status == "quarantined"
+    late.join()
+    journal.close()
+
+
+def test_what_is_kept_is_encrypted_with_a_key(store):
+    keys = MasterKeys((new_master_key(),))
+    inbox = Inbox(store, ServeSettings(), keys=keys)
+    one = answered(store, row={"text": "an otter"}, keys=keys)
+    inbox.receive({"prediction_id": one, "label": "a beaver", "comment": "no badger"}, ANYONE)
+    (vote,) = received(store, keys=keys)
+    assert (vote.value, vote.comment, vote.input) == ("a beaver", "no badger", {"text": "an otter"})
+    kept = b"".join(path.read_bytes() for path in store.folder.glob("lingqu.db*"))
+    assert not [animal for animal in (b"otter", b"beaver", b"badger") if animal in kept]
+
+
+def test_inputs_leave_with_their_time_unless_they_were_accepted(store, inbox):
+    ids = answered(store, count=2)
+    for one in ids:
+        inbox.receive({"prediction_id": one, "label": "no"}, ANYONE)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE feedback SET status = 'accepted' WHERE prediction_id = ?", (ids[0],))
+    purge(store, 50, now=time.time() + 100)
+    assert [vote.input for vote in received(store)] == [{"text": "a parcel"}, None]
+
+
+GIVER = """
+import sys, time
+from pathlib import Path
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.keys import ANYONE
+from lingqu.spec.settings import ServeSettings
+from lingqu.store import Store
+inbox = Inbox(Store.open(Path(sys.argv[1])), ServeSettings(votes=1_000_000))
+print("ready", flush=True)
+for line in sys.stdin:
+    one = line.strip()
+    receipt = inbox.receive({"prediction_id": one, "label": "no"}, ANYONE, one)
+    print(one, receipt.feedback_id, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [pytest.param(2, marks=pytest.mark.heavy), pytest.param(200, marks=pytest.mark.slow)])
+def test_no_kill_loses_or_doubles_an_acknowledged_vote(store, kills):
+    """F1: each giver is killed in the midst of its work, and the next one repeats what the last one tried."""
+    ids = answered(store, count=10 * kills)
+    acknowledged: dict[str, str] = {}
+    waiting = list(ids)
+    for round_ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", GIVER, str(store.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        # Repeated and out of order: some of what was acknowledged before, then what was not.
+        sent = [*list(acknowledged)[-3:], *waiting[:40]]
+        process.stdin.write("\n".join(sent) + "\n")
+        process.stdin.flush()
+        time.sleep(0.005 + 0.01 * (round_ % 7))
+        os.kill(process.pid, signal.SIGKILL)
+        output = process.stdout.read()
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait() == -signal.SIGKILL
+        for line in output.splitlines():
+            if len(line.split()) == 2 and len(line) == 65:
+                one, receipt = line.split()
+                assert acknowledged.setdefault(one, receipt) == receipt
+        waiting = [one for one in waiting if one not in acknowledged]
+    inbox = Inbox(store, ServeSettings(votes=1_000_000))
+    for one in ids:
+        receipt = inbox.receive({"prediction_id": one, "label": "no"}, ANYONE, one)
+        assert acknowledged.setdefault(one, receipt.feedback_id) == receipt.feedback_id
+    votes = received(store)
+    assert len(votes) == len(ids)
+    assert {vote.prediction_id: vote.id for vote in votes} == acknowledged
