@@ -45,6 +45,7 @@ FIELDS: list[tuple[dict[str, Any], str | None]] = [
     ({"train": {"precision": "float32"}}, "train ngram-linear"),
     ({"train": {"seed": 7}}, "train ngram-linear"),
     ({"train": {"threads": 1}}, "train ngram-linear"),
+    ({"tune": {"trials": 2}}, "compress"),
     ({"compress": {"quantise": "none"}}, "compress"),
     ({"compress": {"vocabulary": False}}, "compress"),
     ({"compress": {"refit_head": False}}, "compress"),
@@ -130,7 +131,8 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
         rungs = [
             stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.context.task, checked)
         ]
-        shipped = stages.refit(stages.compress(stages.choose(rungs, data), data, rungs), rungs, data)
+        chosen = stages.tune(stages.choose(rungs, data), rungs, data, 60.0)
+        shipped = stages.refit(stages.compress(chosen, data, rungs), rungs, data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:
         pass

@@ -75,8 +75,12 @@ def run(
                 rung = stages.rung(family, data, seconds, needed=not rungs)
                 rungs += [rung] if rung else []
 
-        # The cheapest rung that is as good as the best, made smaller where a paired test sees no cost.
-        shipped = stages.compress(stages.choose(rungs, data), data, rungs)
+        # The cheapest rung that is as good as the best; a search may turn its dials in what is left of the budget.
+        chosen = stages.choose(rungs, data)
+        chosen = stages.tune(chosen, rungs, data, ladder.affordable(rungs, spec.budget_seconds - stages.piloting))
+
+        # It is made smaller where a paired test sees no cost.
+        shipped = stages.compress(chosen, data, rungs)
 
         # With every choice made, the recipe is learned once more with the rows that made them.
         shipped = stages.refit(shipped, rungs, data)

@@ -43,6 +43,8 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     out.print(ladder_table(result["ladder"]))
     for one in result["skipped"]:
         out.print(f"Not climbed: {one['recipe']}: {one['why']}.")
+    if result["tune"]:
+        out.print(tuning(result["tune"]))
     chosen = result["chosen"]
     out.print(Text.assemble("Chosen: ", (chosen["recipe"], "bold"), f", {chosen['why']}."))
     out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
@@ -85,6 +87,28 @@ def ladder_table(rungs: list[dict[str, Any]]) -> Any:
     return table(
         "Models tried (validation rows)", ["model", metric, "95 % interval", "seconds", "size", "ms a row"], rows
     )
+
+
+def tuning(told: dict[str, Any]) -> str:
+    """What a search over dials did, in a sentence or two.
+
+    >>> trials = [{"number": n, "state": state, "error": 0.2 - n / 100} for n, state in enumerate(("complete", "pruned", "complete"))]
+    >>> tuning({"recipe": "tree", "trials": trials, "asked": 3, "seconds": 4.2, "best": 2, "dials": {"depth": 5}, "why": "it is so"})
+    'Tuned: 3 of 3 trials of tree in 4.2 s, 1 ended early; best: trial 2, error 0.18 (at first 0.2), depth 5: it is so.'
+    """
+    trials = told["trials"]
+    if not trials:
+        return f"Not tuned: {told['why']}."
+    early = sum(one["state"] == "pruned" for one in trials)
+    text = f"Tuned: {len(trials)} of {told['asked']} trials of {told['recipe']} in {told['seconds']:.1f} s"
+    text += f", {early} ended early" if early else ""
+    if told["dials"]:
+        dials = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in told["dials"].items()
+        )
+        text += f"; best: trial {told['best']}, error {trials[told['best']]['error']:.4g} (at first {trials[0]['error']:.4g}), {dials}"
+    return f"{text}: {told['why']}."
 
 
 def metrics_table(title: str, result: dict[str, Any]) -> Any:

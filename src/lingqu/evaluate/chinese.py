@@ -337,6 +337,10 @@ RECORDED: dict[str, str] = {
     "the only one that was tried": "只试了这一个",
     "the best on validation rows": "在验证数据上最好",
     "the lead of {family}, {lead}, is not seen by a paired test (p = {p})": "{family} 领先 {lead}，但成对检验看不出来（p = {p}）",
+    "the best of all": "最好的一个",
+    # The search over dials
+    "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p}), and is no larger": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}），且并不更大",
+    "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p})": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}）",
     # The steps of compression; sentences within sentences come first
     "distil": "蒸馏",
     "prune": "剪枝",

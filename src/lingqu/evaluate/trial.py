@@ -71,7 +71,7 @@ class Trial:
         lineage = {
             "data": self.data.id,
             "candidate": self.shipped["bundle"],
-            "rungs": {rung["family"]: rung["bundle"] for rung in self.rungs},
+            "rungs": {rung["name"]: rung["bundle"] for rung in self.rungs},
         }
         full = {
             **report,
@@ -80,7 +80,7 @@ class Trial:
             "decide_by": self.task.decide_by,
             "ladder": [summary(rung) for rung in self.rungs],
             "chosen": {
-                "recipe": self.shipped["family"],
+                "recipe": self.shipped["name"],
                 "why": self.shipped["why"],
                 "learned_from": self.shipped["learned_from"],
             },
@@ -143,7 +143,7 @@ class Trial:
 
     def _network(self) -> dict[str, Any]:
         """Where the network of the shipped recipe is, so that its gradients can be asked for later."""
-        rung = next((rung for rung in self.rungs if rung["family"] == self.shipped["family"]), {})
+        rung = next((rung for rung in self.rungs if rung["name"] == self.shipped["name"]), {})
         return {name: rung[name] for name in ("family", "weights", "memory", "facts", "settings") if name in rung}
 
     def _page(self, full: dict[str, Any]) -> Path:
@@ -272,7 +272,7 @@ class Trial:
 def summary(rung: dict[str, Any]) -> dict[str, Any]:
     """A rung as one row of the report's table."""
     return {
-        "recipe": rung["family"],
+        "recipe": rung["name"],
         **rung["score"],
         "seconds": rung["seconds"],
         "bytes": rung["bytes"],
@@ -281,4 +281,5 @@ def summary(rung: dict[str, Any]) -> dict[str, Any]:
         "epochs": rung["epochs"],
         "history": rung["history"],
         "learning": diagnose(rung["history"]),
+        **({"dials": rung["dials"]} if "dials" in rung else {}),
     }

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lingqu.models.dials import Between
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def _choices(rows: int, settings: Settings) -> dict[str, Any]:
     if "bagged" in settings:
         return dict(settings)
     few = settings["few"] if rows <= settings["bag_below"] else {}
+    few = {name: value for name, value in few.items() if name not in settings.get("decided", ())}
     return {**settings, **few, "bagged": settings["bag_above"] <= rows <= settings["bag_below"]}
 
 
@@ -296,4 +298,12 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    dials={
+        "learning_rate": Between(0.01, 0.2, log=True),
+        "leaves": Between(4, 127, log=True, whole=True),
+        "rows_in_leaf": Between(3, 100, log=True, whole=True),
+        "penalty": Between(0.01, 30.0, log=True),
+        "columns": Between(0.3, 1.0),
+        "share": Between(0.5, 1.0),
+    },
 )

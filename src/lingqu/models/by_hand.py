@@ -46,6 +46,7 @@ from torch.nn import functional
 from lingqu.data.labels import fit_temperature
 from lingqu.errors import Problem, UnknownNameError, near
 from lingqu.models.closed_form import log_loss
+from lingqu.models.dials import Between, OneOf
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -480,4 +481,11 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    dials={
+        "learning_rate": Between(0.0005, 0.02, log=True),
+        "weight_decay": Between(0.001, 0.2, log=True),
+        "hidden": OneOf(([16], [64], [128], [128, 64])),
+        "activation": OneOf(("relu", "tanh")),
+        "epochs": Between(10, 60, log=True, whole=True),
+    },
 )

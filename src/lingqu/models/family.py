@@ -10,10 +10,11 @@ Nothing here imports torch, so that a spec can be checked and the ladder planned
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lingqu.data.ragged import Ragged, take
+from lingqu.models.dials import Dial
 
 if TYPE_CHECKING:
     from torch import nn
@@ -161,7 +162,8 @@ class Family:
     `fronts` are the names of the fronts that can feed it, the first being the usual one, each with the settings for
     that front per size. `sizes` holds per size every number of the network and of its training. A family without
     `fit` is trained by the loop. `kinds` says which targets it can learn. A family that needs a pretrained encoder has
-    `bind`, which gives the family of one encoder by its name; that one has a `transfer`.
+    `bind`, which gives the family of one encoder by its name; that one has a `transfer`. `dials` says which settings,
+    of the network or of its front, a search may turn; a family of the loop has the usual ones besides.
 
     >>> family = Family("demo", "An example.", {"table": {}}, {"small": {"width": 8}}, build=None)
     >>> family.front, family.settings("tiny")
@@ -178,6 +180,7 @@ class Family:
     prepare: Prepare | None = None
     bind: Callable[[Family, str], Family] | None = None
     transfer: Transfer | None = None
+    dials: Mapping[str, Dial] = field(default_factory=dict)
 
     @property
     def front(self) -> str:

@@ -20,6 +20,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from lingqu.models.closed_form import Line, by_folds, fit_logistic, fit_ridge, quiet
+from lingqu.models.dials import Between, OneOf
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ LOGISTIC = Family(
     build=build,
     fit=fit,
     kinds=("classification",),
+    dials={"knots": Between(0, 8, whole=True), "side": OneOf((16, 24, 32))},
 )
 
 LINEAR = Family(
@@ -255,4 +257,5 @@ LINEAR = Family(
     build=build,
     fit=fit,
     kinds=("regression",),
+    dials={"knots": Between(0, 8, whole=True)},
 )

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from lingqu.data.ragged import Ragged, pack
 from lingqu.models.closed_form import fit_each_margin, fit_margins, fit_ridge
+from lingqu.models.dials import OneOf
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -193,4 +194,10 @@ FAMILY = Family(
     sizes={"small": {"strengths": _STRENGTHS, "rare": 2, "weightings": ["plain", "ratio"]}},
     build=build,
     fit=fit,
+    dials={
+        "rare": OneOf((1, 2, 3, 5)),
+        "words": OneOf(([1], [1, 2], [1, 2, 3])),
+        "short": OneOf(([], [3], [3, 4])),
+        "chars": OneOf(([], [4], [3, 4, 5], [2, 3, 4])),
+    },
 )

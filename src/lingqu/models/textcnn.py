@@ -76,16 +76,13 @@ class TextCNN(nn.Module):
         return self.head(self.dropout(self.features(tokens, lengths)))
 
 
+ARGUMENTS = ("width", "filters", "widths", "dropout")
+"""The settings that `TextCNN` takes."""
+
+
 def build(facts: Facts, settings: Settings) -> TextCNN:
     """The untrained network for this vocabulary."""
-    return TextCNN(
-        facts.front["vocabulary"],
-        facts.outputs,
-        width=settings["width"],
-        filters=settings["filters"],
-        widths=settings["widths"],
-        dropout=settings["dropout"],
-    )
+    return TextCNN(facts.front["vocabulary"], facts.outputs, **{name: settings[name] for name in ARGUMENTS})
 
 
 _TRAINING = {

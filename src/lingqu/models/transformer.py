@@ -142,16 +142,13 @@ class Transformer(nn.Module):
         return self.head(self.dropout(self.features(tokens, lengths)))
 
 
+ARGUMENTS = ("width", "heads", "layers", "dropout")
+"""The settings that `Transformer` takes."""
+
+
 def build(facts: Facts, settings: Settings) -> Transformer:
     """The untrained network for this vocabulary."""
-    return Transformer(
-        facts.front["vocabulary"],
-        facts.outputs,
-        width=settings["width"],
-        heads=settings["heads"],
-        layers=settings["layers"],
-        dropout=settings["dropout"],
-    )
+    return Transformer(facts.front["vocabulary"], facts.outputs, **{name: settings[name] for name in ARGUMENTS})
 
 
 _TRAINING = {

@@ -43,6 +43,7 @@ import torch
 from torch import Tensor, nn
 
 from lingqu.models.closed_form import log_loss
+from lingqu.models.dials import Between
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -324,4 +325,9 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    dials={
+        "depth": Between(2, 8, whole=True),
+        "rows_in_leaf": Between(2, 200, log=True, whole=True),
+        "gain": Between(1e-6, 1e-2, log=True),
+    },
 )

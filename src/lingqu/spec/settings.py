@@ -278,6 +278,20 @@ class TrainSettings(_Settings):
     )
 
 
+class TuneSettings(_Settings):
+    """A search over the dials of the chosen model, judged on validation rows; needs `pip install 'lingqu[tune]'`."""
+
+    trials: Whole = Field(default=0, ge=0, le=10_000, description="How many settings to try; 0 tries none.")
+    budget: Duration | None = Field(
+        default=None, description="Stop searching after this time; when absent, with the budget of the whole run."
+    )
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The time for the search in seconds, None when only the run's budget bounds it."""
+        return None if self.budget is None else amounts.seconds(self.budget)
+
+
 class DistilSettings(_Settings):
     """A cheaper model that learns what the chosen one says, and takes its place if a test sees no loss."""
 
@@ -470,6 +484,7 @@ class Spec(_Settings):
         default="auto", description="auto, a model family, a pretrained model's id or folder, or a list."
     )
     train: TrainSettings = Field(default=TrainSettings(), description="How a model is trained.")
+    tune: TuneSettings = Field(default=TuneSettings(), description="A search over the dials of the chosen model.")
     compress: CompressSettings = Field(default=CompressSettings(), description="How a trained model is made smaller.")
     gates: GateSettings = Field(
         default=GateSettings(), description="What a version must show before it becomes champion."

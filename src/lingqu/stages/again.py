@@ -16,7 +16,7 @@ def refit(context: Context, shipped: dict[str, Any], rungs: list[dict[str, Any]]
     that the loop trains stay as they are, and so does a bundle that was made smaller in a way that cannot be repeated.
     """
     task, store, settings = context.task, context.store, context.spec.train
-    chosen = next((rung for rung in rungs if rung["family"] == shipped["family"]), rungs[0])
+    chosen = next((rung for rung in rungs if rung["name"] == shipped["name"]), rungs[0])
     kept = [step["method"] for step in shipped["steps"] if step["kept"]]
 
     def work(stage: Path, say: Say) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def choose(context: Context, rungs: list[dict[str, Any]], data: DataVersion) -> 
         say(0.9, f"comparing the rungs on the same {len(rows):,} rows")
         bundles = [Bundle.open(store.folder_path(rung["bundle"])) for rung in rungs]
         judged = [judged_rung(bundle, rows, told) for bundle, told in zip(bundles, answers, strict=True)]
-        return choose([rung["family"] for rung in rungs], judged, task.decide_by)
+        return choose([rung["name"] for rung in rungs], judged, task.decide_by)
 
     inputs = {"data": data.id, "rungs": [rung["bundle"] for rung in rungs], "by folds": by_folds}
     if by_folds:

@@ -9,7 +9,7 @@ from lingqu.contract import Task
 from lingqu.data.version import DataVersion
 from lingqu.errors import BundleError, TrainingError
 from lingqu.spec import Spec
-from lingqu.stages import again, choice, pilot, rows, rung, shrink, trial
+from lingqu.stages import again, choice, pilot, rows, rung, shrink, trial, tune
 from lingqu.stages.context import Context, Tell, silent
 from lingqu.store import Store
 from lingqu.train import ladder
@@ -19,7 +19,8 @@ class Stages:
     """The stages of one run.
 
     `context.cached` names those whose result was already there, `failed` the rungs that broke, `pilots` holds what was
-    foretold of the rungs that were climbed, `skipped` why others were not, and `piloting` the seconds that this took.
+    foretold of the rungs that were climbed, `skipped` why others were not, `piloting` the seconds that this took, and `tuned` what
+    a search over dials found.
     """
 
     def __init__(self, spec: Spec, task: Task, store: Store, tell: Tell = silent) -> None:
@@ -28,6 +29,7 @@ class Stages:
         self.pilots: list[dict[str, Any]] = []
         self.skipped: list[dict[str, Any]] = []
         self.piloting = 0.0
+        self.tuned: dict[str, Any] | None = None
 
     def told(self) -> dict[str, Any]:
         """What a run tells of its way."""
@@ -35,6 +37,7 @@ class Stages:
             "failed": self.failed,
             "pilots": self.pilots,
             "skipped": self.skipped,
+            "tune": self.tuned,
             "cached": self.context.cached,
         }
 
@@ -80,6 +83,16 @@ class Stages:
     def choose(self, rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
         """The rung to ship: the cheapest that cannot be told from the best."""
         return choice.choose(self.context, rungs, data)
+
+    def tune(
+        self, chosen: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion, seconds: float
+    ) -> dict[str, Any]:
+        """The chosen rung, or its recipe with dials that a search found; that one joins the `rungs`."""
+        if not self.context.spec.tune.trials:
+            return chosen
+        chosen, more, self.tuned = tune.tune(self.context, chosen, data, seconds)
+        rungs += more
+        return chosen
 
     def compress(
         self, chosen: dict[str, Any], data: DataVersion, rungs: Sequence[dict[str, Any]] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from lingqu.models.hub import identity
 from lingqu.stages.context import BUNDLE, EVALUATE, TRAIN, Context, Say
 
 
-def train(context: Context, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
-    """Train one family; its weights and its memory are blobs."""
+def train(
+    context: Context, family: str, data: DataVersion, seconds: float, *, over: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Train one family, with the dials of `over` when a search has set some; its weights and its memory are blobs."""
     spec, store = context.spec, context.store
-    inputs = {
+    inputs: dict[str, Any] = {
         "data": data.id,
         "family": family,
         "size": spec.size,
@@ -41,15 +44,22 @@ def train(context: Context, family: str, data: DataVersion, seconds: float) -> d
             store=store,
             work=stage,
             tell=say,
+            over=over,
         )
 
-    return context.once(f"train {family}", inputs, (*TRAIN, "stages/rung"), work)
+    if over is not None:
+        inputs["dials"] = dict(over)
+    name = f"{family} (tuned)" if over is not None else family
+    trained = context.once(f"train {name}", inputs, (*TRAIN, "stages/rung"), work)
+    if over is None:
+        return {**trained, "name": trained["family"]}
+    return {**trained, "name": f"{trained['family']} (tuned)", "dials": dict(over)}
 
 
 def bundle(context: Context, trained: dict[str, Any], data: DataVersion) -> dict[str, Any]:
     """Export the rung, prove that bundle and network agree, and score the bundle on validation rows."""
     task, store = context.task, context.store
-    family = trained["family"]
+    family, name = trained["family"], trained["name"]
     learned = {name: trained[name] for name in ("weights", "memory", "facts", "settings")}
 
     def work(stage: Path, say: Say) -> dict[str, Any]:
@@ -82,5 +92,5 @@ def bundle(context: Context, trained: dict[str, Any], data: DataVersion) -> dict
 
     # The columns' names in the user's file are part of the contract, and no part of the data version's id.
     inputs = {"data": data.id, "columns": data.columns, "trained": learned}
-    found = context.once(f"bundle {family}", inputs, (*BUNDLE, *EVALUATE, "train", "stages/rung"), work)
+    found = context.once(f"bundle {name}", inputs, (*BUNDLE, *EVALUATE, "train", "stages/rung"), work)
     return {**trained, **found}

@@ -23,7 +23,8 @@ def compress(
     spec, store = context.spec, context.store
     settings = spec.compress
     if not settings.asks:
-        return {"bundle": rung["bundle"], "family": rung["family"], "why": rung["why"], "steps": []}
+        told = {name: rung[name] for name in ("bundle", "family", "name", "why")}
+        return {**told, "steps": []}
     cheapest = rungs[0]["bundle"] if settings.cascade and rungs and rungs[0]["bundle"] != rung["bundle"] else None
 
     def work(stage: Path, say: Say) -> dict[str, Any]:
@@ -45,11 +46,13 @@ def compress(
         )
         kept = store.put_folder(after.path) if after is not before else rung["bundle"]
         taught = settings.distil is not None and any(step.method == "distil" and step.kept for step in steps)
-        family = settings.distil.into if settings.distil and taught else rung["family"]
-        return {"bundle": kept, "family": family, "steps": [step.to_json() for step in steps]}
+        told = {"bundle": kept, "steps": [step.to_json() for step in steps]}
+        if settings.distil and taught:
+            return {**told, "family": settings.distil.into, "name": settings.distil.into}
+        return {**told, "family": rung["family"], "name": rung["name"]}
 
     asked = settings.model_dump(mode="json")
-    inputs = {"data": data.id, "bundle": rung["bundle"], "settings": asked, "cheapest": cheapest}
+    inputs = {"data": data.id, "bundle": rung["bundle"], "name": rung["name"], "settings": asked, "cheapest": cheapest}
     if unlabelled := spec.located_unlabelled():
         inputs["distil"] = [fingerprints(unlabelled), spec.size, spec.train.model_dump(mode="json")]
     return {**context.once("compress", inputs, (*COMPRESS, "stages/shrink"), work), "why": rung["why"]}

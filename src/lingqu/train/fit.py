@@ -36,7 +36,7 @@ from lingqu.models import find_family
 from lingqu.models.family import Examples, Facts, Family
 from lingqu.store.rows import RowCache
 from lingqu.train.checkpoint import Checkpoints
-from lingqu.train.loop import Loop
+from lingqu.train.loop import Loop, Progress
 from lingqu.train.options import FEW, USUAL, TrainOptions
 from lingqu.train.pretrain import pretrain
 from lingqu.train.stopping import held_back
@@ -101,40 +101,80 @@ def fit_rung(  # noqa: PLR0917
         if family.fit is not None:
             fitted = family.fit(train, valid, facts, chosen, seed=options.seed, threads=threads, tell=progress)
             return Trained(_weights(fitted.network), fitted.settings, [], time.perf_counter() - started, 1)
-        if family.build is None:
-            raise ValueError(f"the family '{family.name}' has neither build nor fit")
-        chosen = {**USUAL, **chosen}
-        chosen["augment"] = augment.chosen(options.augment, chosen["augment"], train.arrays, train.targets)
-        network = family.build(facts, chosen)
-        if family.prepare is not None:
-            family.prepare(network, train)
-        if family.transfer is not None:
-            family.transfer.start(network, chosen)
+        loops = _Loops(family, facts, steps, train, valid, options, work, progress)
+        return loops.trained({**USUAL, **chosen}, started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """What the loop trains: a family without a fit of its own, and the rows as it reads them."""
+
+    family: Family
+    facts: Facts
+    steps: tuple[Step, ...]
+    train: Examples
+    valid: Examples
+    options: TrainOptions
+    work: Path
+    progress: Callable[[float, str], None]
+
+    def trained(self, chosen: dict[str, Any], started: float) -> Trained:
+        """Builds the network and loops; `started` is when the work on this rung began."""
+        chosen["augment"] = augment.chosen(
+            self.options.augment, chosen["augment"], self.train.arrays, self.train.targets
+        )
+        network = self._network(chosen)
         before = time.perf_counter() - started
-        if options.method == "pretrain" and "pretraining" in chosen:
-            told = pretrain(
-                network, train, valid, facts, chosen, options=options, work=work / "pretraining", tell=progress
-            )
+        if self.options.method == "pretrain" and "pretraining" in chosen:
+            told = self._pretrained(network, chosen)
             chosen, before = {**chosen, "masked_loss": told["curve"]}, before + told["seconds"]
+        done = self._looped(network, chosen, before)
+        epochs = int(done.history[-1]["epoch"]) if done.history else 0
+        if self.family.transfer is not None:
+            self.family.transfer.finish(network)
+        return Trained(_weights(network), chosen, done.history, before + done.seconds, epochs)
+
+    def _network(self, chosen: dict[str, Any]) -> nn.Module:
+        """The untrained network, with what it takes from the rows or from another network before the first step."""
+        if self.family.build is None:
+            raise ValueError(f"the family '{self.family.name}' has neither build nor fit")
+        network = self.family.build(self.facts, chosen)
+        if self.family.prepare is not None:
+            self.family.prepare(network, self.train)
+        if self.family.transfer is not None:
+            self.family.transfer.start(network, chosen)
+        return network
+
+    def _pretrained(self, network: nn.Module, chosen: dict[str, Any]) -> dict[str, Any]:
+        return pretrain(
+            network,
+            self.train,
+            self.valid,
+            self.facts,
+            chosen,
+            options=self.options,
+            work=self.work / "pretraining",
+            tell=self.progress,
+        )
+
+    def _looped(self, network: nn.Module, chosen: dict[str, Any], before: float) -> Progress:
+        """The network trained in what is left of the seconds, once `before` of them are spent."""
+        options = self.options
         if before > 1 and options.seconds is not None:
             options = replace(options, seconds=max(1.0, options.seconds - before))
         loop = Loop(
             network,
-            steps,
-            train=train,
-            valid=valid,
-            facts=facts,
+            self.steps,
+            train=self.train,
+            valid=self.valid,
+            facts=self.facts,
             settings=chosen,
             options=options,
-            checkpoints=Checkpoints(work),
-            tell=progress,
+            checkpoints=Checkpoints(self.work),
+            tell=self.progress,
         )
         with held_back() as asked_to_stop:
-            done = loop.run(asked_to_stop)
-        epochs = int(done.history[-1]["epoch"]) if done.history else 0
-        if family.transfer is not None:
-            family.transfer.finish(network)
-        return Trained(_weights(network), chosen, done.history, before + done.seconds, epochs)
+            return loop.run(asked_to_stop)
 
 
 def enough_steps(
@@ -142,7 +182,7 @@ def enough_steps(
 ) -> dict[str, Any]:
     """Settings fit for few rows: smaller batches and more epochs, until the optimiser has steps enough to learn.
 
-    Sizes are meant for thousands of rows; what the user decided himself stays.
+    Sizes are meant for thousands of rows; what the user or a search decided stays.
 
     >>> family = {"epochs": 5, "batch_size": 256, "patience": 2, "least_steps": 200}
     >>> enough_steps(family, family, TrainOptions(), rows=80)
@@ -153,10 +193,11 @@ def enough_steps(
     found = dict(chosen)
     if "least_steps" not in settings:
         return found
-    if options.batch_size is None:
+    decided = settings.get("decided", ())
+    if options.batch_size is None and "batch_size" not in decided:
         found["batch_size"] = min(found["batch_size"], max(8, rows // 8))
     longer = math.ceil(found["least_steps"] / math.ceil(rows / found["batch_size"]))
-    if options.epochs is None and longer > found["epochs"]:
+    if options.epochs is None and "epochs" not in decided and longer > found["epochs"]:
         if options.patience is None:
             found["patience"] = math.ceil(found["patience"] * longer / found["epochs"])
         found["epochs"] = longer

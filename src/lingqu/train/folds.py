@@ -8,14 +8,15 @@ one fold, as they stay in one split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lingqu.contract import Answer, Rows, Task
+from lingqu.contract import Answer, Memory, Rows, Task
 from lingqu.models import find_family
-from lingqu.models.family import Examples
+from lingqu.models.family import Examples, Facts, Family
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
 from lingqu.train.fit import Trained, fit_rung, rebuild
@@ -25,6 +26,9 @@ from lingqu.train.rung import describe, encode, front
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
+    from lingqu.data.ragged import Ragged
+
+    Arrays = Mapping[str, Array | Ragged]
 
 FOLDS = 5
 
@@ -73,35 +77,81 @@ def learned_answers(
     With `again` a family that needs no loop learns once more from both, as a run does in the end; `stop` and `asked` must
     then be different rows. `part` names the checkpoints of this fit in the folder `work`; nothing of the network is kept.
     """
-    family = find_family(recipe)
-    memory = task.learn(train, front(task, family, size, kinds))
-    facts = describe(task, memory, train)
-    arrays = [encode(task, rows, memory) for rows in (train, stop, asked)]
-    targets = [task.targets(rows, memory) for rows in (train, stop)]
+    encoded = Encoded.of(task, recipe, train, stop, asked, kinds=kinds, size=size)
+    options = TrainOptions(**settings.model_dump(), seconds=seconds)
+    work = work / f"{encoded.family.name}-{part}"
+    trained = encoded.learned(encoded.family.settings(size), options, store=store, work=work)
+    memory = encoded.calibrated(trained)
+    if again and encoded.family.fit is not None:
+        trained = encoded.with_more(train.followed_by(stop)).learned(trained.settings, options, store=store, work=work)
+    return encoded.answers(trained, memory)
 
-    def learned(chosen: Mapping[str, Any], rows: Any, right: Array) -> Trained:
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as one family reads them: to learn from, to stop by and to answer."""
+
+    task: Task
+    family: Family
+    memory: Memory
+    facts: Facts
+    arrays: tuple[Arrays, Arrays, Arrays]
+    targets: tuple[Array, Array]
+    asked: int
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        recipe: str,
+        *parts: Rows,
+        kinds: Mapping[str, str],
+        size: str,
+        over: Mapping[str, Any] | None = None,
+    ) -> Encoded:
+        """The three parts encoded with what the first of them teaches; `over` are dials that a search has set."""
+        train, stop, asked = parts
+        family = find_family(recipe)
+        memory = task.learn(train, front(task, family, size, kinds, over))
+        arrays = (encode(task, train, memory), encode(task, stop, memory), encode(task, asked, memory))
+        targets = (task.targets(train, memory), task.targets(stop, memory))
+        return cls(task, family, memory, describe(task, memory, train), arrays, targets, len(asked))
+
+    def with_more(self, rows: Rows) -> Encoded:
+        """The same with these rows to learn from; what was remembered and described stays."""
+        arrays = (encode(self.task, rows, self.memory), *self.arrays[1:])
+        return replace(self, arrays=arrays, targets=(self.task.targets(rows, self.memory), self.targets[1]))
+
+    def learned(self, settings: Mapping[str, Any], options: TrainOptions, *, store: Store, work: Path) -> Trained:
+        """A network learned from the first part; `work` holds its checkpoints."""
         return fit_rung(
-            family,
-            chosen,
-            rows,
-            right,
-            arrays[1],
-            targets[1],
-            facts=facts,
-            steps=task.steps(),
-            options=TrainOptions(**settings.model_dump(), seconds=seconds),
-            work=work / f"{family.name}-{part}",
+            self.family,
+            settings,
+            self.arrays[0],
+            self.targets[0],
+            self.arrays[1],
+            self.targets[1],
+            facts=self.facts,
+            steps=self.task.steps(),
+            options=options,
+            work=work,
             rows=store.rows,
         )
 
-    trained = learned(family.settings(size), arrays[0], targets[0])
-    network = rebuild(family.name, trained.settings, facts, trained.weights)
-    memory = task.calibrate({"logits": outputs_of(network, Examples(arrays[1], targets[1]), None)}, targets[1], memory)
-    if again and family.fit is not None:
-        both = train.followed_by(stop)
-        trained = learned(trained.settings, encode(task, both, memory), task.targets(both, memory))
-        network = rebuild(family.name, trained.settings, facts, trained.weights)
-    return task.decode({"logits": outputs_of(network, Examples(arrays[2], np.zeros(len(asked))), None)}, memory)
+    def calibrated(self, trained: Trained) -> Memory:
+        """The memory with the temperature or error range that the rows to stop by give this network."""
+        logits = self._outputs(trained, Examples(self.arrays[1], self.targets[1]))
+        return self.task.calibrate({"logits": logits}, self.targets[1], self.memory)
+
+    def answers(self, trained: Trained, memory: Memory) -> list[Answer]:
+        """What this network answers for the rows that are asked."""
+        return self.task.decode(
+            {"logits": self._outputs(trained, Examples(self.arrays[2], np.zeros(self.asked)))}, memory
+        )
+
+    def _outputs(self, trained: Trained, part: Examples) -> Array:
+        network = rebuild(self.family.name, trained.settings, self.facts, trained.weights)
+        return outputs_of(network, part, None)
 
 
 def folds(groups: Sequence[str], seed: int) -> Iterator[tuple[Array, Array, Array]]:

@@ -42,22 +42,24 @@ def climb(
     store: Store,
     work: Path,
     tell: Callable[[float, str], None],
+    over: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train one family and keep its weights and memory in the store; the result says where and how it went.
 
     `kinds` are the kinds of the columns, `work` holds checkpoints so that a run that was killed goes on where it was,
-    and `seconds` bounds the training loop.
+    `seconds` bounds the training loop, and `over` are dials that a search has set.
     """
     family = find_family(name)
     started = time.perf_counter()
     tell(0.0, f"encoding {len(train):,} rows")
-    memory = task.learn(train, front(task, family, size, kinds))
+    chosen = front(task, family, size, kinds, over)
+    memory = task.learn(train, chosen)
     facts = describe(task, memory, train)
     arrays = encode(task, train, memory), encode(task, valid, memory)
     encoding = time.perf_counter() - started
     trained = fit_rung(
         family,
-        family.settings(size),
+        dialled(family, size, chosen.settings, over),
         arrays[0],
         task.targets(train, memory),
         arrays[1],
@@ -129,8 +131,13 @@ def restore(rung: dict[str, Any], store: Store) -> tuple[nn.Module, Memory]:
     return network, store.get_json(rung["memory"])
 
 
-def front(task: Task, family: Family, size: str, kinds: Mapping[str, str]) -> Front:
-    """The front that feeds this family on this task; SpecError when the two do not fit."""
+def front(
+    task: Task, family: Family, size: str, kinds: Mapping[str, str], over: Mapping[str, Any] | None = None
+) -> Front:
+    """The front that feeds this family on this task, with those dials of `over` that are its own.
+
+    SpecError when family and task do not fit.
+    """
     chosen = family.front_for(task.fronts)
     if chosen is None:
         raise SpecError(
@@ -141,9 +148,16 @@ def front(task: Task, family: Family, size: str, kinds: Mapping[str, str]) -> Fr
             )
         )
     settings = family.front_settings(size, chosen)
+    settings |= {name: value for name, value in (over or {}).items() if name in settings}
     if task.takes_features:
         settings["kinds"] = {name: kind for name, kind in kinds.items() if name != task.target.name}
     return Front(chosen, settings)
+
+
+def dialled(family: Family, size: str, fed: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings of this size with the dials of `over` that are not the front's, `fed`; these are then `decided`."""
+    own = {name: value for name, value in (over or {}).items() if name not in fed}
+    return {**family.settings(size), **own, "decided": sorted(own)} if own else family.settings(size)
 
 
 def describe(task: Task, memory: Memory, rows: Rows) -> Facts:

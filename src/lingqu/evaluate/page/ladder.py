@@ -25,13 +25,13 @@ def ladder(report: Report, say: Words) -> Markup | None:
     rungs = report.get("ladder")
     if not rungs:
         return None
-    shipped, name = report.get("family", ""), title(report["decide_by"], say)
+    chosen = report.get("chosen") or {}
+    shipped, name = chosen.get("recipe") or report.get("family", ""), title(report["decide_by"], say)
     heads = (say("Model"), name, say("Trained in"), say("Size"), say("An answer"))
     head = el("tr", *[el("th", text, scope="col") for text in heads])
     table = el("table", el("thead", head), el("tbody", *[_line(rung, shipped, say) for rung in rungs]))
     known = [rung for rung in rungs if rung.get("value") is not None]
     pictures = [_climb(known, shipped, name, price, say) for price in PRICES] if len(known) > 1 else []
-    chosen = report.get("chosen") or {}
     why = (
         el("p", el("b", chosen["recipe"]), ": ", say.told(str(chosen.get("why", ""))), cls="lead")
         if chosen.get("recipe") and len(rungs) > 1
