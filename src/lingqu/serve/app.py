@@ -18,6 +18,7 @@ from lingqu.errors import Problem, ProtocolError, ScopeError
 from lingqu.serve import pages
 from lingqu.serve.call import Call, GoneError, empty
 from lingqu.serve.origin import foreign
+from lingqu.serve.page import CSP
 from lingqu.serve.refusals import refusal, status_of
 from lingqu.serve.routes import NoRouteError, Route, match
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 ACCESS = logging.getLogger("lingqu.access")
 FAULTS = logging.getLogger("lingqu.serve")
 
-_POLICY = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'"
 SECURITY_HEADERS = (
-    (b"content-security-policy", f"{_POLICY}; frame-ancestors 'none'".encode()),
+    (b"content-security-policy", CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -82,6 +82,8 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
             FAULTS.exception("request %s failed", call.id, extra={"request_id": call.id})
         response = refusal(error, call.id, route.family if route else "native")
     response.raw_headers.append((b"x-request-id", call.id.encode()))
+    if service.state == "draining":
+        response.raw_headers.append((b"connection", b"close"))
     present = {name for name, _ in response.raw_headers}
     response.raw_headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
     await response(scope, receive, send)
@@ -116,7 +118,7 @@ def _tell(call: Call, route: Route | None, status: int, began: float) -> None:
         "route": route.path if route else None,
         "status": status,
         "ms": round(seconds * 1000, 2),
-        "key": call.principal.id if call.principal else None,
+        "key": call.principal.id,
         "model": model,
         "version": told.get("version"),
         "role": told.get("role"),

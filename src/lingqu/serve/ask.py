@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lingqu.contract import Answer, Refusal, Rows
+from lingqu.contract import Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
+from lingqu.serve.journal import Entry, new_id
 
 if TYPE_CHECKING:
     from lingqu.serve.reply import Reply
@@ -87,15 +87,12 @@ async def until_gone(call: Call, answering: Any) -> Any:
 
 
 def _journal(call: Call, rows: Rows, reply: Reply, began: float) -> list[str]:
-    """The id of each answer, every one of them recorded."""
-    journal = call.service.journal
-    if journal is None:
-        return [secrets.token_urlsafe(15) for _ in reply.answers]
-    from lingqu.serve.journal import Entry, new_id
-
+    """The id of each answer, every one of them recorded where there is a journal."""
     ids = [new_id() for _ in reply.answers]
+    journal, served = call.service.journal, reply.version
+    if journal is None:
+        return ids
     latency = (time.time() - began) * 1000
-    served = reply.version
     for place, (identity, answer) in enumerate(zip(ids, reply.answers, strict=True)):
         journal.record(
             Entry(
@@ -105,16 +102,11 @@ def _journal(call: Call, rows: Rows, reply: Reply, began: float) -> list[str]:
                 name=served.name,
                 number=served.number,
                 role=reply.role,
-                principal=call.principal.id if call.principal else "",
+                principal=call.principal,
                 user=call.user,
                 input=rows.row(place),
-                answer=_cells(answer),
-                confidence=getattr(answer, "confidence", None),
+                answer=answer,
                 latency_ms=latency,
             )
         )
     return ids
-
-
-def _cells(answer: Answer) -> dict[str, Any]:
-    return answer.cells(scores=not isinstance(answer, Refusal))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from lingqu.errors import Problem, ProtocolError
 from lingqu.serve.body import MOST_BYTES, read_json
+from lingqu.serve.keys import ANYONE
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -39,7 +40,7 @@ class Call:
         self.service = service
         self.request = Request(scope, receive)
         self.params: dict[str, str] = {}
-        self.principal: Principal | None = None
+        self.principal: Principal = ANYONE
         given = self.request.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
         self.told: dict[str, Any] = {}

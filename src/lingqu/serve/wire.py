@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 << 10
 MOST_URL_BYTES = 8 << 10
+MOST_OVERHEAD_BYTES = 64 << 10
 READ_SECONDS = 30.0
 FREE_CHUNKS = 256
 LEAST_CHUNK_BYTES = 64
@@ -31,6 +32,8 @@ class Wire(HttpToolsProtocol):
     _refused: tuple[int, str] | None = None
     _reading: asyncio.TimerHandle | None = None
     _has_cycle = False
+    _received = 0
+    _body_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -43,6 +46,13 @@ class Wire(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        # The parser tells of a header when it is whole, so one without end is seen by its bytes alone.
+        overhead = self._received - self._body_bytes
+        if overhead > MOST_OVERHEAD_BYTES + self._body_bytes:
+            status = 400 if self._has_cycle else 431
+            self._refuse(status, f"At most {MOST_OVERHEAD_BYTES:,} bytes that are no body are read")
+            return
+        self._received += len(data)
         super().data_received(data)
 
     def eof_received(self) -> None:
@@ -52,7 +62,7 @@ class Wire(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes, self._chunks, self._body_bytes, self._has_cycle = 0, 0, 0, False
+        self._header_bytes, self._chunks, self._body_bytes, self._received, self._has_cycle = 0, 0, 0, 0, False
         if self._reading is None:
             self._await_request()
 
@@ -82,6 +92,7 @@ class Wire(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._stop_waiting()
+        self._received = self._body_bytes
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
