@@ -301,9 +301,14 @@ def _fitting(asked: _Given, answer: Mapping[str, Any]) -> Any:
     if asked.kind != "label":
         return value
     if answer.get("kind") == "number-value":
-        if isinstance(value, str | list):
+        try:
+            # Forms and command lines have texts only.
+            number = value if isinstance(value, int | float) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
             raise DataError(Problem("a number as the label, since the answer is one", _shown(value)))
-        return value
+        return number
     if isinstance(value, list):
         return JOINT.join(sorted(plain_text(part) for part in value))
     return plain_text(value) if isinstance(value, str) else str(value)

@@ -23,7 +23,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
 
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
@@ -133,11 +132,11 @@ def report(
     key: str | None = None,
     since: str = "",
     until: str = "9999",
-    by: Iterable[Literal["model", "day"]] = (),
+    by: Iterable[str] = (),
 ) -> list[Line]:
     """What keys were answered from `since` to before `until` (days or hours in UTC, as ISO 8601), summed for each key.
 
-    `by` splits the sums further; a key that has paid in two currencies has a line for each.
+    `by` (model, day) splits the sums further; a key that has paid in two currencies has a line for each.
     """
     split = set(by)
     parts = [USAGE.c.key, USAGE.c.currency]
