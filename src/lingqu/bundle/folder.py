@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lingqu.bundle.golden import GOLDEN, record
 from lingqu.bundle.read import Bundle
 from lingqu.bundle.trust import CARD, CASCADE_FORMAT, ENCODING, MANIFEST, MEMBERS, MODEL, member_manifests
 from lingqu.contract import Memory
@@ -50,11 +51,15 @@ def _spelled(memory: Memory) -> bytes:
 
 
 def _write(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Bundle:
-    """These files and a manifest with their hashes."""
+    """These files and a manifest with their hashes and what the bundle says to its golden rows."""
     for name, data in files.items():
         write_bytes(folder / name, data)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    write_json(folder / MANIFEST, {**manifest, "files": hashes})
+    plain = {name: value for name, value in manifest.items() if name != GOLDEN} | {"files": hashes}
+    write_json(folder / MANIFEST, plain)
+    golden = record(Bundle.open(folder))
+    if golden is not None:
+        write_json(folder / MANIFEST, {**plain, GOLDEN: golden})
     return Bundle.open(folder)
 
 

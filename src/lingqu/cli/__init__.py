@@ -99,6 +99,18 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             LANGUAGE,
         ),
     ),
+    "serve": (
+        "serve:serve",
+        "answer over HTTP, with a page to try it, until Ctrl-C",
+        (
+            _arg(
+                "models", nargs="*", metavar="MODEL", help="name, name@3 or a bundle folder (default: the spec's name)"
+            ),
+            _arg("--host", help="the address to listen on (default: 127.0.0.1, this machine alone)"),
+            _arg("--port", type=int, help="the port (default: 8000; 0 takes any)"),
+            _arg("--workers", type=int, metavar="N", help="how many processes answer (default: 1)"),
+        ),
+    ),
     "versions": (
         "records:versions",
         "every version and its aliases",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from lingqu.bundle.read import gave_numbers, never_finite
 from lingqu.contract import Answer, Refusal, Rows
 from lingqu.data.accept import accept
 from lingqu.errors import DataError, OverloadError, Problem
@@ -74,11 +75,11 @@ class Piece:
 
 
 Outcome = list[Answer] | BaseException
-Watcher = Callable[[Model, int, float, BaseException | None], None]
-"""Hears, in the event loop, of each batch: its model, rows and seconds, and what went wrong if anything did."""
+Watcher = Callable[[Model, int, float, float, BaseException | None], None]
+"""Hears, in the event loop, of each batch: its model, rows, cost and seconds, and what went wrong if anything did."""
 
 
-def unwatched(_model: Model, _rows: int, _seconds: float, _error: BaseException | None) -> None:
+def unwatched(_model: Model, _rows: int, _cost: float, _seconds: float, _error: BaseException | None) -> None:
     """Hears and forgets."""
 
 
@@ -228,21 +229,23 @@ class Batcher:
 
     def _done(self, worker: _Worker, batch: list[Piece], outcomes: list[Outcome], error: BaseException | None) -> None:
         seconds = time.monotonic() - (worker.since or 0.0)
+        cost = padded([(len(piece.places), piece.longest) for piece in batch])
         if error is None:
-            cost = padded([(len(piece.places), piece.longest) for piece in batch])
             batch[0].request.model.estimate.saw(cost, seconds)
         with self._changed:
             worker.since = None
         try:
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._settle, batch, outcomes, seconds, error)
+                self._loop.call_soon_threadsafe(self._settle, batch, outcomes, cost, seconds, error)
         except RuntimeError:
             # The loop was closed meanwhile: nobody waits.
             return
 
     # In the event loop
 
-    def _settle(self, batch: list[Piece], outcomes: list[Outcome], seconds: float, error: BaseException | None) -> None:
+    def _settle(
+        self, batch: list[Piece], outcomes: list[Outcome], cost: float, seconds: float, error: BaseException | None
+    ) -> None:
         """Give each request its answers; it is done when its last piece is."""
         for piece, outcome in zip(batch, outcomes, strict=True):
             request = piece.request
@@ -258,7 +261,8 @@ class Batcher:
             request.missing -= len(piece.places)
             if not request.missing:
                 request.future.set_result(request.answers)
-        self._watch(batch[0].request.model, sum(len(piece.places) for piece in batch), seconds, error)
+        rows = sum(len(piece.places) for piece in batch)
+        self._watch(batch[0].request.model, rows, cost, seconds, error)
 
 
 def _pieces(request: Request) -> list[Piece]:
@@ -297,6 +301,9 @@ def compute(parts: Sequence[Rows], bundle: Bundle) -> tuple[list[Outcome], BaseE
         assert isinstance(answers, list)
         for place, answer in zip(places, decided, strict=True):
             answers[place] = answer
+        if gave_numbers(decided) is False:
+            # Each row is refused and none gets an error of the service; but the model has failed.
+            worst = worst or never_finite()
     return outcomes, worst
 
 

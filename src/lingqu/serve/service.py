@@ -8,11 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lingqu.errors import Problem, UnknownNameError, near
-from lingqu.serve.engine import Engine, Loaded
+from lingqu.errors import Problem, RequestError, UnknownNameError, near
+from lingqu.serve.engine import Engine
+from lingqu.serve.loaded import Loaded
 from lingqu.serve.metrics import Metrics
 from lingqu.serve.probes import State
 from lingqu.serve.reply import Reply, Served
+from lingqu.serve.swap import Follower, Source, open_first
 
 if TYPE_CHECKING:
     from lingqu.spec.settings import ServeSettings
@@ -30,25 +32,45 @@ class Service:
     """
 
     def __init__(
-        self, engines: Iterable[Engine], settings: ServeSettings, metrics: Metrics, store: Store | None
+        self, engines: Iterable[Engine], settings: ServeSettings, metrics: Metrics, follower: Follower | None = None
     ) -> None:
         self.engines = {engine.name: engine for engine in engines}
         self.settings = settings
         self.metrics = metrics
-        self.store = store
+        self.store = follower.store if follower is not None else None
         self.state: State = "loading"
         self.stuck = False
         self.keys: Any = None
         self.journal: Any = None
         self.inbox: Any = None
+        self._follower = follower
         self._ticking: asyncio.Task[None] | None = None
 
     @classmethod
-    def load(cls, references: Iterable[str | Path], *, settings: ServeSettings, store: Store | None = None) -> Service:
-        """The models that these references mean, loaded: bundle folders, or `name`, `name@alias`, `name@3` of the store."""
+    def load(
+        cls,
+        references: Iterable[str | Path],
+        *,
+        settings: ServeSettings,
+        store: Store | None = None,
+        shared: Path | None = None,
+    ) -> Service:
+        """The models that these references mean, loaded: bundle folders, or `name`, `name@alias`, `name@3` of the store.
+
+        `shared` is a folder in which several processes of one service tell each other what they found of a bundle.
+        """
         metrics = Metrics()
-        engines = [Engine(loaded.served.name, loaded, settings, metrics) for loaded in map(_opener(store), references)]
-        return cls(engines, settings, metrics, store)
+        engines: dict[str, Engine] = {}
+        sources: dict[str, Source] = {}
+        for reference in references:
+            source, served, bundle = open_first(reference, store, shared)
+            if source.name in engines:
+                found = f"{source.name} twice"
+                raise RequestError(Problem("each model once", found, "Other versions are reached by their number."))
+            engines[source.name] = Engine(source.name, Loaded(served, bundle), settings, metrics)
+            sources[source.name] = source
+        follower = Follower(store, engines, sources, shared) if store is not None else None
+        return cls(engines.values(), settings, metrics, follower)
 
     def engine(self, name: str) -> Engine:
         """The engine of this name; UnknownNameError with the nearest one."""
@@ -60,12 +82,16 @@ class Service:
         """Begin to answer, inside the event loop."""
         for engine in self.engines.values():
             engine.start()
+        if self._follower is not None:
+            self._follower.start()
         self._ticking = asyncio.create_task(self._tick())
         self.state = "ready"
 
     async def close(self) -> None:
         """Stop: threads end after their batch, what is journaled is written."""
         self.state = "draining"
+        if self._follower is not None:
+            self._follower.close()
         if self._ticking is not None:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
@@ -85,21 +111,3 @@ class Service:
             for engine in self.engines.values():
                 self.stuck |= engine.tick()
             await asyncio.sleep(TICK)
-
-
-def _opener(store: Store | None) -> Any:
-    from lingqu.bundle.read import Bundle
-    from lingqu.bundle.trust import MANIFEST
-    from lingqu.registry import Registry
-
-    def opened(reference: str | Path) -> Loaded:
-        if (Path(reference) / MANIFEST).is_file():
-            bundle = Bundle.open(reference)
-            return Loaded(Served(str(bundle.manifest.get("name") or Path(reference).resolve().name)), bundle)
-        if store is None:
-            raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), "Give a store to serve names of."))
-        version = Registry(store).get(str(reference))
-        bundle = Bundle.open(store.folder_path(version.bundle, verify=False))
-        return Loaded(Served(version.name, version.number, version.bundle), bundle)
-
-    return opened

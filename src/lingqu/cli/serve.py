@@ -1,0 +1,68 @@
+"""The verb `serve`: models over HTTP until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lingqu.cli.present import err, out, store_folder
+from lingqu.errors import Problem, RequestError
+
+if TYPE_CHECKING:
+    from lingqu.spec.settings import ServeSettings
+
+SPEC = Path("lingqu.yaml")
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve models until SIGTERM or Ctrl-C."""
+    from lingqu.serve.plan import Plan
+    from lingqu.serve.supervisor import Supervisor, listen
+
+    name, settings = _spec()
+    chosen = {key: value for key in ("host", "port", "workers") if (value := getattr(arguments, key)) is not None}
+    settings = type(settings).model_validate(settings.model_dump() | chosen)
+    models = arguments.models or ([name] if name else [])
+    if not models:
+        advice = "Name one: lingqu serve MODEL. `lingqu versions` lists them."
+        raise RequestError(Problem("a model to serve", "none, and no lingqu.yaml here", advice))
+    home = store_folder(arguments)
+    listener = listen(settings.host, settings.port)
+    url = _url(settings.host, listener.getsockname()[1])
+    plan = Plan(models, str(home) if home.exists() else None, settings.model_dump(), settings.workers)
+    return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), err.print).run()
+
+
+def _spec() -> tuple[str | None, ServeSettings]:
+    """The name and the settings of the spec in this folder, if there is one."""
+    from lingqu.spec import load_spec
+    from lingqu.spec.settings import ServeSettings
+
+    if not SPEC.is_file():
+        return None, ServeSettings()
+    spec = load_spec(SPEC)
+    return spec.name, spec.serve
+
+
+def _url(host: str, port: int) -> str:
+    """Where a browser finds the service.
+
+    >>> _url("0.0.0.0", 8000), _url("::1", 80)
+    ('http://127.0.0.1:8000', 'http://[::1]:80')
+    """
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def _ready(arguments: argparse.Namespace, url: str, served: Sequence[str]) -> None:
+    if arguments.json:
+        sys.stdout.write(json.dumps({"url": url, "models": list(served)}) + "\n")
+        sys.stdout.flush()
+        return
+    name = served[0].partition("@")[0]
+    out.print(f"{', '.join(served)} at {url}  Ctrl-C stops it. Try: curl {shlex.quote(f'{url}/v1/models/{name}')}")

@@ -1,0 +1,249 @@
+"""The parent of the workers: it holds the port, starts them, replaces those that end, and stops them when asked.
+
+The listening socket is made here and inherited, so no connection is refused while a worker is replaced: it waits in the
+socket's queue. A worker that ended early is replaced after a pause that doubles each time, so nothing loops. The parent
+imports nothing but the standard library: it is small, and there is little in it that could fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lingqu.errors import LingquError, Problem, RequestError, WorkError
+from lingqu.serve.plan import Plan, threads
+
+BACKLOG = 2048
+STEADY = 10.0
+"""A worker that lived so many seconds was well; the next one starts without a pause."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+LONGEST_STOP = 18.0
+SILENT = 30.0
+"""A worker that says nothing for so many seconds hangs, and is ended."""
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+EXIT_STUCK = 75
+
+Tell = Callable[[str], None]
+
+
+@dataclass(eq=False)
+class Child:
+    """One worker process; `status` is the pipe it reports on, `heard` when it last did."""
+
+    process: subprocess.Popen[bytes]
+    status: int
+    started: float
+    heard: float
+    ready: bool = False
+    leaving: bool = False
+    unread: bytes = b""
+    error: LingquError | None = None
+
+
+@dataclass
+class Supervisor:
+    """The workers of one port."""
+
+    plan: Plan
+    listener: socket.socket
+    on_ready: Callable[[list[str]], None]
+    tell: Tell
+    children: list[Child] = field(default_factory=list)
+    failures: int = 0
+    next_start: float = 0.0
+    was_ready: bool = False
+    stopping: signal.Signals | None = None
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; 0 when every worker ended well. LingquError when no worker could begin."""
+        with _signals() as wake, tempfile.TemporaryDirectory(prefix="lingqu-serve-") as folder:
+            self.folder = Path(folder)
+            (self.folder / "metrics").mkdir()
+            try:
+                self._watch(wake)
+            finally:
+                status = self._stop()
+        return status
+
+    # Starting
+
+    def _start(self) -> None:
+        ours, theirs = os.pipe()
+        environment = {
+            **os.environ,
+            FOLDER: str(self.folder / "metrics"),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads(self.plan.workers)),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lingqu.serve.worker", str(self.listener.fileno()), str(theirs)],
+            stdin=subprocess.PIPE,
+            pass_fds=(self.listener.fileno(), theirs),
+            env=environment,
+        )
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            # The pipe stays open: when this process dies, however it dies, the worker reads its end and stops.
+            process.stdin.write(self.plan.line().encode() + b"\n")
+            process.stdin.flush()
+        now = time.monotonic()
+        self.children.append(Child(process, ours, now, now))
+
+    def _watch(self, wake: int) -> None:
+        while self.stopping is None:
+            missing = self.plan.workers - sum(not child.leaving for child in self.children)
+            now = time.monotonic()
+            if missing > 0 and now >= self.next_start:
+                for _ in range(missing):
+                    self._start()
+            self._listen(wake, 0.25)
+            self._reap()
+
+    def _listen(self, wake: int, seconds: float) -> None:
+        """What children and signals say, within so many seconds."""
+        found, _, _ = select.select([wake, *(child.status for child in self.children)], [], [], seconds)
+        for child in self.children:
+            if child.status in found:
+                self._hear(child)
+            elif time.monotonic() - child.heard > SILENT:
+                self.tell(f"Worker {child.process.pid} has said nothing for {SILENT:.0f} s and is ended.")
+                child.process.kill()
+                child.heard = time.monotonic()
+        if wake in found:
+            for number in os.read(wake, 64):
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    self.stopping = signal.Signals(number)
+
+    def _hear(self, child: Child) -> None:
+        with suppress(BlockingIOError):
+            child.unread += os.read(child.status, 65_536)
+        child.heard = time.monotonic()
+        *lines, child.unread = child.unread.split(b"\n")
+        for line in lines:
+            self._obey(child, json.loads(line) if line else {})
+
+    def _obey(self, child: Child, said: Mapping[str, Any]) -> None:
+        if "ready" in said:
+            child.ready = True
+            if not self.was_ready:
+                self.was_ready = True
+                self.on_ready(said["ready"])
+        if "error" in said:
+            problems = [Problem(**problem) for problem in said["error"]["problems"]]
+            kind = RequestError if said["error"]["status"] == 2 else WorkError
+            child.error = kind(problems)
+        if "stuck" in said:
+            self.tell(f"Worker {child.process.pid} is replaced: {said['stuck']}")
+            child.leaving = True
+
+    # Ending
+
+    def _reap(self) -> None:
+        """Children that have ended; LingquError when none ever was ready and one has told why."""
+        for child in [child for child in self.children if child.process.poll() is not None]:
+            self._hear(child)
+            self._forget(child)
+            lived = time.monotonic() - child.started
+            if child.error is not None and not self.was_ready:
+                raise child.error
+            if self.stopping is not None or child.leaving:
+                continue
+            self.failures = 0 if lived > STEADY else self.failures + 1
+            pause = 0.0 if self.failures <= 1 else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.failures - 2))
+            self.next_start = time.monotonic() + pause
+            why = f": {child.error}" if child.error else ""
+            self.tell(f"Worker {child.process.pid} ended ({_status(child.process.returncode)}){why}; a new one starts.")
+            if not self.was_ready and self.failures > 3:
+                found = f"{_status(child.process.returncode)} four times"
+                raise WorkError(Problem("a worker that begins to serve", found, "Look at what it wrote above."))
+
+    def _forget(self, child: Child) -> None:
+        self.children.remove(child)
+        os.close(child.status)
+        if child.process.stdin is not None:
+            with suppress(OSError):
+                child.process.stdin.close()
+        # What a dead process had in progress or in line is nobody's now; its counters stay.
+        for path in (self.folder / "metrics").glob(f"gauge_live*_{child.process.pid}.db"):
+            path.unlink()
+
+    def _stop(self) -> int:
+        """Ask every worker to end and wait; those that do not within 18 seconds are ended."""
+        self.listener.close()
+        number = self.stopping or signal.SIGTERM
+        for child in self.children:
+            child.process.send_signal(number)
+        worst, until = 0, time.monotonic() + LONGEST_STOP
+        for child in [*self.children]:
+            try:
+                child.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.tell(f"Worker {child.process.pid} does not stop and is ended.")
+                child.process.kill()
+                child.process.wait()
+            worst = max(worst, abs(child.process.returncode))
+            self._forget(child)
+        return min(worst, 1)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, not yet inherited by anybody; RequestError when the address cannot be had.
+
+    >>> with listen("127.0.0.1", 0) as listener:
+    ...     listener.getsockname()[0]
+    '127.0.0.1'
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise RequestError(Problem("an address of this machine", repr(host), f"{error.strerror}.")) from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        found = f"{host}:{port}, where {(error.strerror or str(error)).lower()}"
+        raise RequestError(Problem("an address to listen on", found, "Choose another: --port 0 takes any.")) from None
+    listener.listen(BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A pipe that gets the number of each signal; the handlers and the pipe of before come back afterwards."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    pipe = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    try:
+        yield ours
+    finally:
+        signal.set_wakeup_fd(pipe)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(ours)
+        os.close(theirs)
+
+
+def _status(code: int) -> str:
+    """How a process ended, in words.
+
+    >>> _status(-9), _status(1)
+    ('SIGKILL', 'status 1')
+    """
+    return signal.Signals(-code).name if code < 0 else f"status {code}"

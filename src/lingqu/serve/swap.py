@@ -1,0 +1,232 @@
+"""Models that change while they answer: the registry is looked at four times a second, and its aliases obeyed.
+
+A new version is tried in a process of its own, loaded, asked its golden rows, and only then put in the old one's place, by one
+assignment in the event loop; requests that came before keep the version they were given. What cannot be loaded is
+refused, told, and not tried again until the alias moves; the version before goes on. `previous` stays loaded, so that
+a rollback is that assignment alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lingqu.bundle import golden
+from lingqu.bundle.read import Bundle
+from lingqu.bundle.trust import MANIFEST
+from lingqu.contract import Rows
+from lingqu.errors import BundleError, LingquError, Problem, UnknownNameError
+from lingqu.registry import Registry, Version
+from lingqu.registry.versions import Reference
+from lingqu.serve.loaded import Loaded
+from lingqu.serve.reply import Served
+from lingqu.serve.trial import kept, refuse, verdict
+from lingqu.store.history import CHAMPION, PREVIOUS
+
+if TYPE_CHECKING:
+    from lingqu.serve.engine import Engine
+    from lingqu.store import Store
+
+POLL = 0.25
+CHALLENGER = "challenger"
+FOLLOWED = (CHAMPION, PREVIOUS, CHALLENGER)
+
+log = logging.getLogger("lingqu.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an engine's versions come from: a bundle folder, one fixed version, or the aliases of a name."""
+
+    name: str
+    follows: str | None = None
+    """The alias that is answered by; None for what never changes."""
+
+
+def open_first(reference: str | Path, store: Store | None, shared: Path | None = None) -> tuple[Source, Served, Bundle]:
+    """What a reference means now, loaded and warm; BundleError when it must not be served.
+
+    Where a champion cannot be loaded, or a worker beside this one has refused it, the version before it steps in.
+    """
+    if (Path(reference) / MANIFEST).is_file():
+        bundle = Bundle.open(reference)
+        name = str(bundle.manifest.get("name") or Path(reference).resolve().name)
+        return Source(name), Served(name), warm(bundle)
+    if store is None:
+        advice = "There is no store here: name a folder, or go to where the store is."
+        raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), advice))
+    wanted, registry = Reference.read(str(reference)), Registry(store)
+    source = Source(wanted.name, None if wanted.number is not None else wanted.alias)
+    version = registry.get(str(reference))
+    try:
+        folder = store.folder_path(version.bundle, verify=False)
+        if shared is not None:
+            refuse(kept(folder, shared, younger_than=float("inf")))
+        return source, served(version), warm(Bundle.open(folder))
+    except LingquError as error:
+        before = registry.alias(wanted.name, PREVIOUS)
+        if source.follows != CHAMPION or before is None:
+            raise
+        earlier = registry.get(f"{wanted.name}@{before[0]}")
+        log.error("%s cannot be served, %s steps in: %s", version.reference, earlier.reference, error)
+        return source, served(earlier), warm(Bundle.open(store.folder_path(earlier.bundle, verify=False)))
+
+
+def served(version: Version) -> Served:
+    """A registered version as replies name it."""
+    return Served(version.name, version.number, version.bundle)
+
+
+def warm(bundle: Bundle) -> Bundle:
+    """The bundle after it has given its golden answers; BundleError when it gives others."""
+    golden.check(bundle)
+    # The first answers pay for memory that later ones reuse.
+    rows = Rows.from_dicts(golden.golden_rows(bundle.manifest, bundle.task))
+    for _ in range(2):
+        bundle.answer(rows)
+    return bundle
+
+
+class Follower:
+    """A thread that keeps engines at what the registry says. `apply` runs its argument in the event loop."""
+
+    def __init__(
+        self, store: Store, engines: Mapping[str, Engine], sources: Mapping[str, Source], shared: Path | None = None
+    ) -> None:
+        self.store = store
+        self.shared = shared
+        self.engines = {name: engine for name, engine in engines.items() if sources[name].follows}
+        self.sources = sources
+        self._refused: dict[tuple[str, int], str] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = threading.Event()
+        self._asked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
+        self._down = False
+
+    def start(self) -> None:
+        """Begin to look, inside the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        registry = Registry(self.store)
+        while not self._stop.is_set():
+            for name, engine in self.engines.items():
+                try:
+                    self.look(registry, name, engine)
+                    self._down = False
+                except LingquError as error:
+                    # A database that is down changes nothing of what is in memory; it is told once.
+                    if not self._down:
+                        log.error("The registry cannot be read, %s goes on as it is: %s", name, error)
+                    self._down = True
+            self._stop.wait(POLL)
+
+    def look(self, registry: Registry, name: str, engine: Engine) -> None:
+        """Bring one engine to what the registry says now."""
+        aliases = registry.aliases(name)
+        wanted = self._wanted(name, engine, aliases)
+        if wanted == engine.standing():
+            return
+        loaded = engine.by_number()
+        for role, number in wanted.items():
+            if number not in loaded and (found := self._load(registry, name, engine, number, role)) is not None:
+                loaded[number] = found
+            if role == CHAMPION:
+                # The champion is put in place before the others are loaded, which may take a while.
+                self._install(engine, {role: loaded[number]} if number in loaded else {}, partly=True)
+        self._install(engine, {role: loaded[number] for role, number in wanted.items() if number in loaded})
+        del loaded
+        free_memory()
+
+    def _wanted(self, name: str, engine: Engine, aliases: Mapping[str, int]) -> dict[str, int]:
+        """Role → the version that should have it; a champion that was refused leaves the one there is."""
+        answers_by = self.sources[name].follows or CHAMPION
+        wanted: dict[str, int] = {}
+        now = engine.current.number
+        first = aliases.get(answers_by)
+        if first is None or (name, first) in self._refused or engine.broke(first):
+            first = now
+        if first is not None:
+            wanted[CHAMPION] = first
+        if answers_by == CHAMPION:
+            others = (PREVIOUS, CHALLENGER) if engine.tries_challengers else (PREVIOUS,)
+            for role in others:
+                number = aliases.get(role)
+                if number is not None and (name, number) not in self._refused:
+                    wanted[role] = number
+        # What is refused may be tried again once nothing points to it any more.
+        for key in [key for key in self._refused if key[0] == name and key[1] not in aliases.values()]:
+            del self._refused[key]
+            engine.refusals.pop(key[1], None)
+        engine.forgive(aliases.get(answers_by))
+        return wanted
+
+    def _load(self, registry: Registry, name: str, engine: Engine, number: int, role: str) -> Loaded | None:
+        """A version, tried and warm; None when it was refused. One that was champion before is only asked again."""
+        try:
+            version = registry.get(f"{name}@{number}")
+            folder = self.store.folder_path(version.bundle, verify=False)
+            if role != PREVIOUS:
+                deadline = engine.settings.deadline_seconds
+                found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
+                _same_question(found, engine)
+            return Loaded(served(version), warm(Bundle.open(folder)))
+        except (LingquError, MemoryError) as error:
+            self._refused[name, number] = str(error)
+            log.error("%s@%d is refused, %s goes on: %s", name, number, engine.current.reference, error)
+            self._tell(engine.refused, number, str(error))
+            return None
+
+    def _measured(self, version: Version) -> float | None:
+        """The milliseconds of one answer that the report of this version tells, if there is one."""
+        with suppress(LingquError, KeyError, TypeError, ValueError):
+            return float(self.store.get_json(version.lineage["report"])["latency"]["p95_ms"])
+        return None
+
+    def _install(self, engine: Engine, roles: Mapping[str, Loaded], *, partly: bool = False) -> None:
+        """Put versions in place, in the event loop, and wait until that is done."""
+        done = threading.Event()
+
+        def place() -> None:
+            engine.install(roles, partly=partly)
+            done.set()
+
+        self._tell(place)
+        done.wait(5.0)
+
+    def _tell(self, what: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None and not self._stop.is_set():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _same_question(found: Mapping[str, str], engine: Engine) -> None:
+    """BundleError when a version answers another question than the one in place: clients would not understand it."""
+    now = engine.bundle()
+    for what, is_now in (("task", now.task.name), ("answer", now.manifest["answer"])):
+        if found[what] != is_now:
+            expected = f"the {what} {is_now!r} that {engine.current.reference} has"
+            raise BundleError(Problem(expected, repr(found[what]), "Serve it under another name."))
+
+
+def free_memory() -> None:
+    """Give memory that nobody uses back to the system, as far as the C library can."""
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
