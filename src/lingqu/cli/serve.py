@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lingqu.cli.present import err, out, store_folder
 from lingqu.errors import Problem, RequestError
+from lingqu.store import Store
 
 if TYPE_CHECKING:
     from lingqu.spec.settings import ServeSettings
@@ -21,6 +23,7 @@ SPEC = Path("lingqu.yaml")
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve models until SIGTERM or Ctrl-C."""
+    from lingqu.serve.keys import guard, is_loopback
     from lingqu.serve.plan import Plan
     from lingqu.serve.supervisor import Supervisor, listen
 
@@ -34,7 +37,9 @@ def serve(arguments: argparse.Namespace) -> int:
     home = store_folder(arguments)
     listener = listen(settings.host, settings.port)
     url = _url(settings.host, listener.getsockname()[1])
-    plan = Plan(models, str(home) if home.exists() else None, settings.model_dump(), settings.workers)
+    there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
+    required = not is_loopback(settings.host) and guard(settings.host, Store.open(home))
+    plan = Plan(models, str(home) if there or required else None, settings.model_dump(), settings.workers, required)
     return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), err.print).run()
 
 

@@ -1,8 +1,4 @@
-"""HTTP on an inherited socket: uvicorn with httptools, with limits that neither has, and a stop that loses no request.
-
-A connection that sends more than 100 headers, 64 KiB before its body, a body in ever tinier chunks, or nothing for 30 seconds in
-the middle of a request is closed, with status 400 where one can still be sent.
-"""
+"""HTTP on an inherited socket: uvicorn with our limits on a connection, and a stop that loses no request."""
 
 from __future__ import annotations
 
@@ -13,80 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_HEADERS = 100
-MOST_HEAD_BYTES = 64 * 1024
-MANY_CHUNKS, LEAST_CHUNK = 1000, 64
-READ_SECONDS = 30.0
-
-
-class _RefusedError(Exception):
-    """What the parser's callbacks raise to end a connection; it becomes status 400."""
-
-
-class Connection(HttpToolsProtocol):
-    """One connection, with limits on what comes before the application sees it."""
-
-    _reading: asyncio.TimerHandle | None = None
-    _head = _chunks = _body = 0
-    _in_head = True
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        super().connection_made(transport)
-        self._read_within()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._read_all()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head += len(data)
-        super().data_received(data)
-        if self._in_head and self._head > MOST_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Headers of more than 64 KiB.")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._head = self._chunks = self._body = 0
-        self._in_head = True
-        self._read_within()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > MOST_HEADERS:
-            raise _RefusedError
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._chunks += 1
-        self._body += len(body)
-        if self._chunks > MANY_CHUNKS and self._body < self._chunks * LEAST_CHUNK:
-            raise _RefusedError
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._read_all()
-        # What follows is the head of the next request, if anything does.
-        self._in_head, self._head = True, 0
-        super().on_message_complete()
-
-    def _read_within(self) -> None:
-        self._read_all()
-        self._reading = self.loop.call_later(READ_SECONDS, self._too_slow)
-
-    def _read_all(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
-
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+from lingqu.serve.wire import Wire
 
 
 class HttpServer(uvicorn.Server):
@@ -96,7 +20,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=Wire,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

@@ -15,13 +15,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Plain values only. `home` is the folder of the store, or nothing where only bundle folders are served."""
+    """Plain values only.
+
+    `home` is the folder of the store, or nothing where only bundle folders are served; in the folder `shared` the workers
+    tell each other what they found of a bundle.
+    """
 
     models: list[str]
     home: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
     keys_required: bool = False
+    shared: str | None = None
 
     def line(self) -> str:
         """The plan in one line."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.serve.engine import Engine
@@ -17,6 +17,9 @@ from lingqu.serve.reply import Reply, Served
 from lingqu.serve.swap import Follower, Source, open_first
 
 if TYPE_CHECKING:
+    from lingqu.serve.inbox import Inbox
+    from lingqu.serve.journal import Journal
+    from lingqu.serve.keys import Keys
     from lingqu.spec.settings import ServeSettings
     from lingqu.store import Store
 
@@ -32,17 +35,26 @@ class Service:
     """
 
     def __init__(
-        self, engines: Iterable[Engine], settings: ServeSettings, metrics: Metrics, follower: Follower | None = None
+        self,
+        engines: Iterable[Engine],
+        settings: ServeSettings,
+        metrics: Metrics,
+        store: Store | None = None,
+        follower: Follower | None = None,
+        *,
+        keys_required: bool = False,
     ) -> None:
         self.engines = {engine.name: engine for engine in engines}
         self.settings = settings
         self.metrics = metrics
-        self.store = follower.store if follower is not None else None
         self.state: State = "loading"
         self.stuck = False
-        self.keys: Any = None
-        self.journal: Any = None
-        self.inbox: Any = None
+        self.store = store
+        self.keys: Keys | None = None
+        self.journal: Journal | None = None
+        self.inbox: Inbox | None = None
+        if store is not None:
+            self._keep_books(store, keys_required=keys_required)
         self._follower = follower
         self._ticking: asyncio.Task[None] | None = None
 
@@ -54,6 +66,7 @@ class Service:
         settings: ServeSettings,
         store: Store | None = None,
         shared: Path | None = None,
+        keys_required: bool = False,
     ) -> Service:
         """The models that these references mean, loaded: bundle folders, or `name`, `name@alias`, `name@3` of the store.
 
@@ -70,7 +83,19 @@ class Service:
             engines[source.name] = Engine(source.name, Loaded(served, bundle), settings, metrics)
             sources[source.name] = source
         follower = Follower(store, engines, sources, shared) if store is not None else None
-        return cls(engines.values(), settings, metrics, follower)
+        return cls(engines.values(), settings, metrics, store, follower, keys_required=keys_required)
+
+    def _keep_books(self, store: Store, *, keys_required: bool) -> None:
+        """Keys, journal and inbox; they need the database, which a folder alone is served without."""
+        from lingqu.serve.inbox import Inbox
+        from lingqu.serve.journal import Journal
+        from lingqu.serve.keys import Keys
+        from lingqu.spec.tariff import Price
+
+        price = Price.parse(self.settings.price) if self.settings.price else None
+        self.keys = Keys(store, keys_required, price=price)
+        self.journal = Journal(store, self.settings.journal)
+        self.inbox = Inbox(store, self.settings)
 
     def engine(self, name: str) -> Engine:
         """The engine of this name; UnknownNameError with the nearest one."""
@@ -80,6 +105,10 @@ class Service:
 
     async def start(self) -> None:
         """Begin to answer, inside the event loop."""
+        if self.keys is not None:
+            self.keys.start()
+        if self.journal is not None:
+            self.journal.start()
         for engine in self.engines.values():
             engine.start()
         if self._follower is not None:
@@ -98,6 +127,9 @@ class Service:
                 await self._ticking
         for engine in self.engines.values():
             engine.close()
+        for books in (self.journal, self.keys):
+            if books is not None:
+                await asyncio.to_thread(books.close)
 
     async def __aenter__(self) -> Service:
         await self.start()

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class Supervisor:
         with _signals() as wake, tempfile.TemporaryDirectory(prefix="lingqu-serve-") as folder:
             self.folder = Path(folder)
             (self.folder / "metrics").mkdir()
+            (self.folder / "trials").mkdir()
+            self.plan = replace(self.plan, shared=str(self.folder / "trials"))
             try:
                 self._watch(wake)
             finally:

@@ -67,7 +67,13 @@ def _service(plan: Plan) -> Service:
     from lingqu.store import Store
 
     store = Store.open(Path(plan.home)) if plan.home is not None else None
-    return Service.load(plan.models, settings=ServeSettings.model_validate(plan.settings), store=store)
+    return Service.load(
+        plan.models,
+        settings=ServeSettings.model_validate(plan.settings),
+        store=store,
+        shared=Path(plan.shared) if plan.shared else None,
+        keys_required=plan.keys_required,
+    )
 
 
 def serve(service: Service, listener: socket.socket, parent: Status) -> int:
