@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from lingqu.spec.settings import ServeSettings
 
 SPEC = Path("lingqu.yaml")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve models until SIGTERM or Ctrl-C."""
-    from lingqu.serve.keys import guard, is_loopback
     from lingqu.serve.plan import Plan
     from lingqu.serve.supervisor import Supervisor, listen
 
@@ -38,9 +38,16 @@ def serve(arguments: argparse.Namespace) -> int:
     listener = listen(settings.host, settings.port)
     url = _url(settings.host, listener.getsockname()[1])
     there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
-    required = not is_loopback(settings.host) and guard(settings.host, Store.open(home))
+    required = settings.host not in LOOPBACK and _guarded(settings.host, home)
     plan = Plan(models, str(home) if there or required else None, settings.model_dump(), settings.workers, required)
     return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), err.print).run()
+
+
+def _guarded(host: str, home: Path) -> bool:
+    """Whether who calls needs a key; RequestError when there is none. The keys' libraries are loaded for this alone."""
+    from lingqu.serve.keys import guard
+
+    return guard(host, Store.open(home))
 
 
 def _spec() -> tuple[str | None, ServeSettings]:

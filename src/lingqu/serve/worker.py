@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lingqu.errors import LingquError
+from lingqu.serve import log
 from lingqu.serve.plan import Plan
 from lingqu.serve.supervisor import BACKLOG, EXIT_STUCK
 
@@ -66,10 +67,12 @@ def _service(plan: Plan) -> Service:
     from lingqu.spec.settings import ServeSettings
     from lingqu.store import Store
 
+    settings = ServeSettings.model_validate(plan.settings)
+    log.begin(access=settings.log)
     store = Store.open(Path(plan.home)) if plan.home is not None else None
     return Service.load(
         plan.models,
-        settings=ServeSettings.model_validate(plan.settings),
+        settings=settings,
         store=store,
         shared=Path(plan.shared) if plan.shared else None,
         keys_required=plan.keys_required,

@@ -426,6 +426,7 @@ class ServeSettings(_Settings):
     canary: Real = Field(
         default=0.0, ge=0, le=1, description="The share of users whom the challenger answers; each stays with it."
     )
+    log: Switch = Field(default=False, description="Write a line of JSON for each request to standard error.")
     price: PriceText | None = Field(default=None, description="What answers cost whose key names no price of its own.")
     votes: Whole = Field(
         default=1000, ge=0, le=1_000_000, description="How many answers a key may give feedback on in 24 hours."
