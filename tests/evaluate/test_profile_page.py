@@ -36,8 +36,8 @@ def test_the_report_shows_what_the_columns_hold(reports: Reports) -> None:
     assert EVIL in reader.text
     assert "<script" not in page
     badges = [attributes for tag, attributes in reader.seen if tag == "span" and attributes.get("class") == "badge"]
-    assert len(badges) == 3
-    assert [BADGES[one] in reader.text for one in ("imbalanced", "missing", "outliers")] == [True] * 3
+    assert len(badges) == 4
+    assert [BADGES[one] in reader.text for one in ("imbalanced", "missing", "outliers", "label-noise")] == [True] * 4
     assert "50.0%" in reader.text
     assert [a["style"] for t, a in reader.seen if t == "i" and "50.0%;" in f"{a.get('style')};"] == ["width:50.0%"]
     # Each bar of the histogram once; an empty one is not drawn.
@@ -61,3 +61,16 @@ def test_thousands_of_columns_leave_the_page_light(reports: Reports) -> None:
 def test_badges_are_told_in_chinese() -> None:
     say = Words("zh")
     assert [name for name in BADGES.values() if say(name) == name] == []
+
+
+def test_doubtful_labels_of_the_test_rows_are_shown_in_both_languages(reports: Reports) -> None:
+    # A tenth of the toy rows have another row's label.
+    for name in ("text-classification", "image-classification"):
+        found = reports[name]["doubts"]
+        assert (found["level"], found["code"], found["column"]) == ("note", "label-noise", "label")
+        assert 1 <= len(found["rows"]) <= 10
+        assert all(row["probably"] != row["label"] for row in found["rows"])
+        report = {**whole(reports[name]), "doubts": found}
+        assert found["message"] in read(write_page(report)).text
+        assert found["message"] not in read(write_page(report, "zh")).text
+    assert reports["tabular-regression"]["doubts"] is None

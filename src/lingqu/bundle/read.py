@@ -144,6 +144,12 @@ class Bundle:
                 raise BundleError(Problem(expected, f"{one.memory.get('labels')}"[:200], NOT_TRUSTED))
         return Cascade(cheap, dear, manifest["threshold"])
 
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        from lingqu.bundle.notebook import of_bundle
+
+        return of_bundle(self)
+
     def predict(self, rows: Rows | Iterable[Mapping[str, Any]], *, root: Path | None = None) -> list[Answer]:
         """One answer a row, in order; a row that breaks the contract gets a Refusal and the rest are answered.
 

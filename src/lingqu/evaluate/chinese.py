@@ -336,6 +336,10 @@ RECORDED: dict[str, str] = {
     # The choice between rungs
     "the only one that was tried": "只试了这一个",
     "the best on validation rows": "在验证数据上最好",
+    "the best of all": "所有模型中最好",
+    "{family} is no better on the same {rows} rows": "{family} 在同样的 {rows} 行上并不更好",
+    "the lead of {family}, {lead}, may be luck on {rows} rows (paired test, p = {p}); about {needed} would show it": "{family} 领先 {lead}，"
+    "但只有 {rows} 行，可能是运气（成对检验 p = {p}）；大约 {needed} 行才能看出来",
     "the lead of {family}, {lead}, is not seen by a paired test (p = {p})": "{family} 领先 {lead}，但成对检验看不出来（p = {p}）",
     "the best of all": "最好的一个",
     # The search over dials
@@ -427,6 +431,7 @@ RECORDED: dict[str, str] = {
     "{count} texts of column {column} are far longer than the others ({most} characters).": "列 {column} 有 {count} 段文本远长于其他（{most} 个字符）。",
     "{count} texts of column {column} have neither a letter nor a digit.": "列 {column} 有 {count} 段文本既无文字也无数字。",
     "About {share} of the labels look wrong ({count} of {total} rows): a model that did not see them is surer of another label. Look at these rows first.": "约 {share} 的标签像是错的（{total} 行中的 {count} 行）：没见过它们的模型更相信另一个标签。请先查看这些行。",
+    "Of {count} of {total} test rows the model is surer of another label: about {share} of the labels may be wrong, or the rows are hard.": "{total} 行测试数据中有 {count} 行，模型更相信另一个标签：约 {share} 的标签可能有误，也可能是这些行本身难判断。",
     "{share} of column {column} are missing, {before} before.": "列 {column} 缺失 {share}，之前为 {before}。",
     "Column {column} is missing.": "缺少列 {column}。",
     "Column {column} is new.": "列 {column} 是新的。",

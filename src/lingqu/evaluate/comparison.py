@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, log2, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from lingqu.evaluate.judged import Judged
 from lingqu.evaluate.measures import Groups
 from lingqu.metrics import Metric
 from lingqu.metrics.metric import Array
-from lingqu.statistics import Score, mcnemar, paired_bootstrap, swap_test
+from lingqu.statistics import Score, mcnemar, paired_bootstrap, rows_needed, swap_test
 
 RESAMPLES = 5000
 MANY_ROWS = 2000
@@ -64,6 +65,18 @@ def compare(
     if metric.name == "accuracy" and groups is None:
         return _exactly(old, new, seed, resamples)
     return _resampled(metric, old, new, groups=groups, seed=seed, resamples=resamples)
+
+
+def rows_to_show(found: Comparison, effect: float, alpha: float, rows: int) -> int:
+    """How many rows show a lead of this size four times in five, from what so many rows have shown of its spread.
+
+    However clear the lead, a fair coin wins k rows in a row with probability 1/2^k, so that many rows must differ.
+
+    >>> rows_to_show(Comparison("exact McNemar test", 0.02, -0.01, 0.05, 0.0, p=0.12, error=0.012), 0.02, 0.05, 135)
+    301
+    """
+    differing = log2(1 / alpha) / max(found.discordance or 1.0, 1 / rows)
+    return max(ceil(differing), rows_needed(effect, found.error * sqrt(rows), alpha=alpha))
 
 
 def group_index(groups: Groups | Sequence[Any]) -> Groups:

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, isfinite, log2, sqrt
+from math import ceil, isfinite
 from typing import Any, Literal
 
 from lingqu.contract import Answer, Task
-from lingqu.evaluate.comparison import RESAMPLES, Comparison, compare, group_index
+from lingqu.evaluate.comparison import RESAMPLES, Comparison, compare, group_index, rows_to_show
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.limits import Check, held_limits, held_slice_limits, rows_of, value_of
 from lingqu.evaluate.measures import Groups
 from lingqu.evaluate.slices import Slices
 from lingqu.metrics import Metric, find_metric
 from lingqu.spec.amounts import Limit
-from lingqu.statistics import holm, mean_below, paired_bootstrap, rows_needed
+from lingqu.statistics import holm, mean_below, paired_bootstrap
 
 LEAST_GROUPS = 20
 """Fewer groups than this, and the bootstrap over groups does not keep its error rate."""
@@ -232,15 +232,6 @@ def _verdict(
         return "not-enough-rows", unjudged
     if found.lead < allowed:
         # A lead too small to matter: keep, if so many rows would have shown one that does.
-        needed = _needed(found, allowed, alpha, rows)
+        needed = rows_to_show(found, allowed, alpha, rows)
         return ("not-enough-rows", needed - rows) if needed > rows else ("keep", 0)
-    return "not-enough-rows", max(_needed(found, found.lead, alpha, rows) - rows, ceil(rows / 10))
-
-
-def _needed(found: Comparison, effect: float, alpha: float, rows: int) -> int:
-    """How many rows show a lead of this size four times in five.
-
-    However clear the lead, a fair coin wins k rows in a row with probability 1/2^k, so that many rows must differ.
-    """
-    differing = log2(1 / alpha) / max(found.discordance or 1.0, 1 / rows)
-    return max(ceil(differing), rows_needed(effect, found.error * sqrt(rows), alpha=alpha))
+    return "not-enough-rows", max(rows_to_show(found, found.lead, alpha, rows) - rows, ceil(rows / 10))

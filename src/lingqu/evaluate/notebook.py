@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from lingqu.evaluate.page.markup import el
-from lingqu.evaluate.wording import VERDICTS, between, measured, title
+from lingqu.bundle.notebook import card, verdict
 
 
 class Result(dict[str, Any]):
     """The result of a run: a plain dictionary, and in a notebook its decision and its metrics.
 
     >>> metrics = {"f1": {"value": 0.9, "low": 0.85, "high": 0.94}}
-    >>> shown = Result(name="<b>", version=1, gate={"decision": "promote"}, metrics=metrics, report="r.html")._repr_html_()
-    >>> "&lt;b&gt;@1" in shown, "0.850 to 0.940" in shown
-    (True, True)
+    >>> shown = Result(name="<b>", version=1, task="t", gate={"decision": "promote"}, metrics=metrics, report="r.html")
+    >>> [part in shown._repr_html_() for part in ("&lt;b&gt;@1", "0.850", "r.html")]
+    [True, True, True]
     """
 
     def _repr_html_(self) -> str:
-        heads = el("tr", *[el("th", text) for text in ("Metric", "Value", "95 % interval")])
-        lines = [
-            el("tr", el("td", title(name)), el("td", measured(one["value"])), el("td", between(one)))
-            for name, one in self["metrics"].items()
-        ]
-        heading = el("p", el("b", f"{self['name']}@{self['version']}"), " ", VERDICTS[self["gate"]["decision"]])
-        return el("div", heading, el("table", heads, *lines), el("p", "Report: ", el("code", self["report"])))
+        facts = {"task": self["task"], "gate": verdict(self["gate"]), "report": self["report"]}
+        return card(f"{self['name']}@{self['version']}", facts, self["metrics"])

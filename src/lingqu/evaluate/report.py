@@ -12,6 +12,7 @@ from lingqu.contract import Answer, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.evaluate.calibration import by_label, confusion, coverage, errors, reliability
 from lingqu.evaluate.curves import curves
+from lingqu.evaluate.doubts import doubtful
 from lingqu.evaluate.explain.scores import EXPLAINED
 from lingqu.evaluate.explain.summary import explanations
 from lingqu.evaluate.judged import Judged, judge, labels_of
@@ -78,6 +79,7 @@ def evaluate(
             groups=groups,
         ),
         "mistakes": worst(task, rows, judged),
+        "doubts": doubtful(rows, judged, task.target.name),
         "latency": {**latency(bundle, without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},
         "size": {"bytes": size_bytes(bundle.path), "load_ms": load_ms(bundle)},
     }

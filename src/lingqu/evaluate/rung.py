@@ -10,7 +10,7 @@ import numpy as np
 
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Answer, Rows, Task
-from lingqu.evaluate.comparison import compare
+from lingqu.evaluate.comparison import Comparison, compare, rows_to_show
 from lingqu.evaluate.judged import Judged, judge
 from lingqu.metrics import find_metric
 from lingqu.statistics import percentile, replicates
@@ -71,10 +71,17 @@ def choose(names: Sequence[str], judged: Sequence[Judged], metric: str) -> dict[
     for place, one in enumerate(judged):
         lead = compare(found, one, judged[best], resamples=COMPARED)
         if place == best or lead.p >= TOLD_APART:
-            why = "the best of all" if place == best else _as_good(names[best], lead.lead, lead.p)
+            why = "the best of all" if place == best else _as_good(names[best], lead, len(one))
             return {"chosen": place, "best": best, "why": why}
     raise AssertionError("the best rung is as good as itself")
 
 
-def _as_good(best: str, lead: float, p: float) -> str:
-    return f"the lead of {best}, {lead:.3g}, is not seen by a paired test (p = {p:.2g})"
+def _as_good(best: str, found: Comparison, rows: int) -> str:
+    """Why a cheaper rung is kept, and how many rows would have shown that the best one leads."""
+    if not found.lead > 0:
+        return f"{best} is no better on the same {rows:,} rows"
+    needed = rows_to_show(found, found.lead, TOLD_APART, rows)
+    return (
+        f"the lead of {best}, {found.lead:.3g}, may be luck on {rows:,} rows (paired test, p = {found.p:.2g}); "
+        f"about {max(needed, rows + 1):,} would show it"
+    )

@@ -13,15 +13,14 @@ stays English where there is none. Names and cells of the user's data are never 
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from lingqu.contract.language import LANGUAGES, language_of
 from lingqu.evaluate.chinese import OURS, RECORDED
 
-LANGUAGES = ("en", "zh")
+__all__ = ["ENGLISH", "LANGUAGES", "Words", "language_of"]
 LONGEST = 2000
 
 
@@ -57,19 +56,6 @@ class Words:
 
 
 ENGLISH = Words("en")
-
-
-def language_of(setting: str, environment: Mapping[str, str] | None = None) -> str:
-    """`en` or `zh`: what was set, or with `auto` what the locale of this process says.
-
-    >>> language_of("auto", {"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8"}), language_of("zh", {})
-    ('en', 'zh')
-    """
-    if setting in LANGUAGES:
-        return setting
-    given = os.environ if environment is None else environment
-    spoken = next((given[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if given.get(name)), "")
-    return "zh" if spoken.lower().startswith("zh") else "en"
 
 
 @cache

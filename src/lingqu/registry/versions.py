@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lingqu.bundle.notebook import card, verdict
 from lingqu.errors import Problem, UnknownNameError
 from lingqu.registry.names import check_name
 from lingqu.store.history import CHAMPION
@@ -44,6 +45,11 @@ class Version:
     def reference(self) -> str:
         """How to ask for it: `name@3`."""
         return f"{self.name}@{self.number}"
+
+    def _repr_html_(self) -> str:
+        """How it shows itself in a notebook."""
+        facts = {"task": self.task, "gate": verdict(self.decision), "registered": self.at}
+        return card(self.reference, facts, self.metrics)
 
     def to_json(self) -> dict[str, Any]:
         """The version as JSON values."""

@@ -87,13 +87,15 @@ def data(report: Report, say: Words) -> list[Markup]:
         source=source_name(report),
     )
     look, quarantined = report.get("profile"), found.get("quarantined") or 0
+    doubts = [report["doubts"]] if report.get("doubts") else []
     labels = _labels(found.get("labels") or {}, say)
     if look:
         own = section(say("Data"), guide, share, told, labels)
+        look = {**look, "findings": [*look["findings"], *doubts]}
         return [own, profile.columns(look, say), profile.findings(look, say, quarantined)]
     kinds = [el("li", name, el("span", say(kind))) for name, kind in (found.get("kinds") or {}).items()]
     chips = join(el("h3", say("Columns")), el("ul", *kinds, cls="chips")) if kinds else None
-    bare = {"findings": [{"level": "note", "rows": [], **one} for one in found.get("findings") or []]}
+    bare = {"findings": [{"level": "note", "rows": [], **one} for one in (*(found.get("findings") or []), *doubts)]}
     return [section(say("Data"), guide, share, told, labels, chips), profile.findings(bare, say, quarantined)]
 
 
