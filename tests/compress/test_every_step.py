@@ -37,6 +37,7 @@ def test_a_run_with_every_step(tmp_path: Path) -> None:
     assert {step["method"] for step in report["compress"]} <= {
         "distil",
         "prune",
+        "prune heads",
         "vocabulary",
         "int8",
         "head refit",

@@ -29,7 +29,7 @@ def refusals() -> set[str]:
 
 
 def test_why_a_step_is_not_tried_is_known() -> None:
-    assert len(refusals()) >= 6
+    assert len(refusals()) >= 5
     assert [sentence for sentence in refusals() if ZH.told(sentence) == sentence] == []
 
 
@@ -39,6 +39,9 @@ def test_why_a_step_is_not_tried_is_known() -> None:
         GAIN,
         GAIN.replace("smaller", "faster"),
         f"{GAIN}; 32 of 64 hidden units in 1 layers left out",
+        f"{GAIN}; 4 of 8 heads of attention in 2 layers left out",
+        "no layer of this model has heads of attention to spare",
+        "no layer of this model has hidden units to spare",
         "it is not faster; 42% of the rows go on to bilstm, the rest stay with ngram-linear",
         f"{GAIN}; ngram-linear learned from 1,000 rows without labels",
         f"{GAIN}; ngram-linear learned from 1,000 rows without labels (loss 0.12, from the labels alone 0.13)",

@@ -5,7 +5,7 @@ All that compression changes, it changes here, in the ONNX graph: it works for e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class Graph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
+        _give_each_its_own(model)
         self.nodes: list[Any] = list(model.graph.node)
         self.maker: dict[str, Any] = {name: node for node in self.nodes for name in node.output}
         self.users: dict[str, list[Any]] = {}
@@ -62,6 +63,12 @@ class Graph:
         """A weight with a new value, of any shape."""
         self._initial[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
 
+    def reshape(self, node: Any, shape: Sequence[int]) -> None:
+        """A Reshape node with another shape, in the words of ONNX: 0 keeps an axis, -1 is what is left."""
+        name = f"{node.output[0]}_shape"
+        self.model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), name))
+        node.input[1] = name
+
     def is_output(self, name: str) -> bool:
         """Whether the tensor is what the graph gives."""
         return any(found.name == name for found in self.model.graph.output)
@@ -86,6 +93,17 @@ class Graph:
             arrays = bundle.task.encode(batch, bundle.memory)
             found = session.run(names, {name: arrays[name] for name in inputs})
             yield tuple(np.asarray(value) for value in found)
+
+
+def _give_each_its_own(model: onnx.ModelProto) -> None:
+    """Vectors that are equal are written once, and the others are pointers to them (Identity): each its own again."""
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [*model.graph.node]:
+        if node.op_type == "Identity" and node.input[0] in held and len(held[node.input[0]].dims) == 1:
+            own = model.graph.initializer.add()
+            own.CopyFrom(held[node.input[0]])
+            own.name = node.output[0]
+            model.graph.node.remove(node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,19 @@ POOLS = ("MaxPool", "AveragePool")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two layers and what lies between them: `units` are made by `maker` and read by `reader` as the tensor `between`."""
+    """Two layers and what lies between them: `units` are read by `reader` as the tensor `between`.
 
-    maker: Any
+    A unit is `block` numbers of a dense layer: one for a hidden unit, the width of a head for a head. `reshapes` are nodes
+    with a shape that holds however many units are left.
+    """
+
     reader: Any
     between: str
     units: int
     along: list[tuple[str, int]] = field(default_factory=list)
-    """The weights that hold one entry per unit, each with its axis; the reader's own are not among them."""
+    """The weights that hold one block per unit, each with its axis; the reader's own are not among them."""
+    block: int = 1
+    reshapes: list[tuple[Any, tuple[int, ...]]] = field(default_factory=list)
 
     @property
     def is_convolution(self) -> bool:
@@ -43,10 +48,13 @@ class Pair:
 
     def keep(self, graph: Graph, chosen: Array) -> None:
         """Only these units, in everything but the reader's weights."""
+        places = (chosen[:, None] * self.block + np.arange(self.block)).ravel()
         for name, axis in self.along:
             value = graph.weight(name)
             assert value is not None
-            graph.put(name, np.take(value, chosen, axis=axis))
+            graph.put(name, np.take(value, places, axis=axis))
+        for node, shape in self.reshapes:
+            graph.reshape(node, shape)
 
 
 def settings_of(node: Any) -> dict[str, Any]:
@@ -57,16 +65,16 @@ def settings_of(node: Any) -> dict[str, Any]:
 def find_pairs(graph: Graph) -> Iterator[Pair]:
     """Every pair of the graph, from the input on; a weight that more than one node reads belongs to none."""
     for node in graph.nodes:
-        made = _made(graph, node)
-        if made is None:
+        found = made(graph, node)
+        if found is None:
             continue
-        units, along = made
+        units, along = found
         pair = _follow(graph, node, units, along)
         if pair is not None and all(len(graph.users[name]) == 1 for name, _ in pair.along):
             yield pair
 
 
-def _made(graph: Graph, node: Any) -> tuple[int, list[tuple[str, int]]] | None:
+def made(graph: Graph, node: Any) -> tuple[int, list[tuple[str, int]]] | None:
     """How many units a layer makes, and its weights along them; None for what is no such layer."""
     if node.op_type not in ("Gemm", "MatMul", "Conv"):
         return None
@@ -93,7 +101,7 @@ def _follow(graph: Graph, maker: Any, units: int, along: list[tuple[str, int]]) 
         if graph.is_output(name):
             return None
         for node in graph.users.get(name, []):
-            if _reads(graph, node, name, units, maker.op_type == "Conv"):
+            if reads(graph, node, name, units, convolution=maker.op_type == "Conv"):
                 if reader is not None:
                     return None
                 reader, between = node, name
@@ -109,10 +117,10 @@ def _follow(graph: Graph, maker: Any, units: int, along: list[tuple[str, int]]) 
         for given in graph.maker[name].input:
             if given and given not in inside and graph.fixed(given) is None:
                 return None
-    return None if reader is None else Pair(maker, reader, between, units, along)
+    return None if reader is None else Pair(reader, between, units, along)
 
 
-def _reads(graph: Graph, node: Any, name: str, units: int, convolution: bool) -> bool:
+def reads(graph: Graph, node: Any, name: str, units: int, *, convolution: bool) -> bool:
     """Whether the node is a layer of the same kind that reads these units."""
     if node.op_type not in (("Conv",) if convolution else ("Gemm", "MatMul")) or node.input[0] != name:
         return False

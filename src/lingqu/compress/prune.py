@@ -1,11 +1,11 @@
-"""Fewer hidden units and channels: the least needed are left out, and the next layer is mended in closed form.
+"""Fewer hidden units, channels and heads of attention: the least needed go, and the next layer is mended in closed form.
 
 A layer reads units X as X W. When unit q is left out, the other rows of W can take over what they share with it. With
 H = XᵀX over training rows, the least that the layer's answer must change by, and the mended weights, are
 
     cost(q) = |W_q|² / [H⁻¹]_qq,        W ← W - H⁻¹_{·q} W_q / [H⁻¹]_qq
 
-(for a channel of a convolution, q is the block of its k × k rows). The cheapest unit goes, H⁻¹ is updated, and so on. At last the
+(for a channel of a convolution, q is the block of its k × k rows, for a head that of the numbers it gives). The cheapest unit goes, H⁻¹ is updated, and so on. At last the
 layer that gives the logits is fitted again. No training is needed: whole units are gone, so that the graph is smaller and quicker on any machine.
 Source: Hassibi and Stork 1993, "Second Order Derivatives for Network Pruning: Optimal Brain Surgeon"; Kurtic et al. 2023,
 "ZipLM: Inference-Aware Structured Pruning of Language Models"; He et al. 2017, arXiv 1707.06168 (channels, least squares).
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lingqu.bundle.read import Bundle
+from lingqu.compress.attention import find_heads
 from lingqu.compress.comparison import Comparison, compare
 from lingqu.compress.graph import Graph
 from lingqu.compress.head import mend_head
@@ -30,7 +31,7 @@ from lingqu.contract import Rows
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
 
-METHOD = "prune"
+METHOD, HEADS = "prune", "prune heads"
 ROWS = 512
 POSITIONS = 20_000
 """Words or places in a picture that speak for a layer: a multiple of the largest layers' width."""
@@ -41,21 +42,37 @@ DAMPED = 1e-4
 
 def prune(bundle: Bundle, folder: Path, *, share: float, train: Rows, valid: Rows) -> Comparison:
     """Write the bundle without this share of its hidden units to `folder`; kept when it is smaller and a test sees no cost."""
+    return _prune(bundle, folder, METHOD, "hidden units", share=share, train=train, valid=valid)
+
+
+def prune_heads(bundle: Bundle, folder: Path, *, share: float, train: Rows, valid: Rows) -> Comparison:
+    """Write the bundle without this share of its heads of attention to `folder`; kept as `prune` is."""
+    return _prune(bundle, folder, HEADS, "heads of attention", share=share, train=train, valid=valid)
+
+
+def has_heads(bundle: Bundle) -> bool:
+    """Whether anything in the model pays attention, so that there may be heads."""
+    return any(node.op_type == "Softmax" for node in Graph.of(bundle).nodes)
+
+
+def _prune(
+    bundle: Bundle, folder: Path, method: str, what: str, *, share: float, train: Rows, valid: Rows
+) -> Comparison:
     graph = Graph.of(bundle)
     sample = train.take(range(0, len(train), max(1, -(-len(train) // ROWS))))
     layers = dropped = units = 0
-    for pair in find_pairs(graph):
-        even = EVEN_CHANNELS if pair.is_convolution else EVEN_UNITS
-        kept = min(pair.units, -(-round(pair.units * (1 - share)) // even) * even)
+    for pair in find_pairs(graph) if method == METHOD else find_heads(graph, bundle, sample):
+        even = EVEN_CHANNELS if pair.is_convolution else EVEN_UNITS if pair.block == 1 else 1
+        kept = max(1, min(pair.units, -(-round(pair.units * (1 - share)) // even) * even))
         if kept < pair.units:
             _prune_pair(graph, pair, kept, bundle, sample)
             layers, dropped, units = layers + 1, dropped + pair.units - kept, units + pair.units
     if not layers:
-        return Comparison(METHOD, False, "no layer of this model has hidden units to spare")
+        return Comparison(method, False, f"no layer of this model has {what} to spare")
     mend_head(graph, bundle, sample)
     after = rewritten(bundle, folder, graph.bytes(), valid=valid)
-    found = compare(bundle, after, valid, METHOD)
-    return replace(found, why=f"{found.why}; {dropped} of {units} hidden units in {layers} layers left out")
+    found = compare(bundle, after, valid, method)
+    return replace(found, why=f"{found.why}; {dropped} of {units} {what} in {layers} layers left out")
 
 
 def _prune_pair(graph: Graph, pair: Pair, kept: int, bundle: Bundle, rows: Rows) -> None:
@@ -65,7 +82,7 @@ def _prune_pair(graph: Graph, pair: Pair, kept: int, bundle: Bundle, rows: Rows)
     assert stored is not None
     gram = _gram(graph, pair, stored.shape[2:], bundle, rows)
     bias_name = _bias(graph, reader)
-    block = stored[0, 0].size if pair.is_convolution else 1
+    block = stored[0, 0].size if pair.is_convolution else pair.block
     # Units first, then the numbers they are multiplied by: (units · block, outputs), and the bias as the row of a unit
     # that is always 1.
     turned = pair.is_convolution or bool(settings.get("transB", 0))
@@ -76,7 +93,7 @@ def _prune_pair(graph: Graph, pair: Pair, kept: int, bundle: Bundle, rows: Rows)
     mended = np.vstack([weights, *([] if bias is None else [bias[None]])]).astype(np.float64)
     chosen = surgeon(gram, mended, block, pair.units, kept)
     places = (chosen[:, None] * block + np.arange(block)).ravel()
-    new = mended[places].reshape(kept, *np.moveaxis(stored, 0, -1).shape[1:]) if turned else mended[places]
+    new = mended[places].reshape(-1, *np.moveaxis(stored, 0, -1).shape[1:]) if turned else mended[places]
     graph.put(reader.input[1], (np.moveaxis(new, -1, 0) if turned else new).astype(np.float32))
     if bias is not None and bias_name:
         graph.put(bias_name, mended[-1].astype(np.float32))
@@ -119,7 +136,7 @@ def _gram(graph: Graph, pair: Pair, kernel: tuple[int, ...], bundle: Bundle, row
         if pair.is_convolution:
             inputs = _patches(values, settings_of(pair.reader), kernel, len(rows))
         else:
-            inputs = values.reshape(-1, pair.units)
+            inputs = values.reshape(-1, pair.units * pair.block)
             inputs = inputs[:: max(1, len(inputs) * len(rows) // (len(values) * POSITIONS))]
         inputs = np.hstack([inputs, np.ones((len(inputs), 1), np.float32)])
         product = (inputs.T @ inputs).astype(np.float64)

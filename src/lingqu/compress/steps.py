@@ -1,6 +1,6 @@
 """The steps of compression in their order: each starts from what the one before left, and leaves its before-and-after row.
 
-vocabulary → int8 → head refit
+distil → heads → prune → vocabulary → int8 → head refit → cascade
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lingqu.bundle.read import Bundle
 from lingqu.compress.cascade import cascade
 from lingqu.compress.comparison import Comparison
 from lingqu.compress.head import has_head, refit_head
-from lingqu.compress.prune import prune
+from lingqu.compress.prune import has_heads, prune, prune_heads
 from lingqu.compress.quantise import quantise, quantised
 from lingqu.compress.vocabulary import METHOD as VOCABULARY
 from lingqu.compress.vocabulary import compacted, has_vocabulary, prune_vocabulary
@@ -55,13 +55,14 @@ def compress(
     given = {"train": train, "valid": valid}
     if teach is not None:
         attempt("distil", "teaching a cheaper model", lambda to: teach(bundle, to), done=0.0)
-    for share in (settings.prune, settings.prune / 2) if settings.prune else ():
+    ways = (("heads", prune_heads, has_heads(bundle)), ("hidden units", prune, True)) if settings.prune else ()
+    for what, way, suits in ways:
         # What is too much by half may still be right by a quarter.
-        told = f"leaving out {share:.0%} of the hidden units"
-        step = lambda to, share=share: prune(bundle, to, share=share, **given)  # noqa: E731
-        found = attempt(f"prune-{share:g}", told, step, done=0.1)
-        if found.kept or not found.rows:
-            break
+        for share in (settings.prune, settings.prune / 2) if suits else ():
+            step = lambda to, way=way, share=share: way(bundle, to, share=share, **given)  # noqa: E731
+            found = attempt(f"{way.__name__}-{share:g}", f"leaving out {share:.0%} of the {what}", step, done=0.1)
+            if found.kept or not found.rows:
+                break
     if settings.vocabulary and has_vocabulary(bundle):
         attempt("vocabulary", "leaving out unused rows", lambda to: prune_vocabulary(bundle, to, **given), done=0.2)
     if settings.quantise == "int8":

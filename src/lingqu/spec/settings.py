@@ -312,7 +312,7 @@ class CompressSettings(_Settings):
         default=0.0,
         ge=0,
         lt=1,
-        description="The share of hidden units to leave out, or half of it, if a test sees no loss.",
+        description="The share of hidden units and of heads to leave out, or half of it, if a test sees no loss.",
     )
     vocabulary: Switch = Field(default=True, description="Leave out table rows that no training text needs.")
     refit_head: Switch = Field(
