@@ -10,6 +10,7 @@ r"""A multipart form (RFC 7578), read from memory: fields as text, files as byte
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import MultipartParseError
@@ -25,6 +26,10 @@ MOST_PART_HEADERS = 8
 MOST_HEADER_BYTES = 4_096
 
 Field = tuple[str, str | bytes]
+
+
+# It logs what a stranger has sent.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class _Reader:

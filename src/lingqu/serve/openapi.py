@@ -147,10 +147,20 @@ def _predictions(bundle: Bundle, language: str) -> Node:
 
 def _feedback(say: Say) -> Node:
     text: Node = {"type": "string", "minLength": 1, "maxLength": 2000}
+    label = [
+        text,
+        {"type": "number", "minimum": -1e15, "maximum": 1e15},
+        {"type": "array", "items": text, "maxItems": 5},
+    ]
     given = {
-        "prediction_id": {**text, "maxLength": 64, "description": say("The id of the answer that this is about.")},
-        "label": {**text, "description": say("The right answer.")},
-        "reward": {"type": "number", "description": say("How good the outcome was, any number.")},
+        "prediction_id": {**text, "maxLength": 200, "description": say("The id of the answer that this is about.")},
+        "label": {"anyOf": label, "description": say("The right answer.")},
+        "reward": {
+            "type": "number",
+            "minimum": -1e15,
+            "maximum": 1e15,
+            "description": say("How good the outcome was, any number."),
+        },
         "rating": {
             "type": "integer",
             "minimum": 1,
@@ -158,10 +168,20 @@ def _feedback(say: Say) -> Node:
             "description": say("How good the answer was, 1 to 5."),
         },
         "comment": {**text, "description": say("What a person says about it.")},
-        "source": {**text, "maxLength": 64, "description": say("Where the feedback comes from.")},
+        "source": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9._-]{1,64}$",
+            "description": say("Where the feedback comes from."),
+        },
+        "origin": {"enum": ["person", "model"], "description": say("Whether a person or a model judged.")},
     }
-    said = [{"required": [name]} for name in ("label", "reward", "rating", "comment")]
-    body = {"type": "object", "properties": given, "required": ["prediction_id"], "anyOf": said}
+    body = {
+        "type": "object",
+        "properties": given,
+        "required": ["prediction_id"],
+        "oneOf": [{"required": [name]} for name in ("label", "reward", "rating")],
+        "additionalProperties": False,
+    }
     answer = {
         "type": "object",
         "properties": {

@@ -7,6 +7,7 @@ to Python one by one. What breaks a limit here is answered with its status and t
 from __future__ import annotations
 
 import asyncio
+import socket
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +38,10 @@ class Wire(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        given = transport.get_extra_info("socket")
+        if given is not None and given.family in (socket.AF_INET, socket.AF_INET6):
+            # asyncio leaves it unset on sockets that were bound elsewhere: head and body then wait 40 ms for each other.
+            given.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -78,6 +78,7 @@ CHINESE = {
     "How good the answer was, 1 to 5.": "回答有多好，1 到 5。",
     "What a person says about it.": "用户的说明。",
     "Where the feedback comes from.": "反馈的来源。",
+    "Whether a person or a model judged.": "由人还是由模型作出的判断。",
     "The id of this feedback.": "这条反馈的编号。",
     "What became of it: it waits for review, or was taken.": "它的状态：等待审核，或已被采纳。",
     "The label to explain; the predicted one unless given.": "要解释的标签；默认为预测的标签。",
