@@ -1,0 +1,22 @@
+"""Which answers the audit asks a label for: a share of all, drawn by a keyed hash of their ids.
+
+Who answers cannot choose them and who asks cannot foresee them, and every process draws the same ones. Only such a
+sample, labelled by trusted people, says how good all answers are.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+ORIGIN = "audit"
+"""What the feedback table says of labels that were given on request."""
+
+
+def asked(prediction_id: str, share: float, secret: bytes) -> bool:
+    """Whether the audit asks a label for this answer.
+
+    >>> sum(asked(f"{i:032x}", 0.1, b"k") for i in range(2000))
+    208
+    """
+    drawn = hmac.digest(secret, prediction_id.encode(), "sha256")
+    return int.from_bytes(drawn[:8], "big") < share * 2**64
