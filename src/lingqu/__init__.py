@@ -4,7 +4,7 @@ The public names, each resolved on first use, so that `import lingqu` costs next
 
 >>> import lingqu
 >>> lingqu.__all__
-['Spec', 'check', 'explain', 'load', 'run']
+['Spec', 'check', 'explain', 'load', 'run', 'status']
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lingqu.evaluate.explain import explain
     from lingqu.loop import check, load, run
+    from lingqu.monitor import status
     from lingqu.spec import Spec
 
 __version__ = "0.1.0"
-__all__ = ["Spec", "check", "explain", "load", "run"]
+__all__ = ["Spec", "check", "explain", "load", "run", "status"]
 
 _WHERE = {
     "Spec": "lingqu.spec",
@@ -26,6 +27,7 @@ _WHERE = {
     "explain": "lingqu.evaluate.explain",
     "load": "lingqu.loop",
     "run": "lingqu.loop",
+    "status": "lingqu.monitor",
 }
 
 

@@ -121,6 +121,14 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         "every decision: what, who, when, on which evidence",
         (_arg("name", nargs="?", help="only this model's"),),
     ),
+    "status": (
+        "status:status",
+        "how served models are doing: drift, quality, risk, budgets; 1 when an alarm stands",
+        (
+            _arg("name", nargs="?", metavar="NAME", help="only this model (name, or name@3; default: every champion)"),
+            _arg("--spec", metavar="FILE", help="take the section `monitor` of this file, not of the version's spec"),
+        ),
+    ),
     "promote": (
         "records:promote",
         "make a version that passed its gate the champion",

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hmac
 
-ORIGIN = "audit"
-"""What the feedback table says of labels that were given on request."""
+SOURCE = "audit"
+"""The source, in the feedback table, of labels that trusted people gave because the audit asked; nobody else may name it."""
 
 
 def asked(prediction_id: str, share: float, secret: bytes) -> bool:
     """Whether the audit asks a label for this answer.
 
     >>> sum(asked(f"{i:032x}", 0.1, b"k") for i in range(2000))
-    208
+    207
     """
     drawn = hmac.digest(secret, prediction_id.encode(), "sha256")
     return int.from_bytes(drawn[:8], "big") < share * 2**64

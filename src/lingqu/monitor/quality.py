@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lingqu.contract import JOINT
-from lingqu.statistics import Estimate, Interval, clopper_pearson, estimated_accuracy
+from lingqu.statistics import Estimate, clopper_pearson, estimated_accuracy
 
 RIPE = 0.8
 """The share of the labels asked for from which on the count stands in front of the estimate."""
@@ -62,6 +62,7 @@ class Share:
 class Cohort:
     """One window of answers and what is known of it.
 
+    >>> from lingqu.statistics import Interval
     >>> cohort = Cohort("a", "b", 300, 10, Share.of(7, 8), None, Estimate(0.9, Interval(0.87, 0.93), 300))
     >>> cohort.ripe, cohort.sentence()
     (True, '300 answers, 8 of 10 audit labels: 7 of 8 right: 0.875 (0.473 to 0.997), too few to decide by (30 are needed).')

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import exp
 from typing import Any
 
 from lingqu.statistics import LiveRisk, clopper_pearson, live_risk, rows_needed
+
+LEAST = 5
+"""With fewer labels nothing is decided, whatever they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Risk:
     >>> found.level, round(found.limit, 3)
     ('act', 0.137)
     >>> print(found.sentence())
-    The champion errs more than it may: 20 of 40 audit labels say it was wrong, where at most 0.137 may be (E = 1.7e+07, act at 100).
+    The champion errs more than it may: 20 of 40 audit labels say it was wrong, where at most 0.137 may be (E reached 4.5e+05, act at 100).
     """
 
     limit: float
@@ -31,19 +35,22 @@ class Risk:
     @property
     def level(self) -> str:
         """quiet, warn or act."""
-        return self.found.level
+        return self.found.level if self.found.labels >= LEAST else "quiet"
 
     def sentence(self) -> str:
         """What the labels say, in words."""
         labels, wrong = self.found.labels, int(self.found.losses)
         if not labels:
             return f"No audit label has come yet; the champion may be wrong in at most {self.limit:.3f} of all answers."
+        if labels < LEAST:
+            return f"{labels} of {LEAST} audit labels that any decision needs have come; {wrong} say the champion was wrong."
         said = f"{wrong:,} of {labels:,} audit labels say it was wrong, where at most {self.limit:.3f} may be"
         if self.level == "quiet":
             return f"The champion keeps its limit as far as is known: {said} (E = {self.found.evalue:.2g}, warn at 20)."
+        reached = exp(min(self.found.log_highest, 700.0))
         bound = 100 if self.level == "act" else 20
         begin = "The champion errs more than it may" if self.level == "act" else "The champion may err more than it may"
-        return f"{begin}: {said} (E = {self.found.evalue:.2g}, {self.level} at {bound})."
+        return f"{begin}: {said} (E reached {reached:.2g}, {self.level} at {bound})."
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""

@@ -63,6 +63,8 @@ class Event:
                 shown = f"{gate_set[:12]}…" if is_digest(gate_set) else gate_set
                 said = f"said '{self.evidence.get('decision')}' for {self.name}"
                 return f"round {self.evidence.get('round')} of the gate on {shown} {said}"
+            case "alarm":
+                return f"version {self.version} of {self.name} raised an alarm"
             case _:
                 return f"{self.action} of {self.name}"
 

@@ -109,6 +109,7 @@ Host = Annotated[str, *_written("an address such as 127.0.0.1 or 0.0.0.0", _addr
 Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
 Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
 Share = Annotated[str, *_written("a limit such as '>= 0.85'", _share)]
+ShareAtMost = Annotated[str, *_written("a limit such as '<= 5 %'", _below(amounts.SHARES))]
 MetricLimit = Annotated[
     str, *_written("a limit such as '>= 0.85'", _share, description="A limit for the metric of this name.")
 ]
@@ -444,6 +445,51 @@ class ServeSettings(_Settings):
         return amounts.seconds(self.drain)
 
 
+class MonitorSettings(_Settings):
+    """How a served model is watched.
+
+    >>> MonitorSettings(latency_p95="<= 0.1 s", refused="<= 5 %").latency_limit_ms
+    100.0
+    """
+
+    false_alarms_per_year: Real = Field(
+        default=1.0, gt=0, le=365, description="How many alarms of drift a year may be chance."
+    )
+    window: Whole | None = Field(
+        default=None, ge=100, le=100_000, description="Answers of a window; 300, or 1000 for more than 20 columns."
+    )
+    reference: Whole = Field(
+        default=2000, ge=100, le=20_000, description="Held-out rows that windows are compared with, at most."
+    )
+    audit: Real = Field(
+        default=0.02, ge=0, le=1, description="The share of answers, drawn at random, that trusted people label."
+    )
+    tolerance: Real = Field(
+        default=0.02, ge=0, lt=1, description="How much more often than on held-out rows answers may be wrong."
+    )
+    latency_p95: Latency | None = Field(
+        default=None, description="The slowest twentieth of answers of the service may start here."
+    )
+    refused: ShareAtMost | None = Field(
+        default=None, description="The share of answers that may be refusals, as '<= 5 %'."
+    )
+    webhook_hosts: list[str] = Field(
+        default=[], description="Hosts that alerts may go to; the address itself is LINGQU_WEBHOOK."
+    )
+
+    @property
+    def latency_limit_ms(self) -> float | None:
+        """The limit of the 95th percentile of latency in milliseconds, None without one."""
+        if self.latency_p95 is None:
+            return None
+        return Limit.parse("latency_p95", self.latency_p95, amounts.MILLISECONDS).value
+
+    @property
+    def refused_share(self) -> float | None:
+        """The share of answers that may be refusals, None without one."""
+        return None if self.refused is None else Limit.parse("refused", self.refused).value
+
+
 class ImproveSettings(_Settings):
     """When to go round the loop again."""
 
@@ -493,6 +539,7 @@ class Spec(_Settings):
     report: ReportSettings = Field(default=ReportSettings(), description="How the report is written.")
     track: TrackSettings = Field(default=TrackSettings(), description="Where versions are written down besides.")
     serve: ServeSettings = Field(default=ServeSettings(), description="How the service listens.")
+    monitor: MonitorSettings = Field(default=MonitorSettings(), description="How a served model is watched.")
     improve: ImproveSettings = Field(default=ImproveSettings(), description="When to go round the loop again.")
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

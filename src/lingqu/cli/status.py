@@ -1,0 +1,74 @@
+"""The verb `status`: how served models are doing; exit status 1 when an alarm stands."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from lingqu.cli.present import emit, next_step, read_store, table
+from lingqu.monitor import Cohort, Status, statuses
+from lingqu.monitor import status as look
+from lingqu.spec import load_spec
+
+SHOWN = 8
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Drift, quality, risk and budgets of one model or of every champion."""
+    settings = load_spec(arguments.spec).monitor if arguments.spec else None
+    with read_store(arguments) as store:
+        one = arguments.name
+        found = [look(one, store=store, settings=settings)] if one else statuses(store, settings)
+    shown = [part for one in found for part in _shown(one)]
+    nothing = next_step("lingqu run", "no model is champion yet")
+    emit(arguments, {"models": [one.to_json() for one in found]}, *(shown or [nothing]))
+    return 1 if any(one.alarmed for one in found) else 0
+
+
+def _shown(one: Status) -> list[RenderableType]:
+    mark = Text("alarm", style="bold red") if one.alarmed else Text("quiet", style="green")
+    shown: list[RenderableType] = [
+        Text.assemble((f"{one.name}@{one.version}", "bold"), " ", mark, f"  {one.sentence()}")
+    ]
+    shown += [Text.assemble((f"{alarm.level}: ", "red"), alarm.sentence()) for alarm in one.alarms]
+    if one.windows:
+        lines = [
+            (
+                window.number,
+                f"{window.began[:10]} {window.began[11:16]}",
+                f"{window.rows:,}",
+                ", ".join(window.signals) or "-",
+                *_quality(cohort),
+            )
+            for window, cohort in list(zip(one.windows[::-1], _matching(one), strict=False))[:SHOWN]
+        ]
+        shown.append(table("", ["window", "from", "answers", "moved or broken", "accuracy", "how it is known"], lines))
+    if one.cohorts and one.waiting:
+        shown.append(f"Newest: {one.cohorts[-1].sentence()}")
+    if one.risk is not None:
+        shown.append(one.risk.sentence())
+    shown += [Text(note, style="dim") for note in one.notes]
+    return shown
+
+
+def _matching(one: Status) -> list[Cohort]:
+    """The cohorts of whole windows, the newest first."""
+    whole = one.cohorts[:-1] if one.waiting else one.cohorts
+    return whole[::-1]
+
+
+def _quality(cohort: Cohort) -> tuple[str, str]:
+    """An accuracy with its interval, and whether it is counted or estimated."""
+    if cohort.ripe and cohort.audited is not None:
+        share = cohort.audited
+        return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})", f"{share.labels:,} audit labels"
+    if cohort.estimate is not None:
+        low, high = cohort.estimate.interval
+        came = 0 if cohort.audited is None else cohort.audited.labels
+        return (
+            f"{cohort.estimate.value:.3f} ({low:.3f} to {high:.3f})",
+            f"estimate; {came:,} of {cohort.asked:,} labels",
+        )
+    return "-", "nothing yet"

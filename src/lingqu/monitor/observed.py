@@ -1,0 +1,160 @@
+"""What the service answered and what people said of it, as the journal and the feedback table hold them.
+
+Answers are taken in the order of their ids, which is that of their time. A process that writes its journal late by more
+than it takes to look may bring an answer too late for its window; it is left out of windows and still has its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from lingqu.contract import Rows
+from lingqu.data.accept import accept
+from lingqu.errors import DataError, StoreError
+from lingqu.monitor.audit import SOURCE, asked
+from lingqu.monitor.quality import Share, right
+from lingqu.monitor.signals import Signal, of_answers, of_columns
+from lingqu.privacy.encrypt import MasterKeys
+from lingqu.registry import Version
+from lingqu.serve.journal import Sealed, unspell
+from lingqu.store import Store
+from lingqu.store.tables import FEEDBACK, PREDICTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer of the journal; `input` None where none was kept, or none can be read."""
+
+    id: str
+    at: str
+    answer: dict[str, Any]
+    confidence: float | None
+    latency_ms: float
+    policy: str
+    input: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One accepted label, and what the model had answered."""
+
+    prediction: str
+    at: str
+    right: bool
+    audit: bool
+
+
+def waiting(store: Store, version: Version, after: str) -> int:
+    """How many answers of a version the journal holds after this id."""
+    query = _of(select(func.count()).select_from(PREDICTIONS), version, after)
+    with store.database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def answered(store: Store, version: Version, after: str, most: int, *, skip: int = 0) -> list[Answered]:
+    """The next answers of a version after this id, at most so many, the first `skip` left out."""
+    query = _of(select(PREDICTIONS), version, after).order_by(PREDICTIONS.c.id).offset(skip).limit(most)
+    with store.database.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    seal = Sealed(MasterKeys.given())
+    return [
+        Answered(
+            row["id"],
+            row["at"],
+            unspell(row["answer"]),
+            row["confidence"],
+            row["latency_ms"],
+            row["policy"],
+            _input(seal, row["id"], row["input"]),
+        )
+        for row in rows
+    ]
+
+
+def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
+    """The accepted labels of a version's answers, from the answer with this id on, in the order in which they counted.
+
+    Of several labels of one answer the audit's stands, and else the first.
+    """
+    column = FEEDBACK.c
+    query = select(
+        column.prediction_id, column.at, column.decided_at, column.value, column.answer, column.source
+    ).where(
+        column.name == version.name,
+        column.number == version.number,
+        column.kind == "label",
+        column.status == "accepted",
+        column.origin == "person",
+        column.prediction_id >= since,
+    )
+    with store.database.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    found: dict[str, Labelled] = {}
+    for row in sorted(rows, key=lambda row: (row["source"] != SOURCE, row["decided_at"] or row["at"])):
+        one = Labelled(
+            row["prediction_id"],
+            row["decided_at"] or row["at"],
+            right(unspell(row["answer"]), unspell(row["value"])),
+            row["source"] == SOURCE,
+        )
+        found.setdefault(one.prediction, one)
+    return sorted(found.values(), key=lambda one: (one.at, one.prediction))
+
+
+def shares(labels: Sequence[Labelled], first: str, last: str) -> tuple[Share | None, Share | None]:
+    """How many answers from one id to another were right: by the labels of the audit, and by those of volunteers."""
+    found = []
+    for audit in (True, False):
+        within = [one for one in labels if one.audit is audit and first <= one.prediction <= last]
+        found.append(Share.of(sum(one.right for one in within), len(within)))
+    return found[0], found[1]
+
+
+def drawn(ids: Sequence[str], share: float, store: Store) -> int:
+    """How many of these answers the audit asks a label for."""
+    if share <= 0:
+        return 0
+    secret = store.secret(SOURCE)
+    return sum(asked(one, share, secret) for one in ids)
+
+
+def signals_of(
+    rows: Sequence[Answered], limits: list[dict[str, Any]], known: Mapping[str, Sequence[str]]
+) -> list[Signal]:
+    """The signals of these answers and of what was kept of their inputs; answers alone where no input was kept."""
+    signals = of_answers([one.answer for one in rows])
+    inputs = [one.input for one in rows if one.input is not None]
+    if not inputs:
+        return signals
+    given = Rows.from_dicts(inputs)
+    # What the journal leaves out (pictures, where personal data is masked) is not missing, it is not watched.
+    omitted = {name for name in given.names if any(_is_omitted(value) for value in given[name])}
+    watched = [limit for limit in limits if not omitted & {limit["name"], limit["source"]}]
+    try:
+        # A refused row has cells that fit no kind; they count as missing.
+        typed, _ = accept(given, watched)
+    except DataError:
+        # None of these rows has a column that the model asks for, so none of them was answered.
+        return signals
+    return signals + of_columns(typed, {limit["name"]: limit["kind"] for limit in watched}, known)
+
+
+def _is_omitted(value: Any) -> bool:
+    return isinstance(value, dict) and "$omitted" in value
+
+
+def _of(query: Select[Any], version: Version, after: str) -> Select[Any]:
+    column = PREDICTIONS.c
+    return query.where(column.name == version.name, column.number == version.number, column.id > after)
+
+
+def _input(seal: Sealed, identity: str, kept: str | None) -> dict[str, Any] | None:
+    try:
+        return seal.row(identity, kept)
+    except StoreError:
+        # Encrypted, and this process has not the key: answers are watched, inputs are not.
+        return None

@@ -1,0 +1,212 @@
+"""How a served model is doing: one look that tells drift, quality, risk and budgets, and raises what alarms there are.
+
+A look finds out what is new since the last one and remembers it, so it costs little however long a service runs. It
+changes nothing about the model: drift and risk ask for labels, and only a gate promotes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lingqu.errors import Problem, UnknownNameError, near
+from lingqu.monitor.alarms import Alarm, told
+from lingqu.monitor.drift import IN_A_ROW, Moved
+from lingqu.monitor.observed import Answered, Labelled, drawn, labelled, shares
+from lingqu.monitor.quality import Cohort
+from lingqu.monitor.reference import reference
+from lingqu.monitor.risk import Risk, labels_wanted, risk
+from lingqu.monitor.webhook import Webhook
+from lingqu.monitor.windows import Record, Watch, Window, estimated, too_few
+from lingqu.registry import Registry, Version
+from lingqu.spec.settings import JournalSettings, MonitorSettings
+from lingqu.store import Store
+
+COHORTS = 8
+"""How many windows are told with their quality, the newest answers besides."""
+SHOWN = 5
+"""How many signals an alarm tells in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a version is doing."""
+
+    name: str
+    version: int
+    answers: int
+    waiting: int
+    """How many answers wait for their window to be full."""
+    size: int
+    windows: list[Window]
+    cohorts: list[Cohort]
+    risk: Risk | None
+    alarms: list[Alarm]
+    notes: list[str]
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether any alarm stands."""
+        return bool(self.alarms)
+
+    def sentence(self) -> str:
+        """The whole in one sentence."""
+        about = f"{self.name}@{self.version}: {self.answers:,} answers"
+        kinds = dict.fromkeys(alarm.kind for alarm in self.alarms)
+        if self.alarms:
+            return f"{about}, {len(self.alarms)} alarm{'s' if len(self.alarms) > 1 else ''} ({', '.join(kinds)})."
+        if not self.windows:
+            return f"{about}, too few to judge: a window needs {self.size:,}."
+        seen = "window" if len(self.windows) == 1 else "windows"
+        return f"{about} in {len(self.windows)} {seen}, no alarm."
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "answers": self.answers,
+            "waiting": self.waiting,
+            "window": self.size,
+            "windows": [one.to_json() for one in self.windows],
+            "cohorts": [one.to_json() for one in self.cohorts],
+            "risk": self.risk and self.risk.to_json(),
+            "alarms": [one.to_json() for one in self.alarms],
+            "notes": self.notes,
+            "sentence": self.sentence(),
+        }
+
+
+def status(name: str, *, store: Store | None = None, settings: MonitorSettings | None = None) -> Status:
+    """How the champion of a name is doing, or the version that `name@3` says; UnknownNameError when there is none.
+
+    `settings` are those of the version's spec unless given. What is new is remembered in the store and told once: to the
+    log, the history, and the webhook of the environment.
+    """
+    store = store or _here(name)
+    version = Registry(store).get(name)
+    settings = settings or settings_of(version)
+    webhook = Webhook.given(settings.webhook_hosts)
+    serve: Mapping[str, Any] = version.spec.get("serve") or {}
+    journal = JournalSettings(**(serve.get("journal") or {}))
+    held_out = reference(version, store, most=settings.reference, masked=journal.inputs == "masked")
+    watch = Watch(version, store, settings, held_out, journal.sample)
+    # Where things stand is kept like the result of a stage, which a later look replaces.
+    key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
+    with store.lock(f"monitor-{version.name}"):
+        kept = store.stage_result(key)
+        record = Record.from_json(kept) if kept else Record()
+        rest = watch.look(record)
+        labels = labelled(store, version)
+        live = _risk(watch, labels)
+        alarms = told(_alarms(record, live), record.alarms, version, store, webhook)
+        store.finish_stage(key, record.to_json(), 0.0)
+    return Status(
+        version.name,
+        version.number,
+        record.rows + len(rest),
+        len(rest),
+        watch.size,
+        record.windows,
+        _cohorts(watch, record, rest, labels),
+        live,
+        alarms,
+        _notes(watch, record, rest),
+    )
+
+
+def statuses(store: Store, settings: MonitorSettings | None = None) -> list[Status]:
+    """How every model that has a champion is doing."""
+    registry = Registry(store)
+    return [
+        status(name, store=store, settings=settings) for name in registry.names() if registry.alias(name, "champion")
+    ]
+
+
+def settings_of(version: Version) -> MonitorSettings:
+    """The monitoring that a version's spec asks for."""
+    return MonitorSettings(**(version.spec.get("monitor") or {}))
+
+
+def _cohorts(watch: Watch, record: Record, rest: list[Answered], labels: list[Labelled]) -> list[Cohort]:
+    """The last windows and the newest answers, each with what is known of its quality."""
+    found = [
+        Cohort(one.first, one.last, one.rows, one.asked, *shares(labels, one.first, one.last), one.estimate)
+        for one in record.windows[-COHORTS:]
+    ]
+    if rest:
+        first, last = rest[0].id, rest[-1].id
+        asked = drawn([one.id for one in rest], watch.settings.audit, watch.store)
+        of_rest = shares(labels, first, last)
+        found.append(Cohort(first, last, len(rest), asked, *of_rest, estimated(rest, watch.held_out)))
+    return found
+
+
+def _risk(watch: Watch, labels: list[Labelled]) -> Risk | None:
+    """The live risk by the labels of the audit."""
+    good = watch.held_out.right
+    return risk(
+        [one.right for one in labels if one.audit],
+        held_out_right=int(good.sum()),
+        held_out=len(good),
+        tolerance=watch.settings.tolerance,
+    )
+
+
+def _alarms(record: Record, live: Risk | None) -> list[Alarm]:
+    """What is wrong now."""
+    found: list[Alarm] = []
+    standing = set(record.standing)
+    if record.windows:
+        last = record.windows[-1]
+        if any(one.signal in standing for one in last.drifted):
+            found.append(_drift([one for one in last.drifted if one.signal in standing], last, live))
+        found += [
+            Alarm(one.name, "warn", f"Two windows in a row: {one.sentence()}", {"p": one.p, "window": last.number})
+            for one in last.budgets
+            if one.broken and one.name in standing
+        ]
+    if live is not None and live.level != "quiet":
+        evidence = {"labels": live.found.labels, "wrong": live.found.losses, "limit": live.limit}
+        found.append(Alarm("risk", live.level, live.sentence(), evidence))
+    return found
+
+
+def _drift(moved: list[Moved], last: Window, live: Risk | None) -> Alarm:
+    """The alarm that signals moved, and what it asks for: labels."""
+    words = " ".join(one.sentence() for one in moved[:SHOWN])
+    more = f" And {len(moved) - SHOWN} more." if len(moved) > SHOWN else ""
+    many = f"{len(moved)} signals" if len(moved) > 1 else "One signal"
+    wanted = f"{labels_wanted(live.limit):,} audit labels" if live else "Audit labels"
+    ask = f" It may not matter: {wanted} would show whether answers got 5 points worse."
+    evidence = {"signals": [one.signal for one in moved], "window": last.number, "q": last.q}
+    return Alarm("drift", "warn", f"{many} moved in {IN_A_ROW} windows in a row: {words}{more}{ask}", evidence)
+
+
+def _notes(watch: Watch, record: Record, rest: list[Answered]) -> list[str]:
+    """What was not looked at, and why."""
+    found = [too_few(watch.held_out)] if too_few(watch.held_out) else []
+    size = watch.size
+    if rest or not record.windows:
+        short = f"{len(rest):,} answers wait for {size - len(rest):,} more"
+        found.append(f"{short}; drift is judged by whole windows of {size:,}.")
+    if record.windows and not record.windows[-1].inputs:
+        found.append(
+            "No input can be read, so only answers are watched: serve.journal.inputs, or the key of the journal."
+        )
+    if record.skipped:
+        found.append(f"{record.skipped:,} older answers were not looked at, for nobody had looked for long.")
+    if not watch.settings.audit:
+        found.append("The audit asks for no labels (monitor.audit is 0), so nothing proves how good answers are.")
+    return found
+
+
+def _here(name: str) -> Store:
+    """The store of this folder; looking for a model where there is no store does not make one."""
+    folder = Path(os.environ.get("LINGQU_HOME") or ".lingqu").expanduser()
+    if not folder.exists() and not os.environ.get("LINGQU_DATABASE_URL"):
+        raise UnknownNameError(Problem("a model of the registry", repr(name), near(name, [])))
+    return Store.open(folder)

@@ -1,0 +1,201 @@
+"""Windows of answers by count: each is looked at once, when it is full, and what was seen is kept.
+
+A window by the clock would hold three rows at night and thirty thousand at noon, and no test means the same on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from lingqu.monitor.budgets import Budget, latency, refusals
+from lingqu.monitor.drift import IN_A_ROW, LEAST, Moved, compare, level
+from lingqu.monitor.observed import Answered, answered, drawn, signals_of, waiting
+from lingqu.monitor.quality import estimate
+from lingqu.monitor.reference import Reference
+from lingqu.monitor.signals import watched
+from lingqu.registry import Version
+from lingqu.spec.settings import MonitorSettings
+from lingqu.statistics import Estimate, Interval
+from lingqu.store import Store
+
+FEW, MANY, COLUMNS = 300, 1000, 20
+"""Rows of a window, those of one with many columns, and from how many columns on they are many."""
+LARGEST = 5000
+KEPT = 60
+"""How many windows are remembered, and how many are looked at when more wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of answers, and what was seen in it."""
+
+    number: int
+    first: str
+    last: str
+    began: str
+    ended: str
+    rows: int
+    inputs: int
+    """How many of its inputs were kept, and could be read."""
+    tested: int
+    q: float
+    drifted: list[Moved]
+    estimate: Estimate | None
+    budgets: list[Budget]
+    asked: int
+
+    def sentence(self) -> str:
+        """What was seen, in words.
+
+        >>> Window(3, "", "", "2026-11-22T13:00", "", 300, 300, 0, 0.01, [], None, [], 0).sentence()
+        'Window 3 from 2026-11-22 13:00: 300 answers, nothing could be tested.'
+        """
+        begin = f"Window {self.number} from {self.began[:10]} {self.began[11:16]}: {self.rows:,} answers, "
+        if not self.tested:
+            return begin + "nothing could be tested."
+        found = " ".join(one.sentence() for one in self.drifted)
+        return f"{begin}{found}" if found else f"{begin}none of {self.tested} signals moved."
+
+    @property
+    def signals(self) -> list[str]:
+        """The names of the signals that drifted, and of the budgets that were broken."""
+        return [one.signal for one in self.drifted] + [one.name for one in self.budgets if one.broken]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return asdict(self) | {"sentence": self.sentence()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Window:
+        """The window that `to_json` wrote."""
+        fields = {name: value[name] for name in cls.__slots__}
+        told = fields["estimate"]
+        return cls(
+            **fields
+            | {
+                "drifted": [Moved(**one) for one in fields["drifted"]],
+                "budgets": [Budget(**one) for one in fields["budgets"]],
+                "estimate": told and Estimate(told["value"], Interval(*told["interval"]), told["rows"]),
+            }
+        )
+
+
+@dataclass(slots=True)
+class Record:
+    """What is remembered of a version's answers between two looks."""
+
+    after: str = ""
+    began: str = ""
+    rows: int = 0
+    skipped: int = 0
+    windows: list[Window] = field(default_factory=list)
+    alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return {**asdict(self), "windows": [window.to_json() for window in self.windows]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Record:
+        """The record that `to_json` wrote."""
+        return cls(**{**value, "windows": [Window.from_json(one) for one in value["windows"]]})
+
+    @property
+    def standing(self) -> list[str]:
+        """What was seen in each of the last two windows: signals that drifted, budgets that were broken."""
+        if len(self.windows) < IN_A_ROW:
+            return []
+        return sorted(set.intersection(*(set(window.signals) for window in self.windows[-IN_A_ROW:])))
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A version that is watched: its answers, what they are compared with, and how."""
+
+    version: Version
+    store: Store
+    settings: MonitorSettings
+    held_out: Reference
+    sample: float = 1.0
+    """The share of inputs that the journal keeps."""
+
+    @property
+    def size(self) -> int:
+        """How many answers make a window; more where only a sample of their inputs is kept."""
+        columns = watched({limit["name"]: limit["kind"] for limit in self.held_out.limits})
+        plain = self.settings.window or (MANY if columns > COLUMNS else FEW)
+        return min(LARGEST, ceil(plain / self.sample)) if 0 < self.sample < 1 else plain
+
+    def look(self, record: Record) -> list[Answered]:
+        """Look at every window that is full by now, and give the answers that wait for theirs."""
+        count, size = waiting(self.store, self.version, record.after), self.size
+        late = max(0, count // size - KEPT) * size
+        if late:
+            # Nobody looked for long: what is old cannot be helped any more.
+            last = answered(self.store, self.version, record.after, 1, skip=late - 1)[0]
+            record.after, record.rows, record.skipped = last.id, record.rows + late, record.skipped + late
+        while True:
+            rows = answered(self.store, self.version, record.after, size)
+            record.began = record.began or (rows[0].at if rows else "")
+            if len(rows) < size:
+                return rows
+            record.rows += size
+            seconds = _seconds(record.began, rows[-1].at)
+            q = level(self.settings.false_alarms_per_year, record.rows - record.skipped, seconds, size)
+            record.windows = [*record.windows, self.see(rows, record.rows // size, q)][-KEPT:]
+            record.after = rows[-1].id
+
+    def see(self, rows: list[Answered], number: int, q: float) -> Window:
+        """What is seen in one window."""
+        held_out = self.held_out
+        found = compare(held_out.signals, signals_of(rows, held_out.limits, held_out.known), q)
+        return Window(
+            number,
+            rows[0].id,
+            rows[-1].id,
+            rows[0].at,
+            rows[-1].at,
+            len(rows),
+            sum(one.input is not None for one in rows),
+            len(found),
+            q,
+            [one for one in found if one.drifted],
+            estimated(rows, held_out),
+            _budgets(rows, self.settings),
+            drawn([one.id for one in rows], self.settings.audit, self.store),
+        )
+
+
+def estimated(rows: list[Answered], reference: Reference) -> Estimate | None:
+    """The accuracy of these answers by their confidences, or None."""
+    sure = [one.confidence for one in rows if one.confidence is not None]
+    return estimate(sure, list(reference.confidence), list(reference.right)) if len(reference.confidence) else None
+
+
+def too_few(reference: Reference) -> str:
+    """Why nothing can be compared with this reference, or nothing."""
+    if reference.rows >= LEAST:
+        return ""
+    return (
+        f"Drift cannot be judged: there are {reference.rows:,} held-out rows to compare with, and {LEAST} are needed."
+    )
+
+
+def _budgets(rows: list[Answered], settings: MonitorSettings) -> list[Budget]:
+    budgets: list[Budget] = []
+    if settings.latency_limit_ms is not None:
+        budgets.append(latency([one.latency_ms for one in rows], settings.latency_limit_ms))
+    if settings.refused_share is not None:
+        refused = int(np.sum([one.answer["kind"] == "refusal" for one in rows]))
+        budgets.append(refusals(refused, len(rows), settings.refused_share))
+    return budgets
+
+
+def _seconds(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()

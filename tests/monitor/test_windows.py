@@ -1,0 +1,157 @@
+"""Windows are looked at once, when they are full; an alarm takes two in a row; nothing is decided by fewer rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lingqu.monitor import asked
+from lingqu.monitor.drift import LEVEL, Moved, compare, level, standing
+from lingqu.monitor.reference import Reference
+from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
+from lingqu.monitor.windows import Record, Watch, too_few
+from lingqu.spec.settings import MonitorSettings
+from tests.monitor.stream import Service, reference_of, registered
+
+
+def watching(folder: Path, **settings) -> tuple[Service, Watch]:
+    store, version = registered(folder)
+    return Service(store, version), Watch(version, store, MonitorSettings(**settings), reference_of())
+
+
+def test_a_window_is_looked_at_once_when_it_is_full(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, audit=0.2, window=100)
+    record = Record()
+    first = service.answers(70)
+    assert [one.id for one in watch.look(record)] == first
+    assert record.windows == []
+    more = service.answers(160)
+    rest = watch.look(record)
+    assert [window.rows for window in record.windows] == [100, 100]
+    assert (record.windows[0].first, record.windows[0].last) == (first[0], more[29])
+    assert [one.id for one in rest] == more[130:]
+    assert record.rows == 200
+    again = Record.from_json(record.to_json())
+    assert watch.look(again) == rest
+    assert again.windows == record.windows
+    window = record.windows[0]
+    assert (window.tested, window.inputs, window.signals) == (8, 100, [])
+    assert window.estimate is not None
+    assert window.estimate.value == pytest.approx(0.8, abs=0.1)
+    secret = watch.store.secret("audit")
+    assert window.asked == sum(asked(one, 0.2, secret) for one in [*first, *more[:30]])
+    assert window.sentence() == "Window 1 from 2026-05-28 20:26: 100 answers, none of 8 signals moved."
+
+
+def test_what_moved_alarms_in_its_second_window_and_no_longer_when_it_came_back(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, window=100)
+    record = Record()
+    service.answers(100)
+    service.answers(100, shift=1.0)
+    watch.look(record)
+    assert record.windows[-1].signals == ["age"]
+    assert record.standing == []
+    service.answers(100, shift=1.0)
+    watch.look(record)
+    assert record.standing == ["age"]
+    service.answers(100)
+    watch.look(record)
+    assert record.standing == []
+
+
+def test_budgets_stand_with_the_drift(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, window=100, latency_p95="<= 20 ms", refused="<= 2 %")
+    record = Record()
+    service.answers(100)
+    for _ in range(2):
+        service.answers(100, latency=40.0, refused=20)
+    watch.look(record)
+    assert record.windows[0].budgets[0].sentence() == (
+        "0.0% of 100 answers took longer than 20 ms, where 5.0% may (p = 1); 95 of 100 took at most 5 ms."
+    )
+    assert record.standing == ["latency", "refusals", "refused"]
+    assert not record.windows[0].signals
+
+
+def test_answers_alone_are_watched_where_no_input_is_kept(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, window=100)
+    record = Record()
+    service.answers(100, inputs=False)
+    watch.look(record)
+    assert (record.windows[0].inputs, record.windows[0].tested) == (0, 3)
+
+
+@pytest.mark.heavy
+def test_after_a_long_time_only_what_is_new_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingqu.monitor.windows.KEPT", 2)
+    service, watch = watching(tmp_path, window=100)
+    record = Record()
+    ids = service.answers(430)
+    rest = watch.look(record)
+    assert (record.skipped, record.rows, len(record.windows)) == (200, 400, 2)
+    assert record.windows[0].first == ids[200]
+    assert [one.id for one in rest] == ids[400:]
+
+
+def test_a_sample_of_inputs_and_many_columns_make_larger_windows(tmp_path: Path) -> None:
+    _, watch = watching(tmp_path)
+    assert watch.size == 300
+    assert Watch(watch.version, watch.store, MonitorSettings(), watch.held_out, sample=0.25).size == 1200
+    many = [{"name": f"c{i}", "source": "", "kind": "number", "missing": False} for i in range(21)]
+    wide = Reference(500, [], many, {}, np.empty(0), np.empty(0, bool))
+    assert Watch(watch.version, watch.store, MonitorSettings(), wide).size == 1000
+    assert Watch(watch.version, watch.store, MonitorSettings(window=150), wide).size == 150
+
+
+def test_nothing_is_decided_by_few_rows() -> None:
+    rng = np.random.default_rng(0)
+
+    def ages(rows: int, shift: float) -> list[Signal]:
+        return [Signal("age", "age", NUMBERS, rng.normal(shift, 1, rows))]
+
+    assert compare(ages(1000, 0), ages(99, 5)) == []
+    assert compare(ages(99, 0), ages(1000, 5)) == []
+    assert compare(ages(100, 0), ages(100, 5))[0].drifted
+    assert compare(ages(1000, 0), [Signal("age", "age", NAMES, np.array(["a"] * 200))]) == []
+    few = Reference(80, [], [], {}, np.empty(0), np.empty(0, bool))
+    assert too_few(few) == "Drift cannot be judged: there are 80 held-out rows to compare with, and 100 are needed."
+    assert too_few(reference_of(100)) == ""
+
+
+def test_a_tiny_effect_is_no_drift_however_sure_it_is() -> None:
+    rng = np.random.default_rng(1)
+    before, now = (Signal("age", "age", NUMBERS, rng.normal(shift, 1, 20_000)) for shift in (0.0, 0.12))
+    (found,) = compare([before], [now])
+    assert found.adjusted < 1e-6
+    assert not found.drifted
+    rare = [Signal("x", "x", EVENTS, np.arange(20_000) < count) for count in (0, 200)]
+    (found,) = compare([rare[0]], [rare[1]])
+    assert (found.effect, found.drifted) == (0.01, False)
+    assert (
+        Moved("x", "x", EVENTS, 0.01, 0.2, 0.2, False).sentence()
+        == "x stayed: rise 0.01, adjusted p = 0.2 (exact rate)."
+    )
+
+
+def test_the_level_follows_from_what_the_user_allows() -> None:
+    day = 86_400.0
+    assert level(1.0, 300, 30 * day, 300) == LEVEL
+    # 10,000 answers a day are 12,175 windows a year of 300.
+    assert level(1.0, 100_000, 10 * day, 300) == pytest.approx(1 / 12_175)
+    assert level(12.0, 100_000, 10 * day, 300) == pytest.approx(12 / 12_175)
+    assert level(1.0, 0, 0.0, 300) == LEVEL
+    assert standing([["a", "b"], ["b", "c"]]) == ["b"]
+
+
+def test_a_reference_is_read_as_it_was_written() -> None:
+    made = reference_of(120)
+    vectors = Signal("text: wording", "text", "vectors", np.eye(4, dtype=np.float32))
+    made = Reference(made.rows, [*made.signals, vectors], made.limits, made.known, made.confidence, made.right)
+    again = Reference.from_bytes(made.to_bytes())
+    assert (again.rows, again.limits, again.known) == (made.rows, made.limits, made.known)
+    for one, other in zip(made.signals, again.signals, strict=True):
+        assert (one.name, one.column, one.kind) == (other.name, other.column, other.kind)
+        assert np.array_equal(one.values, other.values)
+    assert np.array_equal(again.right, made.right)
