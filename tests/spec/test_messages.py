@@ -15,7 +15,7 @@ HEAD = "name: a\ntask: text-classification\ndata:\n  source: sklearn:iris\n"
 MESSAGES = {
     "bugdet: 5 min": "5: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?",
     "frobnicate: 1": "5: Expected a setting of the spec, found 'frobnicate'. Known: budget, compress, data, gates, "
-    "improve, model, name, report, serve, size, task, track, train, tune.",
+    "improve, model, monitor, name, report, serve, size, task, track, train, tune.",
     "budget: 10": "5: Expected a length of time such as '10 min' or '2 h' for budget, found 10.",
     "budget: 10 parsecs": "5: Expected a length of time such as '10 min' or '2 h' for budget, found '10 parsecs'.",
     "size: huge": "5: Expected tiny, small, medium or large for size, found 'huge'.",

@@ -27,12 +27,13 @@ VERBS: dict[str, str] = {
     **_all("predict", "infer", "inference", "transform", "apply", "ask"),
     **_all("new", "init", "create", "generate"),
     **_all("check", "validate", "lint", "verify", "dry-run"),
+    **_all("status", "monitor", "watch", "drift", "health"),
     **_all("versions", "list", "ls", "models", "registry"),
     **_all("history", "log", "logs", "audit"),
     **_all("promote", "deploy", "release", "publish"),
     **_all("rollback", "revert", "undo"),
     **_all("export", "save", "package", "download"),
-    **_all("doctor", "env", "status"),
+    **_all("doctor", "env"),
     **_all("demo", "example", "quickstart", "tutorial"),
 }
 """What someone may type after `lingqu` -> the verb that it has."""
