@@ -1,0 +1,122 @@
+"""What was said of an answer, as the store keeps it, and the one place where its standing changes.
+
+Everything starts quarantined. It is accepted or rejected by a rule or by a person, with a reason that stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from lingqu.errors import Problem, UnknownNameError
+from lingqu.store import Store, canonical_json
+from lingqu.store.canonical import digest_of
+from lingqu.store.history import append, now
+from lingqu.store.tables import FEEDBACK
+
+QUARANTINED, ACCEPTED, REJECTED = "quarantined", "accepted", "rejected"
+STANDINGS = (QUARANTINED, ACCEPTED, REJECTED)
+LABEL = "label"
+RULE = "rule"
+"""Who decided where no person did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One thing that was said of one answer."""
+
+    id: str
+    prediction_id: str
+    name: str
+    number: int | None
+    principal: str
+    source: str
+    origin: str
+    kind: str
+    value: Any
+    comment: str | None
+    input: dict[str, Any] | None
+    answer: dict[str, Any]
+    at: str
+    status: str
+    reason: str
+    decided_by: str | None
+
+    @property
+    def label(self) -> str:
+        """The label, or the number as a text."""
+        return str(self.value)
+
+    @property
+    def asked(self) -> str:
+        """What the row held, as one digest: equal questions have equal ones."""
+        return digest_of(canonical_json(self.input or {"prediction": self.prediction_id}))
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a person has decided on it."""
+        return self.decided_by is not None and self.decided_by != RULE
+
+
+def voices(store: Store, name: str, *, status: str | None = None, kind: str | None = None) -> list[Voice]:
+    """What was said of a model's answers, from the first."""
+    query = select(FEEDBACK).where(FEEDBACK.c.name == name).order_by(FEEDBACK.c.at, FEEDBACK.c.id)
+    if status is not None:
+        query = query.where(FEEDBACK.c.status == status)
+    if kind is not None:
+        query = query.where(FEEDBACK.c.kind == kind)
+    with store.database.reading() as connection:
+        return [_voice(row) for row in connection.execute(query).mappings()]
+
+
+def settle(
+    store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, who: str, why: str = ""
+) -> int:
+    """Give voices their standing: id -> (status, reason); how many changed.
+
+    One row of the history tells of all of them. UnknownNameError for an id that this model does not have.
+    """
+    if not rulings:
+        return 0
+    with store.database.writing() as connection:
+        known = {
+            row.id: row.status
+            for row in connection.execute(select(FEEDBACK.c.id, FEEDBACK.c.status).where(FEEDBACK.c.name == name))
+        }
+        _all_known(rulings, known, name)
+        changed = {id: ruling for id, ruling in rulings.items() if known[id] != ruling[0]}
+        for id, (status, reason) in changed.items():
+            values = {"status": status, "reason": reason, "decided_by": who, "decided_at": now()}
+            connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(**values))
+        if changed:
+            counts = {status: sum(ruling[0] == status for ruling in changed.values()) for status in STANDINGS}
+            evidence = {**{status: count for status, count in counts.items() if count}, "ids": sorted(changed)[:1000]}
+            append(connection, name=name, who=who, action="review", why=why, evidence=evidence)
+    return len(changed)
+
+
+def _all_known(ids: Iterable[str], known: Mapping[str, str], name: str) -> None:
+    unknown = sorted(set(ids) - known.keys())
+    if unknown:
+        raise UnknownNameError(
+            Problem(f"the id of feedback on {name}", repr(one), "See: lingqu feedback queue") for one in unknown
+        )
+
+
+def _voice(row: Mapping[Any, Any]) -> Voice:
+    plain = {name: row[name] for name in Voice.__dataclass_fields__ if name not in ("value", "input", "answer")}
+    return Voice(
+        **plain,
+        value=json.loads(row["value"]),
+        input=None if row["input"] is None else json.loads(row["input"]),
+        answer=json.loads(row["answer"]),
+    )
+
+
+def labels_of(given: Sequence[Voice]) -> list[Voice]:
+    """Those that say the right answer to a row that was kept."""
+    return [voice for voice in given if voice.kind == LABEL and voice.input is not None]
