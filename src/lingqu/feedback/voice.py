@@ -5,7 +5,6 @@ Everything starts quarantined. It is accepted or rejected by a rule or by a pers
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from lingqu.errors import Problem, UnknownNameError
-from lingqu.store import Store, canonical_json
+from lingqu.privacy.encrypt import MasterKeys
+from lingqu.serve.journal import Sealed, spell, unspell
+from lingqu.store import Store
 from lingqu.store.canonical import digest_of
 from lingqu.store.history import append, now
 from lingqu.store.tables import FEEDBACK
@@ -54,7 +55,7 @@ class Voice:
     @property
     def asked(self) -> str:
         """What the row held, as one digest: equal questions have equal ones."""
-        return digest_of(canonical_json(self.input or {"prediction": self.prediction_id}))
+        return digest_of(spell(self.input or {"prediction": self.prediction_id}).encode("utf-8", "replace"))
 
     @property
     def reviewed(self) -> bool:
@@ -69,8 +70,9 @@ def voices(store: Store, name: str, *, status: str | None = None, kind: str | No
         query = query.where(FEEDBACK.c.status == status)
     if kind is not None:
         query = query.where(FEEDBACK.c.kind == kind)
+    seal = Sealed(MasterKeys.given())
     with store.database.reading() as connection:
-        return [_voice(row) for row in connection.execute(query).mappings()]
+        return [_voice(row, seal) for row in connection.execute(query).mappings()]
 
 
 def settle(
@@ -107,13 +109,13 @@ def _all_known(ids: Iterable[str], known: Mapping[str, str], name: str) -> None:
         )
 
 
-def _voice(row: Mapping[Any, Any]) -> Voice:
+def _voice(row: Mapping[Any, Any], seal: Sealed) -> Voice:
     plain = {name: row[name] for name in Voice.__dataclass_fields__ if name not in ("value", "input", "answer")}
     return Voice(
         **plain,
-        value=json.loads(row["value"]),
-        input=None if row["input"] is None else json.loads(row["input"]),
-        answer=json.loads(row["answer"]),
+        value=unspell(row["value"]),
+        input=seal.row(row["prediction_id"], row["input"]),
+        answer=unspell(row["answer"]),
     )
 
 

@@ -1,0 +1,131 @@
+"""The review queue: which answers a person should look at next, those that teach most first.
+
+Four in five places go to answers that the model was unsure of, that a user contradicts, or about which users contradict
+each other; of rows that are nearly the same only the first is asked, so that a hundred copies of one question take one
+place. One in five is drawn at random, because a queue of doubts alone never shows what the model is confidently wrong
+about. An audit queue holds nothing but drawn rows, and never shows the answer: who has seen it is no witness any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lingqu.feedback.audit import AUDIT, drawn_for_audit
+from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
+from lingqu.serve.journal import Recorded, recorded, spell
+from lingqu.store import Store
+
+RANDOM_EVERY = 5
+NEWEST = 5000
+"""So many of the newest answers are looked through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One answer to look at: the row, what was answered, what users said, and why it is asked."""
+
+    prediction_id: str
+    row: dict[str, Any]
+    prediction: Any
+    confidence: float | None
+    said: tuple[str, ...]
+    feedback: tuple[str, ...]
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The item as plain values."""
+        return asdict(self)
+
+
+def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
+    """The answers to look at next, at most so many."""
+    given = voices(store, name, kind=LABEL)
+    waiting: dict[str, list[Voice]] = {}
+    for voice in given:
+        if voice.status == QUARANTINED:
+            waiting.setdefault(voice.prediction_id, []).append(voice)
+    done = {voice.prediction_id for voice in given} - waiting.keys()
+    answers = [one for one in recorded(store, name, newest=NEWEST) if one.role != "shadow" and one.id not in done]
+    items = [_item(answer, waiting.pop(answer.id, [])) for answer in answers if answer.input is not None]
+    # What was said of answers that the journal has let go can still be decided on.
+    items += [_said(whose) for whose in waiting.values() if whose[0].input is not None]
+    secret = store.secret("audit")
+    ranked = sorted(items, key=lambda item: (-len(item.feedback), _doubt(item), item.prediction_id))
+    drawn = sorted(items, key=lambda item: (not drawn_for_audit(item.prediction_id, 0.1, secret), item.prediction_id))
+    return _mixed(_once(ranked), _once(drawn), most)
+
+
+def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[Item]:
+    """Drawn answers without a trusted label yet, the oldest first, without what was answered."""
+    secret = store.secret("audit")
+    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source == AUDIT}
+    answers = [
+        one
+        for one in recorded(store, name, newest=NEWEST)
+        if one.role != "shadow" and one.input is not None and drawn_for_audit(one.id, share, secret)
+    ]
+    blind = "drawn at random; say what is right without looking up the answer"
+    return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][:most]
+
+
+def _item(answer: Recorded, whose: Sequence[Voice]) -> Item:
+    prediction = answer.answer.get("prediction")
+    said = tuple(dict.fromkeys(voice.label for voice in whose))
+    if len(said) > 1:
+        why = "users contradict each other"
+    elif said and said[0] != str(prediction):
+        why = whose[0].reason or "a user says otherwise"
+    elif answer.confidence is not None:
+        why = f"the model was {100 * answer.confidence:.0f} % sure"
+    else:
+        why = "drawn at random"
+    ids = tuple(voice.id for voice in whose)
+    return Item(answer.id, answer.input or {}, prediction, answer.confidence, said, ids, why)
+
+
+def _said(whose: Sequence[Voice]) -> Item:
+    first = whose[0]
+    said = tuple(dict.fromkeys(voice.label for voice in whose))
+    prediction, confidence = first.answer.get("prediction"), first.answer.get("confidence")
+    ids = tuple(voice.id for voice in whose)
+    return Item(first.prediction_id, first.input or {}, prediction, confidence, said, ids, first.reason)
+
+
+def _doubt(item: Item) -> float:
+    return 1.0 if item.confidence is None else item.confidence
+
+
+def _once(items: Sequence[Item]) -> list[Item]:
+    """The first of those whose rows are equal."""
+    seen: dict[str, Item] = {}
+    for item in items:
+        seen.setdefault(_plain(item.row), item)
+    return [*seen.values()]
+
+
+def _plain(row: Mapping[str, Any]) -> str:
+    return " ".join(spell(dict(row)).casefold().split())
+
+
+def _mixed(ranked: Sequence[Item], drawn: Sequence[Item], most: int) -> list[Item]:
+    """Every fifth from those that were drawn, the others by rank, none twice.
+
+    >>> ask = lambda name: Item(name, {}, None, None, (), (), "")
+    >>> ranked = [ask(name) for name in "abcdef"]
+    >>> "".join(item.prediction_id for item in _mixed(ranked, ranked[::-1], 5))
+    'abcdf'
+    """
+    chosen: list[Item] = []
+    taken: set[str] = set()
+    lanes = (iter(ranked), iter(drawn))
+    while len(chosen) < most:
+        lane = lanes[(len(chosen) + 1) % RANDOM_EVERY == 0]
+        item = next((item for item in lane if item.prediction_id not in taken), None)
+        if item is None:
+            rest = [item for item in ranked if item.prediction_id not in taken]
+            return [*chosen, *rest[: most - len(chosen)]]
+        chosen.append(item)
+        taken.add(item.prediction_id)
+    return chosen

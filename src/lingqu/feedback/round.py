@@ -1,0 +1,98 @@
+"""One look at what has come in: rules decide what they can, and it is counted what a round could learn from and judge by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from lingqu.contract import Rows, Task
+from lingqu.data.version import DataVersion
+from lingqu.feedback.audit import AUDIT, GATE, audit_labels
+from lingqu.feedback.freeze import frozen
+from lingqu.feedback.grow import typed
+from lingqu.feedback.rules import Ruling, judge
+from lingqu.feedback.trigger import Due, consider
+from lingqu.feedback.trust import trust_of
+from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, Voice, labels_of, settle, voices
+from lingqu.serve.keys import deciders
+from lingqu.spec import Spec
+from lingqu.store import Store
+from lingqu.store.tables import HISTORY
+
+ROUND = "improve"
+"""The action of the history that tells of a round."""
+LEAST_FRESH = 100
+"""Fewer fresh gate rows than this judge nothing."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a round has to work with: whether it is due, the accepted labels that may train, and the fresh gate."""
+
+    due: Due
+    accepted: tuple[Voice, ...]
+    new: int
+    fresh: tuple[Voice, ...]
+    gate_set: str
+
+
+def gather(
+    store: Store, spec: Spec, data: DataVersion, *, alarm: str = "", asked: bool = False, now: datetime | None = None
+) -> Gathered:
+    """Let the rules decide on what waits, and see whether it is time."""
+    decide_by_rule(store, spec.name, labels=list(data.labels) or None)
+    given = labels_of(voices(store, spec.name, status=ACCEPTED))
+    secret = store.secret("audit")
+    training = [voice for voice in given if voice.source != AUDIT]
+    last, used, judged = _before(store, spec.name)
+    fresh = [voice for voice in audit_labels(given, GATE, secret) if voice.id not in judged]
+    new = sum(voice.id not in used for voice in training)
+    moment = now or datetime.now(UTC)
+    due = consider(
+        accepted=new,
+        needed=spec.improve.new_labels,
+        since_last=None if last is None else (moment - last).total_seconds(),
+        pause=spec.improve.pause_seconds,
+        alarm=alarm,
+        frozen=frozen(store, spec.name),
+        asked=asked,
+    )
+    enough = fresh if len(fresh) >= LEAST_FRESH else []
+    return Gathered(due, tuple(training), new, tuple(enough), f"audit-{enough[0].id[:12]}" if enough else "")
+
+
+def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> int:
+    """Apply the rules to every label that waits; how many changed their standing."""
+    given = labels_of(voices(store, name))
+    trusted = {voice.prediction_id: voice.label for voice in given if voice.source == AUDIT or voice.reviewed}
+    trust = trust_of(
+        ((voice.principal, voice.prediction_id, voice.label) for voice in given if not voice.reviewed), trusted
+    )
+    rulings = judge(given, labels=labels, deciders=deciders(store), trust=trust)
+    waiting = {voice.id for voice in given if voice.status == QUARANTINED}
+    told: list[Ruling] = [ruling for ruling in rulings if ruling.id in waiting]
+    return settle(store, name, {one.id: (one.status, one.reason) for one in told}, who=RULE)
+
+
+def fresh_rows(found: Gathered, data: DataVersion, task: Task, store: Store) -> Rows:
+    """The fresh gate as rows with their labels; empty where there is none."""
+    return typed(found.fresh, data, task, store).rows
+
+
+def _before(store: Store, name: str) -> tuple[datetime | None, set[str], set[str]]:
+    """When the last round began, the voices that trained in earlier rounds, and those of gates that are worn out."""
+    query = select(HISTORY.c.at, HISTORY.c.evidence).where(HISTORY.c.name == name, HISTORY.c.action == ROUND)
+    last: datetime | None = None
+    used: set[str] = set()
+    judged: set[str] = set()
+    with store.database.reading() as connection:
+        for row in connection.execute(query.order_by(HISTORY.c.seq)):
+            evidence = json.loads(row.evidence)
+            last = datetime.fromisoformat(row.at)
+            used.update(evidence.get("joined", ()))
+            judged.update(evidence.get("retired", ()))
+    return last, used, judged
