@@ -1,6 +1,6 @@
 """The whole journey on one page: each stage once, in order.
 
-    spec → data → train → bundle → compress → evaluate → gate → registry
+    spec → data → train → bundle → compress → evaluate → gate → registry → serve → monitor → feedback ↺ data
 
 A stage is a function of its inputs: its result is found by the hash of inputs, settings and code, so what has not
 changed is not done again, and a run that was killed goes on where it was. What a stage needs of torch is imported only
@@ -29,7 +29,7 @@ from lingqu.train import ladder
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
 
-__all__ = ["Tell", "check", "home", "load", "reading", "run"]
+__all__ = ["Tell", "check", "home", "improve", "load", "reading", "run"]
 
 
 def home(folder: Path) -> Path:
@@ -93,6 +93,52 @@ def run(
         track(spec, result, store)
     told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
     return Result({**result, **told, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
+
+
+def improve(
+    spec: str | Path | Mapping[str, Any] | Spec,
+    *,
+    store: Store | None = None,
+    tell: Tell = silent,
+    alarm: str = "",
+    asked: bool = True,
+) -> dict[str, Any]:
+    """One turn of the circle: what users said becomes training rows, and the champion's recipe is learned anew.
+
+    Always from the base, never on top of the last model, so that any source can be cut out again. `asked` goes round
+    whatever the spec says of when; otherwise an `alarm` or enough new labels must call for it. Gives what `lingqu
+    improve --json` prints: `decision` is `wait` where no round was due, else what the gate said.
+    """
+    from lingqu.feedback.circle import Circle
+
+    started = time.perf_counter()
+    spec = check(spec)
+    task = find_task(spec.task)
+    store = store or Store.open(home(spec.folder))
+    with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
+        stages, circle = Stages(spec, task, store, tell), Circle(spec, task, store)
+
+        # Rules decide on what waits in quarantine; people decide on the rest.
+        base = stages.data()
+        gathered = circle.gather(base, alarm=alarm, asked=asked)
+        if gathered.waits:
+            return gathered.told()
+
+        # Accepted rows join the training rows, within caps; rows that judge never do.
+        data = circle.grow(base)
+        if data is base:
+            return circle.told()
+
+        # The champion's recipe, on everything, from the beginning.
+        rung = stages.rung(circle.family, data, spec.budget_seconds, needed=True)
+        assert rung is not None
+        shipped = stages.compress(stages.choose([rung], data), data, [rung])
+        shipped = stages.refit(shipped, [rung], data)
+        measured = stages.evaluate(shipped, [rung], data)
+
+        # Better on fresh rows that nobody could volunteer, no worse on the frozen ones; then it is a version.
+        result = stages.conclude(shipped, measured, [rung], data, circle.fresh)
+        return circle.record({**result, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

@@ -10,7 +10,7 @@ A challenger that is no better is promoted in at most alpha of all cases: tests/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, isfinite
 from typing import Any, Literal
 
@@ -105,6 +105,7 @@ def decide(
     latency_ms: float | None = None,
     size_bytes: float | None = None,
     first: bool = False,
+    also: Sequence[Check] = (),
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Decision:
@@ -112,7 +113,8 @@ def decide(
 
     `alpha` is what this round may spend. For a `first` version the "champion" is its baseline, which it must beat by the
     same test; a baseline that knows one label is perfect on that label, so slices are not compared with it.
-    `margin` is in points of a metric that lies within 0 and 1, else a share of the champion's value.
+    `margin` is in points of a metric that lies within 0 and 1, else a share of the champion's value. What `also` holds
+    must pass besides: what other rows said, for one.
     """
     metric, index, parts = find_metric(task.decide_by), group_index(groups), slices or {}
     labels = labels_of(truth, challenger, champion)
@@ -127,6 +129,7 @@ def decide(
         *_groups(_size(index)),
         *held_limits(thresholds, {**measured, "latency_p95": latency_ms, "size": size_bytes}),
         *held_slice_limits(slice_thresholds or {}, new, parts),
+        *also,
     ]
     if not first:
         checks += [*_slices(old, new, parts, margin, index), *_calibration(old, new, margin, index, seed)]
@@ -149,6 +152,16 @@ def decide(
         first,
         tuple(checks),
     )
+
+
+def keeps(decision: Decision, rows: str) -> list[Check]:
+    """What these rows ask of a challenger that proves itself on others: all but being better.
+
+    It has learned the new when it wins on fresh rows, and kept the old when it is not worse here.
+    """
+    return [
+        replace(check, name=f"{check.name} ({rows})") for check in decision.checks if check.name not in ("better", GROUPS)
+    ]
 
 
 def _sign(p: float, alpha: float) -> str:

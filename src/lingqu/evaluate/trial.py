@@ -14,13 +14,14 @@ from typing import Any
 
 from lingqu.bundle.folder import finish
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Answer, Task
+from lingqu.contract import Answer, Rows, Task
+from lingqu.data.groups import row_digests
 from lingqu.data.version import DataVersion
 from lingqu.errors import GateError, Problem
 from lingqu.evaluate.baseline import NAMES, constant
 from lingqu.evaluate.card import card
 from lingqu.evaluate.comparison import group_index
-from lingqu.evaluate.gate import Decision, decide
+from lingqu.evaluate.gate import Decision, decide, keeps
 from lingqu.evaluate.learning import diagnose
 from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
@@ -29,7 +30,8 @@ from lingqu.evaluate.translation import language_of
 from lingqu.evaluate.unseen import data_of, unseen_rows
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
-from lingqu.store import Store, write_bytes, write_json
+from lingqu.store import Store, canonical_json, write_bytes, write_json
+from lingqu.store.canonical import digest_of
 
 SAME_GATE = 0.05
 """A test split that shares more than this with rows that were looked at before goes on spending their budget."""
@@ -50,6 +52,21 @@ def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersi
 
 
 @dataclass(frozen=True)
+class Fresh:
+    """Rows of today's traffic with labels that users cannot volunteer: there a challenger has to be better.
+
+    On the frozen test rows it then only has to be no worse. `name` is the gate set whose error budget a look spends.
+    """
+
+    rows: Rows
+    name: str
+
+    def digest(self) -> str:
+        """What the rows are, whatever their order."""
+        return digest_of(canonical_json([self.name, sorted(row_digests(self.rows))]))
+
+
+@dataclass(frozen=True)
 class Trial:
     """One bundle before its gate, and everything that its record will hold."""
 
@@ -60,6 +77,7 @@ class Trial:
     shipped: dict[str, Any]
     measured: dict[str, Any]
     rungs: list[dict[str, Any]]
+    fresh: Fresh | None = None
 
     def decide(self, stage: Path, say: Callable[[float, str], None]) -> dict[str, Any]:
         """Gate the bundle, and write its card and its report: digests of the finished bundle and the report."""
@@ -166,7 +184,7 @@ class Trial:
             paid = registry.round(name, gate["gate_set"], gate["round"])
             if paid is not None and paid == {"p": gate["p"], "decision": gate["decision"], "alpha": gate["alpha"]}:
                 return gate
-        gate_set = self._gate_set(registry)
+        gate_set = self.fresh.name if self.fresh else self._gate_set(registry)
         budget = registry.next_alpha(name, gate_set, self.spec.gates.alpha)
         champion, epoch = registry.alias(name, "champion") or (None, 0)
         decision = self._compare(registry, report, budget.alpha)
@@ -181,7 +199,7 @@ class Trial:
             "champion_epoch": epoch,
         }
         if budget.exhausted and decision.decision == "promote":
-            spent = "Keep the champion: the error budget of these test rows is spent. Bring fresh ones."
+            spent = "Keep the champion: the error budget of these rows is spent. Bring fresh ones."
             gate |= {"decision": "keep", "why": spent, "sentence": spent}
         write_json(written, gate)
         registry.spend(name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
@@ -209,7 +227,7 @@ class Trial:
             test, groups = test.take(unseen), [groups[place] for place in unseen]
             rival = Bundle.open(self.store.folder_path(version.bundle)).predict(test)
         gates = self.spec.gates
-        return decide(
+        found = decide(
             self.task,
             test[self.task.target.name],
             rival,
@@ -223,6 +241,24 @@ class Trial:
             latency_ms=report["latency"]["p95_ms"],
             size_bytes=report["size"]["bytes"],
             first=champion is None,
+        )
+        if self.fresh is None or champion is None:
+            return found
+        return self._on_fresh_rows(registry.get(f"{self.spec.name}@{champion[0]}"), bundle, alpha, found)
+
+    def _on_fresh_rows(self, champion: Version, bundle: Bundle, alpha: float, frozen: Decision) -> Decision:
+        """The proof on rows of today, with all that the frozen rows ask besides."""
+        assert self.fresh is not None
+        rows = self.fresh.rows
+        return decide(
+            self.task,
+            rows[self.task.target.name],
+            Bundle.open(self.store.folder_path(champion.bundle)).predict(rows),
+            bundle.predict(rows),
+            alpha=alpha,
+            margin=self.spec.gates.margin,
+            slices=slice_columns(self.task, rows),
+            also=keeps(frozen, "test rows"),
         )
 
     def _gate_set(self, registry: Registry) -> str:

@@ -18,7 +18,7 @@ from lingqu.feedback.rules import Ruling, judge
 from lingqu.feedback.trigger import Due, consider
 from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, Voice, labels_of, settle, voices
-from lingqu.serve.keys import deciders
+from lingqu.serve.keys import all_keys
 from lingqu.spec import Spec
 from lingqu.store import Store
 from lingqu.store.tables import HISTORY
@@ -72,10 +72,15 @@ def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> 
     trust = trust_of(
         ((voice.principal, voice.prediction_id, voice.label) for voice in given if not voice.reviewed), trusted
     )
-    rulings = judge(given, labels=labels, deciders=deciders(store), trust=trust)
+    rulings = judge(given, labels=labels, deciders=_deciders(store), trust=trust)
     waiting = {voice.id for voice in given if voice.status == QUARANTINED}
     told: list[Ruling] = [ruling for ruling in rulings if ruling.id in waiting]
     return settle(store, name, {one.id: (one.status, one.reason) for one in told}, who=RULE)
+
+
+def _deciders(store: Store) -> set[str]:
+    """The keys whose labels need no second opinion: those that may train."""
+    return {key.id for key in all_keys(store) if {"train", "admin"} & set(key.scopes) and key.revoked is None}
 
 
 def fresh_rows(found: Gathered, data: DataVersion, task: Task, store: Store) -> Rows:

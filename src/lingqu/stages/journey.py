@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Task
 from lingqu.data.version import DataVersion
@@ -13,6 +13,9 @@ from lingqu.stages import again, choice, pilot, rows, rung, shrink, trial, tune
 from lingqu.stages.context import Context, Tell, silent
 from lingqu.store import Store
 from lingqu.train import ladder
+
+if TYPE_CHECKING:
+    from lingqu.evaluate.trial import Fresh
 
 
 class Stages:
@@ -109,7 +112,12 @@ class Stages:
         return trial.evaluate(self.context, shipped, rungs, data)
 
     def conclude(
-        self, shipped: dict[str, Any], measured: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion
+        self,
+        shipped: dict[str, Any],
+        measured: dict[str, Any],
+        rungs: list[dict[str, Any]],
+        data: DataVersion,
+        fresh: Fresh | None = None,
     ) -> dict[str, Any]:
-        """Its gate and its number."""
-        return trial.conclude(self.context, shipped, measured, rungs, data)
+        """Its gate and its number; with `fresh` rows it has to be better there, and no worse on the test rows."""
+        return trial.conclude(self.context, shipped, measured, rungs, data, fresh)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lingqu.data.version import DataVersion
 from lingqu.stages.context import EVALUATE, Context, Say
+
+if TYPE_CHECKING:
+    from lingqu.evaluate.trial import Fresh
 
 
 def evaluate(
@@ -31,17 +34,19 @@ def conclude(
     measured: dict[str, Any],
     rungs: list[dict[str, Any]],
     data: DataVersion,
+    fresh: Fresh | None = None,
 ) -> dict[str, Any]:
     """Its gate, then its number in the registry; asked again about the same bundle, the answer stands."""
     from lingqu.evaluate.trial import Trial
 
     spec = context.spec
-    trial = Trial(spec, context.task, data, context.store, shipped=shipped, measured=measured, rungs=rungs)
+    trial = Trial(spec, context.task, data, context.store, shipped=shipped, measured=measured, rungs=rungs, fresh=fresh)
     inputs = {
         "name": spec.name,
         "data": data.as_dict(),
         "bundle": shipped["bundle"],
         "rungs": [rung["bundle"] for rung in rungs],
         "gates": spec.gates.model_dump(mode="json"),
+        **({"fresh": fresh.digest()} if fresh else {}),
     }
     return trial.register(context.once("gate", inputs, (*EVALUATE, "stages/trial"), trial.decide))

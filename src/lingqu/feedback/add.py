@@ -1,0 +1,145 @@
+"""Labels that a person brings in a file: for answers that were given, by their id, or for rows of their own.
+
+A file with a column `prediction_id` labels answers of the journal; without one, each row holds the columns of a request
+and the label. What the owner of the model brings has been decided on by a person, so it is accepted at once; `audit`
+marks labels of rows that were drawn for it, given without a look at the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from lingqu.errors import DataError, Problem, RequestError
+from lingqu.feedback.audit import AUDIT, drawn_for_audit
+from lingqu.feedback.voice import ACCEPTED, LABEL
+from lingqu.privacy.encrypt import MasterKeys
+from lingqu.serve.journal import Sealed, spell, unspell
+from lingqu.store import Store
+from lingqu.store.canonical import digest_of
+from lingqu.store.history import append, now
+from lingqu.store.tables import FEEDBACK, PREDICTIONS
+
+FILE = "file"
+MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """How many labels were taken, and how many were there before."""
+
+    taken: int
+    known: int
+
+
+def add_labels(
+    store: Store,
+    name: str,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    who: str,
+    target: str,
+    audit_share: float | None = None,
+) -> Added:
+    """Take labels from rows, all or none; the same file twice is the same labels once.
+
+    `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share.
+    DataError for rows without a label, or of predictions that the journal does not hold.
+    """
+    listed = [dict(row) for row in rows]
+    problems = [
+        Problem(f"a label in '{target}'", "none", "Leave the row out, or say what is right.", f"row {place}")
+        for place, row in enumerate(listed, 1)
+        if row.get(target) in (None, "")
+    ]
+    if problems:
+        raise DataError(problems[:MOST_TOLD])
+    by_answer = bool(listed) and "prediction_id" in listed[0]
+    if audit_share is not None and not by_answer:
+        raise RequestError(Problem("a column prediction_id for audit labels", "none", "Start from: lingqu feedback queue"))
+    records = [
+        _of_answer(store, name, row, who, target, audit_share) if by_answer else _of_row(name, row, who, target)
+        for row in listed
+    ]
+    with store.database.writing() as connection:
+        ids = [record["id"] for record in records]
+        known = set(connection.execute(select(FEEDBACK.c.id).where(FEEDBACK.c.id.in_(ids))).scalars())
+        new = {record["id"]: record for record in records if record["id"] not in known}
+        if new:
+            seal = Sealed(MasterKeys.given())
+            for record in new.values():
+                record["input"] = seal.input(record["prediction_id"], record["input"], masked=False)
+            connection.execute(insert(FEEDBACK), [*new.values()])
+            evidence = {"accepted": len(new), "source": records[0]["source"]}
+            append(connection, name=name, who=who, action="feedback", why="", evidence=evidence)
+    return Added(len(new), len(listed) - len(new))
+
+
+def _of_row(name: str, row: Mapping[str, Any], who: str, target: str) -> dict[str, Any]:
+    """A row of the owner's own: its id follows from its content."""
+    asked = {key: value for key, value in row.items() if key != target}
+    identity = digest_of(spell([name, who, asked, row[target]]).encode("utf-8", "replace"))[:32]
+    return _record(name, who, row[target], identity, identity, asked, {}, None, FILE)
+
+
+def _of_answer(
+    store: Store, name: str, row: Mapping[str, Any], who: str, target: str, audit_share: float | None
+) -> dict[str, Any]:
+    """A label for an answer of the journal."""
+    identity = str(row["prediction_id"])
+    query = select(PREDICTIONS).where(PREDICTIONS.c.id == identity, PREDICTIONS.c.name == name)
+    with store.database.reading() as connection:
+        found = connection.execute(query).mappings().one_or_none()
+    if found is None:
+        advice = "Take ids from `lingqu feedback queue`; old answers leave the journal."
+        raise DataError(Problem(f"the id of an answer of {name}", repr(identity[:40]), advice))
+    if audit_share is not None and not drawn_for_audit(identity, audit_share, store.secret("audit")):
+        advice = "Only rows of `lingqu feedback queue --audit` may judge."
+        raise DataError(Problem("an answer that was drawn for the audit", identity, advice))
+    source = FILE if audit_share is None else AUDIT
+    own = digest_of(spell([who, source, identity, row[target]]).encode("utf-8", "replace"))[:32]
+    asked = Sealed(MasterKeys.given()).row(identity, found["input"])
+    return _record(name, who, row[target], own, identity, asked, unspell(found["answer"]), found["number"], source)
+
+
+def _record(
+    name: str,
+    who: str,
+    label: Any,
+    identity: str,
+    prediction: str,
+    asked: Mapping[str, Any] | None,
+    answer: Mapping[str, Any],
+    number: int | None,
+    source: str,
+) -> dict[str, Any]:
+    moment = now()
+    return {
+        "id": identity,
+        "prediction_id": prediction,
+        "name": name,
+        "number": number,
+        # One vote a person and answer; the table's principal is as long as a key's id.
+        "principal": digest_of(f"{source}:{who}".encode())[:16],
+        "tenant": "",
+        "user": None,
+        "source": source,
+        "origin": "human",
+        "kind": LABEL,
+        "value": spell(label),
+        "comment": None,
+        "input": asked,
+        "answer": spell(dict(answer)),
+        "idempotency_key": None,
+        "given": moment,
+        "at": moment,
+        "status": ACCEPTED,
+        "reason": f"brought by {who}",
+        "decided_by": who,
+        "decided_at": moment,
+    }
+
+

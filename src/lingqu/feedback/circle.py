@@ -1,0 +1,152 @@
+"""One turn of the circle, as far as feedback decides it: what may train, what judges, and the record of what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lingqu.bundle.trust import read_manifest
+from lingqu.contract import Task
+from lingqu.data.version import DataVersion
+from lingqu.errors import Problem, RequestError
+from lingqu.evaluate.trial import Fresh
+from lingqu.feedback.grow import Grown, grow
+from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather
+from lingqu.registry import Registry
+from lingqu.spec import Spec
+from lingqu.statistics.power import smallest_effect, spread
+from lingqu.store import Store
+from lingqu.store.history import append
+
+DISCORDANCE = 0.08
+"""The share of rows on which a retrained model and its champion usually differ; the power of a gate rests on it."""
+
+
+class Circle:
+    """One turn for one model; `gather`, then `grow`, then `record`."""
+
+    def __init__(self, spec: Spec, task: Task, store: Store) -> None:
+        self.spec, self.task, self.store = spec, task, store
+        champion = Registry(store).alias(spec.name, "champion")
+        if champion is None:
+            raise RequestError(Problem(f"a champion of {spec.name} to improve on", "none", "Run first: lingqu run"))
+        self.champion = Registry(store).get(f"{spec.name}@{champion[0]}")
+        self.gathered: Gathered | None = None
+        self.grown: Grown | None = None
+        self.fresh: Fresh | None = None
+
+    @property
+    def family(self) -> str:
+        """The recipe of the champion."""
+        return read_manifest(self.store.folder_path(self.champion.bundle, verify=False))["family"]
+
+    def gather(self, base: DataVersion, *, alarm: str, asked: bool) -> Turn:
+        """What has come in, and whether this is the time."""
+        self.gathered = gather(self.store, self.spec, base, alarm=alarm, asked=asked)
+        if not self.gathered.due.go:
+            return Turn(self, "wait", self.gathered.due.why)
+        if not self.gathered.accepted:
+            return Turn(self, "wait", "no accepted label to learn from; see: lingqu feedback queue")
+        if not asked and (why := self._in_vain(base)):
+            return Turn(self, "wait", why)
+        return Turn(self, "", self.gathered.due.why)
+
+    def grow(self, base: DataVersion) -> DataVersion:
+        """The data version with the accepted rows; the base itself when none of them may train."""
+        assert self.gathered is not None
+        if self.gathered.fresh:
+            self.fresh = Fresh(fresh_rows(self.gathered, base, self.task, self.store), self.gathered.gate_set)
+        guard = self.fresh.rows if self.fresh else None
+        self.grown = grow(base, self.gathered.accepted, self.task, self.store, guard=guard)
+        return self.grown.data
+
+    def _in_vain(self, base: DataVersion) -> str:
+        """Why no challenger could prove itself, however good: an empty text where one could."""
+        assert self.gathered is not None
+        registry = Registry(self.store)
+        gate_set = self.gathered.gate_set or self.champion.decision.get("gate_set", "")
+        budget = registry.next_alpha(self.spec.name, gate_set, self.spec.gates.alpha)
+        if budget.exhausted and not self.gathered.fresh:
+            return f"the error budget of {gate_set} is spent: label audit rows (lingqu feedback queue --audit)"
+        metric = self.champion.metrics.get("accuracy", {})
+        if not isinstance(error := metric.get("value"), int | float):
+            return ""
+        rows = len(self.gathered.fresh) or base.counts["test"]
+        seen = smallest_effect(rows, spread(DISCORDANCE), alpha=budget.alpha)
+        if seen <= 1 - error:
+            return ""
+        return (
+            f"{rows:,} gate rows show a lead of {100 * seen:.1f} points at least, and the champion errs on only "
+            f"{100 * (1 - error):.1f} %: label more audit rows (lingqu feedback queue --audit)"
+        )
+
+    def told(self, decision: str = "wait", why: str = "") -> dict[str, Any]:
+        """What this turn came to, where no challenger was made."""
+        found = self.gathered
+        assert found is not None
+        left = dict(self.grown.left) if self.grown else {}
+        return {
+            "name": self.spec.name,
+            "decision": decision,
+            "why": why or "none of the accepted rows may train",
+            "champion": self.champion.number,
+            "accepted": len(found.accepted),
+            "new": found.new,
+            "fresh": len(found.fresh),
+            "left_out": reasons(left),
+        }
+
+    def record(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The turn in the history, and all about it."""
+        assert self.grown is not None
+        assert self.gathered is not None
+        gate = result["gate"]
+        retired = [voice.id for voice in self.gathered.fresh] if gate["exhausted"] and self.fresh else []
+        evidence = {
+            "decision": gate["decision"],
+            "version": result["version"],
+            "joined": list(self.grown.joined),
+            "left_out": reasons(self.grown.left),
+            "fresh": len(self.gathered.fresh),
+            "gate_set": gate["gate_set"],
+            "retired": retired,
+        }
+        with self.store.database.writing() as connection:
+            append(
+                connection,
+                name=self.spec.name,
+                who="lingqu",
+                action=ROUND,
+                version=result["version"],
+                why=f"{self.gathered.due.why}; {gate['why']}",
+                evidence=evidence,
+            )
+        turn = self.told(gate["decision"], gate["why"])
+        return {**result, **turn, "joined": len(self.grown.joined), "champion": result["champion"]}
+
+
+class Turn:
+    """How a turn began: `waits` when it is not the time."""
+
+    def __init__(self, circle: Circle, decision: str, why: str) -> None:
+        self._circle, self._decision, self.why = circle, decision, why
+
+    @property
+    def waits(self) -> bool:
+        """Whether no round begins."""
+        return bool(self._decision)
+
+    def told(self) -> dict[str, Any]:
+        """What `lingqu improve` says then."""
+        return self._circle.told(self._decision, self.why)
+
+
+def reasons(left: dict[str, str]) -> dict[str, int]:
+    """How many were left out for which reason.
+
+    >>> reasons({"a": "cap", "b": "cap", "c": "fault"})
+    {'cap': 2, 'fault': 1}
+    """
+    counts: dict[str, int] = {}
+    for why in left.values():
+        counts[why] = counts.get(why, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,0 +1,94 @@
+"""One turn of the circle on a real store: labels come in, a challenger is learned from the base, the gate decides."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingqu.feedback.add import add_labels
+from lingqu.loop import improve, load, run
+from lingqu.registry import Registry
+from lingqu.store import Store
+
+NEW = ["refund", "invoice", "charge", "payment"]
+OLD = ["crash", "login", "error", "screen"]
+LATE = ["card", "wallet", "receipt", "billing"]
+FILLER = "please help me with my thing today as soon as you can thanks".split()
+
+
+def message(rng: random.Random, words: list[str]) -> str:
+    parts = [rng.choice(words), *rng.sample(FILLER, 5), f"no{rng.randrange(10**6)}"]
+    rng.shuffle(parts)
+    return " ".join(parts)
+
+
+def rows(count: int, seed: int, *, late: float = 0.0) -> list[dict[str, Any]]:
+    """Tickets of two queues; a share `late` of those about money uses words that came later."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        money = rng.random() < 0.5
+        words = (LATE if rng.random() < late else NEW) if money else OLD
+        # One label in eight is wrong, as labels are.
+        told = money if rng.random() < 0.88 else not money
+        found.append({"message": message(rng, words), "queue": "money" if told else "bugs"})
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Store]:
+    folder = tmp_path_factory.mktemp("project")
+    lines = ["message,queue", *(f"{row['message']},{row['queue']}" for row in rows(900, 1, late=0.0))]
+    (folder / "tickets.csv").write_text("\n".join(lines), encoding="utf-8")
+    spec = folder / "lingqu.yaml"
+    spec.write_text(
+        "name: router\ntask: text-classification\nmodel: ngram-linear\ndata:\n  source: tickets.csv\n"
+        "  columns: {text: message, label: queue}\n"
+        "improve: {after: 50 new labels, at_most: 1 per day, promote: ask}\n",
+        encoding="utf-8",
+    )
+    store = Store.open(folder / ".lingqu")
+    run(spec, store=store)
+    return spec, store
+
+
+@pytest.mark.heavy
+def test_a_turn_waits_for_labels_and_says_so(project):
+    spec, store = project
+    told = improve(spec, store=store, asked=False)
+    assert told["decision"] == "wait"
+    assert told["why"] == "0 new labels of the 50 that start a round"
+
+
+@pytest.mark.heavy
+def test_new_words_are_learned_and_the_base_stays(project):
+    spec, store = project
+    champion = load("router", store=store)
+    late = rows(80, 7, late=1.0)
+    added = add_labels(store, "router", late, who="anna", target="queue")
+    assert (added.taken, added.known) == (80, 0)
+    assert add_labels(store, "router", late, who="anna", target="queue").known == 80
+
+    started = time.perf_counter()
+    told = improve(spec, store=store, asked=False)
+    assert told["decision"] in ("promote", "keep", "not-enough-rows"), told
+    assert told["joined"] == 80
+    assert time.perf_counter() - started < 30
+    version = Registry(store).get(f"router@{told['version']}")
+    assert version.number == 2
+
+    fresh = rows(200, 9, late=1.0)
+    answers = [load(f"router@{n}", store=store).predict([{"message": row["message"]} for row in fresh]) for n in (1, 2)]
+    right = [sum(a.label == row["queue"] for a, row in zip(given, fresh, strict=True)) for given in answers]
+    assert right[1] >= right[0]
+    assert champion.predict([{"message": "crash"}])
+    event = Registry(store).history("router")
+    assert any(one.action == "improve" for one in event)
+
+    again = improve(spec, store=store, asked=False)
+    assert again["decision"] == "wait"
+    assert again["why"].startswith("the last round was 1 min ago, and the spec wants 24 h")
