@@ -137,7 +137,7 @@ def improve(
         measured = stages.evaluate(shipped, [rung], data)
 
         # Better on fresh rows that nobody could volunteer, no worse on the frozen ones; then it is a version.
-        result = stages.conclude(shipped, measured, [rung], data, circle.fresh)
+        result = stages.conclude(shipped, measured, [rung], data, fresh=circle.fresh)
         return circle.record({**result, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
 
 

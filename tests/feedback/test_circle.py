@@ -17,7 +17,7 @@ from lingqu.store import Store
 NEW = ["refund", "invoice", "charge", "payment"]
 OLD = ["crash", "login", "error", "screen"]
 LATE = ["card", "wallet", "receipt", "billing"]
-FILLER = "please help me with my thing today as soon as you can thanks".split()
+FILLER = ["please", "help", "me", "with", "my", "thing", "today", "as", "soon", "as", "you", "can", "thanks"]
 
 
 def message(rng: random.Random, words: list[str]) -> str:

@@ -160,7 +160,9 @@ def keeps(decision: Decision, rows: str) -> list[Check]:
     It has learned the new when it wins on fresh rows, and kept the old when it is not worse here.
     """
     return [
-        replace(check, name=f"{check.name} ({rows})") for check in decision.checks if check.name not in ("better", GROUPS)
+        replace(check, name=f"{check.name} ({rows})")
+        for check in decision.checks
+        if check.name not in ("better", GROUPS)
     ]
 
 

@@ -17,7 +17,7 @@ from lingqu.errors import DataError, Problem, RequestError
 from lingqu.feedback.audit import AUDIT, drawn_for_audit
 from lingqu.feedback.voice import ACCEPTED, LABEL
 from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.journal import Sealed, spell, unspell
+from lingqu.serve.journal import Sealed, spell
 from lingqu.store import Store
 from lingqu.store.canonical import digest_of
 from lingqu.store.history import append, now
@@ -59,9 +59,13 @@ def add_labels(
         raise DataError(problems[:MOST_TOLD])
     by_answer = bool(listed) and "prediction_id" in listed[0]
     if audit_share is not None and not by_answer:
-        raise RequestError(Problem("a column prediction_id for audit labels", "none", "Start from: lingqu feedback queue"))
+        raise RequestError(
+            Problem("a column prediction_id for audit labels", "none", "Start from: lingqu feedback queue")
+        )
     records = [
-        _of_answer(store, name, row, who, target, audit_share) if by_answer else _of_row(name, row, who, target)
+        _of_answer(store, name, row, who=who, target=target, audit_share=audit_share)
+        if by_answer
+        else _of_row(name, row, who, target)
         for row in listed
     ]
     with store.database.writing() as connection:
@@ -72,6 +76,7 @@ def add_labels(
             seal = Sealed(MasterKeys.given())
             for record in new.values():
                 record["input"] = seal.input(record["prediction_id"], record["input"], masked=False)
+                record["value"] = seal.close(record["value"], f"value:{record['id']}")
             connection.execute(insert(FEEDBACK), [*new.values()])
             evidence = {"accepted": len(new), "source": records[0]["source"]}
             append(connection, name=name, who=who, action="feedback", why="", evidence=evidence)
@@ -82,11 +87,11 @@ def _of_row(name: str, row: Mapping[str, Any], who: str, target: str) -> dict[st
     """A row of the owner's own: its id follows from its content."""
     asked = {key: value for key, value in row.items() if key != target}
     identity = digest_of(spell([name, who, asked, row[target]]).encode("utf-8", "replace"))[:32]
-    return _record(name, who, row[target], identity, identity, asked, {}, None, FILE)
+    return _record(name, who, FILE, id=identity, prediction_id=identity, value=spell(row[target]), input=asked)
 
 
 def _of_answer(
-    store: Store, name: str, row: Mapping[str, Any], who: str, target: str, audit_share: float | None
+    store: Store, name: str, row: Mapping[str, Any], *, who: str, target: str, audit_share: float | None
 ) -> dict[str, Any]:
     """A label for an answer of the journal."""
     identity = str(row["prediction_id"])
@@ -102,37 +107,24 @@ def _of_answer(
     source = FILE if audit_share is None else AUDIT
     own = digest_of(spell([who, source, identity, row[target]]).encode("utf-8", "replace"))[:32]
     asked = Sealed(MasterKeys.given()).row(identity, found["input"])
-    return _record(name, who, row[target], own, identity, asked, unspell(found["answer"]), found["number"], source)
+    told = {"id": own, "prediction_id": identity, "value": spell(row[target]), "input": asked}
+    return _record(name, who, source, **told, answer=found["answer"], number=found["number"])
 
 
-def _record(
-    name: str,
-    who: str,
-    label: Any,
-    identity: str,
-    prediction: str,
-    asked: Mapping[str, Any] | None,
-    answer: Mapping[str, Any],
-    number: int | None,
-    source: str,
-) -> dict[str, Any]:
+def _record(name: str, who: str, source: str, **told: Any) -> dict[str, Any]:
     moment = now()
     return {
-        "id": identity,
-        "prediction_id": prediction,
         "name": name,
-        "number": number,
+        "number": None,
+        "answer": "{}",
         # One vote a person and answer; the table's principal is as long as a key's id.
         "principal": digest_of(f"{source}:{who}".encode())[:16],
         "tenant": "",
         "user": None,
         "source": source,
-        "origin": "human",
+        "origin": "person",
         "kind": LABEL,
-        "value": spell(label),
         "comment": None,
-        "input": asked,
-        "answer": spell(dict(answer)),
         "idempotency_key": None,
         "given": moment,
         "at": moment,
@@ -140,6 +132,5 @@ def _record(
         "reason": f"brought by {who}",
         "decided_by": who,
         "decided_at": moment,
+        **told,
     }
-
-

@@ -70,9 +70,7 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     return Typed(whole.take(good), [given[place].id for place in good], faults)
 
 
-def grow(
-    data: DataVersion, given: Sequence[Voice], task: Task, store: Store, *, guard: Rows | None = None
-) -> Grown:
+def grow(data: DataVersion, given: Sequence[Voice], task: Task, store: Store, *, guard: Rows | None = None) -> Grown:
     """The data version with what these accepted voices add to its training rows, and what it left out.
 
     `guard` holds further rows that judge (a fresh gate) and that nothing near may train beside.
@@ -113,9 +111,7 @@ def _latest(given: Sequence[Voice]) -> list[Voice]:
     return sorted(chosen.values(), key=lambda voice: (voice.at, voice.id))
 
 
-def _near(
-    rows: Rows, data: DataVersion, task: Task, store: Store, guard: Rows | None
-) -> tuple[set[int], list[int]]:
+def _near(rows: Rows, data: DataVersion, task: Task, store: Store, guard: Rows | None) -> tuple[set[int], list[int]]:
     """The places of rows that are, nearly, rows that judge; and for each row the first that is nearly the same."""
     kinds = columns_of(task, data.kinds)
     judging = [data.rows(split, store).select(kinds) for split in GATE_SPLITS]

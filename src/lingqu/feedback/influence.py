@@ -27,7 +27,8 @@ SHIFT_OF_LABEL = 0.05
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A row that would train: whose it is, which rows are nearly the same (`group`), its label, and whether a person
-    who may decide has looked at it."""
+    who may decide has looked at it.
+    """
 
     id: str
     principal: str

@@ -67,7 +67,9 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
         if one.role != "shadow" and one.input is not None and drawn_for_audit(one.id, share, secret)
     ]
     blind = "drawn at random; say what is right without looking up the answer"
-    return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][:most]
+    return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][
+        :most
+    ]
 
 
 def _item(answer: Recorded, whose: Sequence[Voice]) -> Item:

@@ -60,7 +60,7 @@ def _judge(
 ) -> Ruling:
     if labels is not None and voice.label not in labels:
         return Ruling(voice.id, REJECTED, f"{voice.label[:80]!r} is no label of this model")
-    if voice.origin != "human":
+    if voice.origin != "person":
         return Ruling(voice.id, REJECTED, "a model's own answer is no evidence")
     if voice.principal in deciders:
         return Ruling(voice.id, ACCEPTED, "its key may decide")

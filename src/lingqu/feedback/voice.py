@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select, update
 
 from lingqu.errors import Problem, UnknownNameError
-from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.journal import Sealed, spell, unspell
+from lingqu.serve.inbox import Feedback, received
+from lingqu.serve.journal import spell
 from lingqu.store import Store
 from lingqu.store.canonical import digest_of
 from lingqu.store.history import append, now
@@ -27,25 +26,8 @@ RULE = "rule"
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """One thing that was said of one answer."""
-
-    id: str
-    prediction_id: str
-    name: str
-    number: int | None
-    principal: str
-    source: str
-    origin: str
-    kind: str
-    value: Any
-    comment: str | None
-    input: dict[str, Any] | None
-    answer: dict[str, Any]
-    at: str
-    status: str
-    reason: str
-    decided_by: str | None
+class Voice(Feedback):
+    """One thing that was said of one answer, as those see it who decide on it."""
 
     @property
     def label(self) -> str:
@@ -65,19 +47,13 @@ class Voice:
 
 def voices(store: Store, name: str, *, status: str | None = None, kind: str | None = None) -> list[Voice]:
     """What was said of a model's answers, from the first."""
-    query = select(FEEDBACK).where(FEEDBACK.c.name == name).order_by(FEEDBACK.c.at, FEEDBACK.c.id)
-    if status is not None:
-        query = query.where(FEEDBACK.c.status == status)
-    if kind is not None:
-        query = query.where(FEEDBACK.c.kind == kind)
-    seal = Sealed(MasterKeys.given())
-    with store.database.reading() as connection:
-        return [_voice(row, seal) for row in connection.execute(query).mappings()]
+    found = [
+        Voice(*(getattr(one, field) for field in Feedback.__slots__)) for one in received(store, name, status=status)
+    ]
+    return [voice for voice in found if kind is None or voice.kind == kind]
 
 
-def settle(
-    store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, who: str, why: str = ""
-) -> int:
+def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, who: str, why: str = "") -> int:
     """Give voices their standing: id -> (status, reason); how many changed.
 
     One row of the history tells of all of them. UnknownNameError for an id that this model does not have.
@@ -107,16 +83,6 @@ def _all_known(ids: Iterable[str], known: Mapping[str, str], name: str) -> None:
         raise UnknownNameError(
             Problem(f"the id of feedback on {name}", repr(one), "See: lingqu feedback queue") for one in unknown
         )
-
-
-def _voice(row: Mapping[Any, Any], seal: Sealed) -> Voice:
-    plain = {name: row[name] for name in Voice.__dataclass_fields__ if name not in ("value", "input", "answer")}
-    return Voice(
-        **plain,
-        value=unspell(row["value"]),
-        input=seal.row(row["prediction_id"], row["input"]),
-        answer=unspell(row["answer"]),
-    )
 
 
 def labels_of(given: Sequence[Voice]) -> list[Voice]:

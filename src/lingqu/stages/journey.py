@@ -117,7 +117,8 @@ class Stages:
         measured: dict[str, Any],
         rungs: list[dict[str, Any]],
         data: DataVersion,
+        *,
         fresh: Fresh | None = None,
     ) -> dict[str, Any]:
         """Its gate and its number; with `fresh` rows it has to be better there, and no worse on the test rows."""
-        return trial.conclude(self.context, shipped, measured, rungs, data, fresh)
+        return trial.conclude(self.context, shipped, measured, rungs, data, fresh=fresh)

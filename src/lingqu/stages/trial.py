@@ -34,6 +34,7 @@ def conclude(
     measured: dict[str, Any],
     rungs: list[dict[str, Any]],
     data: DataVersion,
+    *,
     fresh: Fresh | None = None,
 ) -> dict[str, Any]:
     """Its gate, then its number in the registry; asked again about the same bundle, the answer stands."""
