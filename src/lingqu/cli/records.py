@@ -130,7 +130,7 @@ def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
         )
     evidence = {**version.decision, "override": arguments.override}
     why = arguments.why or "its gate was passed"
-    registry.promote(version.name, version.number, who=_who(arguments), why=why, evidence=evidence, expect_epoch=epoch)
+    registry.promote(version.name, version.number, who=who(arguments), why=why, evidence=evidence, expect_epoch=epoch)
     result = {"name": version.name, "champion": version.number}
     emit(
         arguments, result, f"{version.name}@{version.number} is champion.", next_step(f"lingqu rollback {version.name}")
@@ -142,7 +142,7 @@ def rollback(arguments: argparse.Namespace) -> int:
     """Bring the previous champion back."""
     with read_store(arguments) as store:
         why = arguments.why or "asked for"
-        version = Registry(store).rollback(arguments.name, to=arguments.to, who=_who(arguments), why=why)
+        version = Registry(store).rollback(arguments.name, to=arguments.to, who=who(arguments), why=why)
     result = {"name": version.name, "champion": version.number}
     emit(
         arguments,
@@ -185,7 +185,8 @@ def fsck(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _who(arguments: argparse.Namespace) -> str:
+def who(arguments: argparse.Namespace) -> str:
+    """Who decides: as told, or who is logged in."""
     if arguments.who:
         return arguments.who
     try:

@@ -25,6 +25,8 @@ from lingqu.store.tables import HISTORY
 
 ROUND = "improve"
 """The action of the history that tells of a round."""
+OWNER = "owner"
+"""The principal of the command line."""
 LEAST_FRESH = 100
 """Fewer fresh gate rows than this judge nothing."""
 
@@ -79,8 +81,8 @@ def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> 
 
 
 def _deciders(store: Store) -> set[str]:
-    """The keys whose labels need no second opinion: those that may train."""
-    return {key.id for key in all_keys(store) if {"train", "admin"} & set(key.scopes) and key.revoked is None}
+    """Whose labels need no second opinion: keys that may train, and who has the store in hands."""
+    return {OWNER, *(key.id for key in all_keys(store) if {"train", "admin"} & set(key.scopes) and key.revoked is None)}
 
 
 def fresh_rows(found: Gathered, data: DataVersion, task: Task, store: Store) -> Rows:

@@ -1,0 +1,80 @@
+"""Verbs of the loop: improve, freeze, thaw."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from lingqu.cli.journey import tell_result
+from lingqu.cli.present import emit, err, next_step, out, progress, store_folder
+from lingqu.cli.records import who
+from lingqu.errors import Problem, UnknownNameError, near
+from lingqu.feedback import freeze as brake
+from lingqu.loop import check, home
+from lingqu.loop import improve as turn
+from lingqu.registry import Registry
+from lingqu.spec.amounts import seconds
+from lingqu.store import Store
+
+
+def improve(arguments: argparse.Namespace) -> int:
+    """One turn of the circle, or one whenever it is time; exit status 1 when the gate did not say yes."""
+    spec = check(arguments.spec)
+    store = Store.open(Path(arguments.home) if arguments.home else home(spec.folder))
+    if arguments.watch:
+        return _watch(arguments, store, seconds(arguments.every))
+    with progress() as tell:
+        told = turn(arguments.spec, store=store, tell=tell)
+    _tell(arguments, told)
+    return 0 if told["decision"] in ("promote", "wait") else 1
+
+
+def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
+    """Look again and again, until stopped; says something only when something has happened."""
+    before = ""
+    while True:
+        told = turn(arguments.spec, store=store, asked=False)
+        if told["why"] != before:
+            before = told["why"]
+            _tell(arguments, told)
+        time.sleep(pause)
+
+
+def _tell(arguments: argparse.Namespace, told: dict[str, Any]) -> None:
+    if arguments.json:
+        emit(arguments, told)
+        return
+    for why, count in told["left_out"].items():
+        out.print(f"Left out: {count:,} ({why}).")
+    if "version" not in told:
+        out.print(Text.assemble("Waiting: ", f"{told['why']}."))
+        out.print(next_step("lingqu feedback queue", "what to look at next"))
+        return
+    out.print(f"Learned from {told['joined']:,} accepted labels besides the training rows, from the base.")
+    tell_result(arguments, told)
+
+
+def freeze(arguments: argparse.Namespace) -> int:
+    """The hand brake."""
+    return _brake(arguments, brake.freeze, "is frozen: nothing happens to it by itself until `lingqu thaw`")
+
+
+def thaw(arguments: argparse.Namespace) -> int:
+    """Automation goes on."""
+    return _brake(arguments, brake.thaw, "is thawed: automation goes on")
+
+
+def _brake(arguments: argparse.Namespace, act: Any, said: str) -> int:
+    store = Store.open(store_folder(arguments))
+    names = Registry(store).names()
+    if arguments.name not in names:
+        raise UnknownNameError(Problem("a model of the registry", f"'{arguments.name}'", near(arguments.name, names)))
+    changed = act(store, arguments.name, who=who(arguments), why=arguments.why or "")
+    emit(arguments, {"name": arguments.name, "changed": changed}, f"{arguments.name} {said}.")
+    if not changed:
+        err.print("It was so before.")
+    return 0
