@@ -1,0 +1,87 @@
+"""Labels from a file, the queue, decisions and the hand brake, on a real store with a real journal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lingqu.contract.answers import LabelScores
+from lingqu.errors import DataError, RequestError, UnknownNameError
+from lingqu.feedback.add import add_labels
+from lingqu.feedback.freeze import freeze, frozen, thaw
+from lingqu.feedback.queue import audit_queue, review_queue
+from lingqu.feedback.voice import settle, voices
+from lingqu.registry import Registry
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.journal import Entry, Journal, new_id
+from lingqu.serve.keys import ANYONE
+from lingqu.spec.settings import ServeSettings
+from lingqu.store import Store
+
+SURENESS = [0.51, 0.99, 0.7, 0.95, 0.6, 0.9, 0.85, 0.8]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> tuple[Store, list[str]]:
+    store, ids = Store.open(tmp_path / ".lingqu"), [new_id() for _ in SURENESS]
+    with Journal(store, ServeSettings().journal) as journal:
+        for place, (id, sure) in enumerate(zip(ids, SURENESS, strict=True)):
+            answer = LabelScores.of({"ham": sure, "spam": 1 - sure})
+            row = {"text": f"message {place}"}
+            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, row, answer, 1.0))
+    return store, ids
+
+
+def test_the_queue_asks_what_users_doubt_then_what_the_model_doubts(served):
+    store, ids = served
+    Inbox(store, ServeSettings()).receive({"prediction_id": ids[1], "label": "spam"}, ANYONE)
+    asked = review_queue(store, "m", most=4)
+    assert [ids.index(item.prediction_id) for item in asked] == [1, 0, 4, 2]
+    assert asked[0].said == ("spam",)
+    assert asked[1].why == "the model was 51 % sure"
+    blind = audit_queue(store, "m", share=1.0, most=3)
+    assert [item.prediction for item in blind] == [None, None, None]
+
+
+def test_labels_of_a_file_count_once_and_audit_labels_only_of_drawn_rows(served):
+    store, ids = served
+    rows = [{"prediction_id": ids[0], "label": "spam"}]
+    assert add_labels(store, "m", rows, who="anna", target="label").taken == 1
+    assert add_labels(store, "m", rows, who="anna", target="label").known == 1
+    assert [(v.status, v.value, v.input, v.reviewed) for v in voices(store, "m")] == [
+        ("accepted", "spam", {"text": "message 0"}, True)
+    ]
+    with pytest.raises(DataError) as error:
+        add_labels(store, "m", rows, who="anna", target="label", audit_share=0.0)
+    assert str(error.value) == (
+        f"Expected an answer that was drawn for the audit, found {ids[0]}. "
+        "Only rows of `lingqu feedback queue --audit` may judge."
+    )
+    with pytest.raises(RequestError, match="Expected a column prediction_id for audit labels, found none"):
+        add_labels(store, "m", [{"text": "a", "label": "ham"}], who="anna", target="label", audit_share=1.0)
+    with pytest.raises(DataError, match="row 2: Expected a label in 'label', found none"):
+        add_labels(store, "m", [{"text": "a", "label": "ham"}, {"text": "b"}], who="anna", target="label")
+    with pytest.raises(DataError, match="Expected the id of an answer of m, found 'p0'"):
+        add_labels(store, "m", [{"prediction_id": "p0", "label": "ham"}], who="anna", target="label")
+
+
+def test_a_person_decides_and_the_history_tells(served):
+    store, ids = served
+    told = Inbox(store, ServeSettings()).receive({"prediction_id": ids[2], "label": "spam"}, ANYONE)
+    assert settle(store, "m", {told.feedback_id: ("accepted", "seen")}, who="anna") == 1
+    assert settle(store, "m", {told.feedback_id: ("accepted", "seen")}, who="anna") == 0
+    with pytest.raises(UnknownNameError, match="Expected the id of feedback on m, found 'nobody'"):
+        settle(store, "m", {"nobody": ("accepted", "")}, who="anna")
+    assert "review of m (anna)" in Registry(store).history("m")[-1].sentence()
+
+
+def test_the_brake_holds_until_it_is_released(served):
+    store, _ = served
+    assert frozen(store, "m") == ""
+    assert freeze(store, "m", who="anna", why="a strange week")
+    assert not freeze(store, "m", who="ben")
+    assert frozen(Store.open(store.folder), "m") == "a strange week (anna)"
+    assert thaw(store, "m", who="anna")
+    assert frozen(store, "m") == ""
