@@ -39,7 +39,9 @@ def voice(id: str, principal: str, label: str, *, text: str = "", confidence: fl
 
 
 def ruled(given: list[Voice], **known: Any) -> dict[str, tuple[str, str]]:
-    return {one.id: (one.status, one.reason) for one in judge(given, labels=["ham", "spam"], **known)}
+    return {
+        one.id: (one.status, one.reason) for one in judge(given, labels=["ham", "spam"], sure={"ham": 0.9}, **known)
+    }
 
 
 def test_each_rule_has_its_reason():
@@ -66,7 +68,7 @@ def test_each_rule_has_its_reason():
         "6": ("accepted", "2 principals agree"),
         "7": ("accepted", "2 principals agree"),
         "8": ("accepted", "its principal has agreed with trusted labels"),
-        "9": ("quarantined", "the model is nearly sure of another answer"),
+        "9": ("quarantined", "the model was sure of another answer"),
         "10": ("accepted", "nothing speaks strongly against it"),
         "11": ("accepted", "nothing speaks strongly against it"),
     }

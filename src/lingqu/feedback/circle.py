@@ -11,6 +11,8 @@ from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.trial import Fresh
 from lingqu.feedback.grow import Grown, grow
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather
+from lingqu.feedback.suspects import harmful
+from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
 from lingqu.registry import Registry
 from lingqu.spec import Spec
 from lingqu.statistics.power import smallest_effect, spread
@@ -56,8 +58,22 @@ class Circle:
         if self.gathered.fresh:
             self.fresh = Fresh(fresh_rows(self.gathered, base, self.task, self.store), self.gathered.gate_set)
         guard = self.fresh.rows if self.fresh else None
-        self.grown = grow(base, self.gathered.accepted, self.task, self.store, guard=guard)
+        first = grow(base, self.gathered.accepted, self.task, self.store, guard=guard)
+        dropped = self._suspects(base, first)
+        kept = [voice for voice in self.gathered.accepted if voice.id not in dropped]
+        grown = grow(base, kept, self.task, self.store, guard=guard) if dropped else first
+        self.grown = Grown(grown.data, grown.joined, {**grown.left, **dropped})
         return self.grown.data
+
+    def _suspects(self, base: DataVersion, first: Grown) -> dict[str, str]:
+        """The voices whose block does harm, sent back to wait for a person."""
+        assert self.gathered is not None
+        joined = [voice for voice in self.gathered.accepted if voice.id in set(first.joined)]
+        work = self.store.work(f"suspects-{self.spec.name}")
+        dropped = harmful(joined, base, self.spec, self.task, self.store, work=work)
+        self.store.clear_work(f"suspects-{self.spec.name}")
+        settle(self.store, self.spec.name, {id: (QUARANTINED, why) for id, why in dropped.items()}, who=TRIAL)
+        return dropped
 
     def _in_vain(self, base: DataVersion) -> str:
         """Why no challenger could prove itself, however good: an empty text where one could."""

@@ -14,10 +14,12 @@ from lingqu.data.version import DataVersion
 from lingqu.feedback.audit import AUDIT, GATE, audit_labels
 from lingqu.feedback.freeze import frozen
 from lingqu.feedback.grow import typed
-from lingqu.feedback.rules import Ruling, judge
+from lingqu.feedback.queue import NEWEST
+from lingqu.feedback.rules import Ruling, judge, usual_confidence
 from lingqu.feedback.trigger import Due, consider
 from lingqu.feedback.trust import trust_of
-from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, Voice, labels_of, settle, voices
+from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice, labels_of, settle, voices
+from lingqu.serve.journal import recorded
 from lingqu.serve.keys import all_keys
 from lingqu.spec import Spec
 from lingqu.store import Store
@@ -74,8 +76,9 @@ def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> 
     trust = trust_of(
         ((voice.principal, voice.prediction_id, voice.label) for voice in given if not voice.reviewed), trusted
     )
-    rulings = judge(given, labels=labels, deciders=_deciders(store), trust=trust)
-    waiting = {voice.id for voice in given if voice.status == QUARANTINED}
+    sure = usual_confidence(one.answer for one in recorded(store, name, newest=NEWEST) if one.role != "shadow")
+    rulings = judge(given, labels=labels, deciders=_deciders(store), trust=trust, sure=sure)
+    waiting = {voice.id for voice in given if voice.status == QUARANTINED and voice.decided_by != TRIAL}
     told: list[Ruling] = [ruling for ruling in rulings if ruling.id in waiting]
     return settle(store, name, {one.id: (one.status, one.reason) for one in told}, who=RULE)
 

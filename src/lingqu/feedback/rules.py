@@ -3,24 +3,23 @@
 A label is accepted when its principal may decide (a key with the scope `train`), when its principal's labels have
 agreed with trusted ones often enough, when two principals who do not know each other's answer gave the same label to the
 same row, or when the model that answered does not speak strongly against it. Two principals who disagree are a conflict,
-and a conflict waits for a person, as does a label that the model is nearly sure is wrong: that is where reviews teach
-most, and where the poison is.
+and a conflict waits for a person, as does a label against which the model was as sure as it usually is of its answer:
+that is where reviews teach most, and where the poison is. (The threshold of a class in confident learning: Northcutt,
+Jiang and Chuang 2021, JAIR 70.)
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lingqu.feedback.trust import Trust
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, REJECTED, Voice
 
 TRUSTED_FROM = 0.8
 """The agreement that a principal must exceed with probability 0.95 to be believed."""
-AGAINST = 0.05
-"""A model that gives the label less than this, and its own more than `SURE`, speaks strongly against it."""
-SURE = 0.9
 INDEPENDENT = 2
 
 
@@ -39,24 +38,30 @@ def judge(
     labels: Collection[str] | None,
     deciders: Collection[str] = (),
     trust: Mapping[str, Trust] | None = None,
+    sure: Mapping[str, float] | None = None,
 ) -> list[Ruling]:
     """A ruling for each voice: accepted, rejected, or still quarantined, with the reason.
 
-    `labels` are those that the model knows, None where the answer is a number; `deciders` the principals who may decide.
+    `labels` are those that the model knows, None where the answer is a number; `deciders` the principals who may decide;
+    `sure` how sure the model usually is when it gives an answer (`usual_confidence`).
     """
-    known = trust or {}
+    known, usual = trust or {}, sure or {}
     by_row: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for voice in given:
         by_row[voice.asked][voice.label].add(voice.principal)
-    return [_judge(voice, by_row[voice.asked], labels, deciders, known) for voice in given]
+    return [
+        _judge(voice, by_row[voice.asked], labels=labels, deciders=deciders, trust=known, sure=usual) for voice in given
+    ]
 
 
 def _judge(
     voice: Voice,
     said: Mapping[str, set[str]],
+    *,
     labels: Collection[str] | None,
     deciders: Collection[str],
     trust: Mapping[str, Trust],
+    sure: Mapping[str, float],
 ) -> Ruling:
     if labels is not None and voice.label not in labels:
         return Ruling(voice.id, REJECTED, f"{voice.label[:80]!r} is no label of this model")
@@ -71,20 +76,27 @@ def _judge(
         return Ruling(voice.id, ACCEPTED, f"{len(said[voice.label])} principals agree")
     if trust.get(voice.principal, Trust()).low >= TRUSTED_FROM:
         return Ruling(voice.id, ACCEPTED, "its principal has agreed with trusted labels")
-    if strongly_against(voice):
-        return Ruling(voice.id, QUARANTINED, "the model is nearly sure of another answer")
+    if strongly_against(voice, sure):
+        return Ruling(voice.id, QUARANTINED, "the model was sure of another answer")
     return Ruling(voice.id, ACCEPTED, "nothing speaks strongly against it")
 
 
-def strongly_against(voice: Voice) -> bool:
-    """Whether the model that answered is nearly sure that the given label is wrong.
+def strongly_against(voice: Voice, sure: Mapping[str, float]) -> bool:
+    """Whether the model that answered was as sure of another answer as it usually is of that answer."""
+    prediction, confidence = str(voice.answer.get("prediction")), voice.answer.get("confidence")
+    if not isinstance(confidence, int | float) or prediction == voice.label:
+        return False
+    return confidence >= sure.get(prediction, 1.0)
 
-    An answer whose scores were not kept speaks by its confidence alone.
+
+def usual_confidence(answers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The mean confidence of the answers that gave each label.
+
+    >>> usual_confidence([{"prediction": "ham", "confidence": 0.9}, {"prediction": "ham", "confidence": 0.7}])
+    {'ham': 0.8}
     """
-    scores, confidence = voice.answer.get("scores"), voice.answer.get("confidence")
-    if not isinstance(confidence, int | float) or confidence < SURE:
-        return False
-    if str(voice.answer.get("prediction")) == voice.label:
-        return False
-    chance = scores.get(voice.label, 0.0) if isinstance(scores, Mapping) else 1 - confidence
-    return chance < AGAINST
+    held: dict[str, list[float]] = defaultdict(list)
+    for answer in answers:
+        if isinstance(answer.get("confidence"), int | float):
+            held[str(answer.get("prediction"))].append(float(answer["confidence"]))
+    return {label: sum(values) / len(values) for label, values in held.items()}

@@ -21,8 +21,8 @@ from lingqu.store.tables import FEEDBACK
 QUARANTINED, ACCEPTED, REJECTED = "quarantined", "accepted", "rejected"
 STANDINGS = (QUARANTINED, ACCEPTED, REJECTED)
 LABEL = "label"
-RULE = "rule"
-"""Who decided where no person did."""
+RULE, TRIAL = "rule", "trial"
+"""Who decided where no person did: a rule, or the trial of what a source does to a model, which no rule overrules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Voice(Feedback):
     @property
     def reviewed(self) -> bool:
         """Whether a person has decided on it."""
-        return self.decided_by is not None and self.decided_by != RULE
+        return self.decided_by not in (None, RULE, TRIAL)
 
 
 def voices(store: Store, name: str, *, status: str | None = None, kind: str | None = None) -> list[Voice]:
