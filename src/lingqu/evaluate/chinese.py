@@ -341,7 +341,6 @@ RECORDED: dict[str, str] = {
     "the lead of {family}, {lead}, may be luck on {rows} rows (paired test, p = {p}); about {needed} would show it": "{family} 领先 {lead}，"
     "但只有 {rows} 行，可能是运气（成对检验 p = {p}）；大约 {needed} 行才能看出来",
     "the lead of {family}, {lead}, is not seen by a paired test (p = {p})": "{family} 领先 {lead}，但成对检验看不出来（p = {p}）",
-    "the best of all": "最好的一个",
     # The search over dials
     "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p}), and is no larger": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}），且并不更大",
     "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p})": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}）",

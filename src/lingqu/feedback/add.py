@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from lingqu.errors import DataError, Problem, RequestError
-from lingqu.feedback.audit import AUDIT, drawn_for_audit
 from lingqu.feedback.voice import ACCEPTED, LABEL
+from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import asked as asked_for
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.journal import Sealed, spell
 from lingqu.store import Store
@@ -101,10 +102,10 @@ def _of_answer(
     if found is None:
         advice = "Take ids from `lingqu feedback queue`; old answers leave the journal."
         raise DataError(Problem(f"the id of an answer of {name}", repr(identity[:40]), advice))
-    if audit_share is not None and not drawn_for_audit(identity, audit_share, store.secret("audit")):
+    if audit_share is not None and not asked_for(identity, audit_share, store.secret(SOURCE)):
         advice = "Only rows of `lingqu feedback queue --audit` may judge."
         raise DataError(Problem("an answer that was drawn for the audit", identity, advice))
-    source = FILE if audit_share is None else AUDIT
+    source = FILE if audit_share is None else SOURCE
     own = digest_of(spell([who, source, identity, row[target]]).encode("utf-8", "replace"))[:32]
     asked = Sealed(MasterKeys.given()).row(identity, found["input"])
     told = {"id": own, "prediction_id": identity, "value": spell(row[target]), "input": asked}

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lingqu.feedback.audit import AUDIT, drawn_for_audit
 from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
+from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import asked as asked_for
 from lingqu.serve.journal import Recorded, recorded, spell
 from lingqu.store import Store
 
@@ -51,20 +52,20 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
     items = [_item(answer, waiting.pop(answer.id, [])) for answer in answers if answer.input is not None]
     # What was said of answers that the journal has let go can still be decided on.
     items += [_said(whose) for whose in waiting.values() if whose[0].input is not None]
-    secret = store.secret("audit")
+    secret = store.secret(SOURCE)
     ranked = sorted(items, key=lambda item: (-len(item.feedback), _doubt(item), item.prediction_id))
-    drawn = sorted(items, key=lambda item: (not drawn_for_audit(item.prediction_id, 0.1, secret), item.prediction_id))
+    drawn = sorted(items, key=lambda item: (not asked_for(item.prediction_id, 0.1, secret), item.prediction_id))
     return _mixed(_once(ranked), _once(drawn), most)
 
 
 def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[Item]:
     """Drawn answers without a trusted label yet, the oldest first, without what was answered."""
-    secret = store.secret("audit")
-    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source == AUDIT}
+    secret = store.secret(SOURCE)
+    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source == SOURCE}
     answers = [
         one
         for one in recorded(store, name, newest=NEWEST)
-        if one.role != "shadow" and one.input is not None and drawn_for_audit(one.id, share, secret)
+        if one.role != "shadow" and one.input is not None and asked_for(one.id, share, secret)
     ]
     blind = "drawn at random; say what is right without looking up the answer"
     return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][

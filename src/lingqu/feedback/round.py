@@ -1,4 +1,8 @@
-"""One look at what has come in: rules decide what they can, and it is counted what a round could learn from and judge by."""
+"""One look at what has come in: rules decide what they can, and it is counted what a round could learn from and judge by.
+
+Labels of the audit sample never train, they judge: they are the fresh gate. The same labels watch the champion whose
+answers they are about; its challenger was never watched by them, so no row judges a model twice over.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from sqlalchemy import select
 
 from lingqu.contract import Rows, Task
 from lingqu.data.version import DataVersion
-from lingqu.feedback.audit import AUDIT, GATE, audit_labels
 from lingqu.feedback.freeze import frozen
 from lingqu.feedback.grow import typed
 from lingqu.feedback.queue import NEWEST
@@ -19,6 +22,7 @@ from lingqu.feedback.rules import Ruling, judge, usual_confidence
 from lingqu.feedback.trigger import Due, consider
 from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice, labels_of, settle, voices
+from lingqu.monitor.audit import SOURCE
 from lingqu.serve.journal import recorded
 from lingqu.serve.keys import all_keys
 from lingqu.spec import Spec
@@ -50,10 +54,9 @@ def gather(
     """Let the rules decide on what waits, and see whether it is time."""
     decide_by_rule(store, spec.name, labels=list(data.labels) or None)
     given = labels_of(voices(store, spec.name, status=ACCEPTED))
-    secret = store.secret("audit")
-    training = [voice for voice in given if voice.source != AUDIT]
+    training = [voice for voice in given if voice.source != SOURCE]
     last, used, judged = _before(store, spec.name)
-    fresh = [voice for voice in audit_labels(given, GATE, secret) if voice.id not in judged]
+    fresh = [voice for voice in given if voice.source == SOURCE and voice.id not in judged]
     new = sum(voice.id not in used for voice in training)
     moment = now or datetime.now(UTC)
     due = consider(
@@ -72,7 +75,7 @@ def gather(
 def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> int:
     """Apply the rules to every label that waits; how many changed their standing."""
     given = labels_of(voices(store, name))
-    trusted = {voice.prediction_id: voice.label for voice in given if voice.source == AUDIT or voice.reviewed}
+    trusted = {voice.prediction_id: voice.label for voice in given if voice.source == SOURCE or voice.reviewed}
     trust = trust_of(
         ((voice.principal, voice.prediction_id, voice.label) for voice in given if not voice.reviewed), trusted
     )
