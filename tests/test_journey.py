@@ -25,7 +25,7 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
     result = as_json(done)
     assert set(result) == {
         "name", "version", "task", "rows", "ladder", "chosen", "metrics", "baseline", "gate", "champion", "bundle", "report",
-        "seconds", "cached", "quarantined", "findings", "failed", "pilots", "skipped",
+        "seconds", "cached", "quarantined", "findings", "failed", "pilots", "skipped", "tune",
     }  # fmt: skip
     assert (result["name"], result["version"], result["champion"]) == ("kinds", 1, 1)
     assert result["rows"].keys() == {"train", "validation", "test"}
