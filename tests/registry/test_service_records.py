@@ -1,0 +1,84 @@
+"""What the service keeps, on SQLite and on PostgreSQL."""
+
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+
+from lingqu.contract.answers import LabelScores
+from lingqu.errors import AccessError, ConflictError, QuotaError
+from lingqu.serve.inbox import Inbox, received
+from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
+from lingqu.serve.keys import ANYONE, Keys, all_keys, new_key, revoke
+from lingqu.serve.usage import Usage, report, tidy
+from lingqu.spec.settings import JournalSettings, ServeSettings
+from lingqu.store import Store
+
+pytestmark = pytest.mark.heavy
+YES = LabelScores.of({"yes": 0.75, "no": 0.25})
+AWKWARD = ["渠 a@b.cn", "a\0b", "\ud800", "'; DROP TABLE keys; --", "\u2028", "😀", ""]
+
+
+def entry(row, **more):
+    return Entry(
+        new_id(), "r\0\ud800", more.pop("at", time.time()), "router", 3, "champion", ANYONE, "u\0", row, YES, 1.0
+    )
+
+
+def test_the_journal(store: Store):
+    now = time.time()
+    with Journal(store, JournalSettings(inputs="plain")) as journal:
+        for text in AWKWARD:
+            journal.record(entry({"text": text}))
+        journal.record(entry({"text": "old"}, at=now - 100))
+    assert (journal.lost, journal.written) == (0, len(AWKWARD) + 1)
+    assert purge(store, 50, now=now) == 1
+    assert sorted(one.input["text"] for one in recorded(store, "router")) == sorted(AWKWARD)
+    assert len(recorded(store, newest=2)) == 2
+
+
+def test_keys_and_usage(store: Store):
+    key, token = new_key(store, "anna", quota="10 rows per day", price="0.01 CNY per row")
+    with Keys(store, required=True) as keys:
+        who = keys.principal(token)
+        keys.spend(who, 10)
+        with pytest.raises(QuotaError):
+            keys.spend(who, 1)
+        keys.meter(who, "router", rows=10, compute_seconds=0.5)
+        revoke(store, key.id)
+        keys.refresh()
+        with pytest.raises(AccessError):
+            keys.principal(token)
+    old = Usage(store)
+    old.add(key.id, "router", requests=1, rows=5, compute_seconds=0, now=time.time() - 1e6)
+    old.flush()
+    tidy(store)
+    (free, paid) = report(store)
+    assert (free.rows, free.currency, paid.rows, paid.cost) == (5, "", 10, Decimal("0.1"))
+    assert len(report(store, by=["day", "model"])) == 2
+    assert [one.state() for one in all_keys(store)] == ["revoked"]
+
+
+def test_many_givers_at_once_are_one_vote(store: Store):
+    one = entry({"text": "a parcel"})
+    with Journal(store, JournalSettings()) as journal:
+        journal.record(one)
+    given, receipts, refused = {"prediction_id": one.prediction_id, "label": "no"}, [], []
+
+    def give(key: str | None) -> None:
+        try:
+            receipts.append(Inbox(store, ServeSettings()).receive(given, ANYONE, key))
+        except ConflictError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=give, args=("same" if i % 2 else f"k{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (vote,) = received(store)
+    assert {receipt.feedback_id for receipt in receipts} == {vote.id}
+    # Either the four of one key are the vote and its retries, or one of the others was first.
+    assert len(receipts) in (1, 4)
+    assert len(receipts) + len(refused) == 8
