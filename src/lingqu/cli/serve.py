@@ -35,10 +35,11 @@ def serve(arguments: argparse.Namespace) -> int:
         advice = "Name one: lingqu serve MODEL. `lingqu versions` lists them."
         raise RequestError(Problem("a model to serve", "none, and no lingqu.yaml here", advice))
     home = store_folder(arguments)
+    # First the key, then the port: nothing listens on a network before it is known that somebody needs one.
+    required = settings.host not in LOOPBACK and _guarded(settings.host, home)
     listener = listen(settings.host, settings.port)
     url = _url(settings.host, listener.getsockname()[1])
     there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
-    required = settings.host not in LOOPBACK and _guarded(settings.host, home)
     plan = Plan(models, str(home) if there or required else None, settings.model_dump(), settings.workers, required)
     return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), err.print).run()
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lingqu.contract import Rows
+from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
 from lingqu.serve.journal import Entry, new_id
@@ -58,7 +58,9 @@ async def ask(call: Call, name: str, rows: Rows, *, version: str | None = None, 
     call.told.update(version=reply.version.version, role=reply.role)
     ids = _journal(call, rows, reply, began)
     if service.keys is not None:
-        service.keys.meter(principal, name, rows=len(rows), compute_seconds=reply.compute_seconds)
+        # A row that was refused is no answer, and costs nothing.
+        answered = sum(not isinstance(answer, Refusal) for answer in reply.answers)
+        service.keys.meter(principal, name, rows=answered, compute_seconds=reply.compute_seconds)
     return Asked(reply, ids)
 
 

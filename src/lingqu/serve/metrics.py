@@ -55,6 +55,8 @@ class Metrics:
         self._swaps = Counter("lingqu_model_swap", "Swaps: done or refused.", [*model, "result"], registry=own)
         self._rollbacks = Counter("lingqu_rollback", "Automatic falls back.", [*model, "reason"], registry=own)
         self._feedback = Counter("lingqu_feedback", "Feedback received.", ["source", "status"], registry=own)
+        self._journal = Counter("lingqu_journal", "Answers that were written down or lost.", ["result"], registry=own)
+        self._journalled = {"written": 0, "lost": 0}
         self._shadows = Counter(
             "lingqu_shadow", "Shadow answers: computed or dropped.", [*model, "result"], registry=own
         )
@@ -103,6 +105,13 @@ class Metrics:
     def feedback(self, source: str, status: str) -> None:
         """Feedback came."""
         self._feedback.labels(source, status).inc()
+
+    def journal(self, written: int, lost: int) -> None:
+        """How many answers the journal has written and lost since it began."""
+        for result, count in (("written", written), ("lost", lost)):
+            if count > self._journalled[result]:
+                self._journal.labels(result).inc(count - self._journalled[result])
+                self._journalled[result] = count
 
     def text(self) -> bytes:
         """All numbers of all workers in Prometheus's text format; it reads files, so call it in a thread."""

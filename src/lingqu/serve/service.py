@@ -142,4 +142,6 @@ class Service:
         while True:
             for engine in self.engines.values():
                 self.stuck |= engine.tick()
+            if self.journal is not None:
+                self.metrics.journal(self.journal.written, self.journal.lost)
             await asyncio.sleep(TICK)
