@@ -10,8 +10,9 @@ import pytest
 
 from lingqu.contract import Rows
 from lingqu.data import version
+from lingqu.data.prepare import prepare
 from lingqu.data.readers import fingerprint, read, stream
-from lingqu.data.sources import fingerprints, gather
+from lingqu.data.sources import fingerprints
 from lingqu.data.version import ingest
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
@@ -103,13 +104,13 @@ def test_a_table_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypat
         made.execute("CREATE TABLE t (text TEXT, label TEXT)")
         made.executemany("INSERT INTO t VALUES (?, ?)", [(f"text {i}", "ab"[i % 2]) for i in range(60)])
 
-    def gather_while_written(*arguments):
-        found = gather(*arguments)
+    def prepare_while_written(*arguments):
+        found = prepare(*arguments)
         with closing(sqlite3.connect(file)) as made, made:
             made.execute("INSERT INTO t VALUES ('one more', 'a')")
         return found
 
-    monkeypatch.setattr(version, "gather", gather_while_written)
+    monkeypatch.setattr(version, "prepare", prepare_while_written)
     settings = DataSettings(source=f"sqlite:///{file}?table=t")
     with pytest.raises(DataError) as error:
         ingest(settings, find_task("text-classification"), Store.open(tmp_path / "store"))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lingqu.contract import Rows
-from lingqu.data.groups import group_keys, numbered, row_digests, table_groups
+from lingqu.data.groups import digests, group_leaders, numbered, places, table_groups
+from lingqu.data.marks import Coded
 from lingqu.data.near_duplicates import text_groups
 from lingqu.data.similar_images import image_groups, thumbnail
 from lingqu.data.split import assign, assign_by_time, place
@@ -124,7 +125,10 @@ def test_many_equal_or_almost_equal_texts_stay_quick() -> None:
 
 def test_equal_rows_of_a_table() -> None:
     rows = Rows({"x": [1.0, 2.0, 1.0, 3.0], "y": ["a", "a", "a", None]})
-    assert table_groups(row_digests(rows)) == ([0, 1, 0, 3], False)
+    found = places(np.frombuffer(b"".join(digests(rows)), np.uint8).reshape(-1, 32))
+    near, coincidences = table_groups(found)
+    assert [near.tolist().index(group) for group in near.tolist()] == [0, 1, 0, 3]
+    assert not coincidences
 
 
 ROWS = st.lists(
@@ -141,11 +145,14 @@ ROWS = st.lists(
 
 def hold(rows: list[tuple[str, int, str | None, int]], seed: int) -> None:
     """No near-duplicate group, value of the group column or moment is in two splits, and nothing trained is later."""
-    digests = [digest for digest, *_ in rows]
+    asked, names = Coded(), Coded()
+    asked.add(digest for digest, *_ in rows)
+    names.add(row[2] for row in rows)
     near = [[row[1] for row in rows].index(row[1]) for row in rows]
     named = [row[2] for row in rows]
     times = [float(row[3]) for row in rows]
-    keys = group_keys(numbered(digests, digests), near, named)
+    asks = asked.in_order()
+    keys = [str(leader) for leader in group_leaders(asks, numbered(asks, asks), np.array(near), names.in_order())]
     for splits in (
         assign(keys, validation=0.2, test=0.3, seed=seed),
         assign_by_time(keys, times, validation=0.2, test=0.3),

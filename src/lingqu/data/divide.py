@@ -1,25 +1,22 @@
-"""The groups of prepared rows, and from them their splits."""
+"""From what is known of all rows to their groups, splits and order."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from lingqu.contract import Task
-from lingqu.data.accept import columns_of
 from lingqu.data.findings import Finding
-from lingqu.data.groups import group_keys, largest_share, numbered, row_digests, table_groups
-from lingqu.data.labels import label_names
-from lingqu.data.near_duplicates import text_groups
-from lingqu.data.prepare import Prepared
-from lingqu.data.similar_images import image_groups
+from lingqu.data.groups import group_leaders, numbered, places, spelled_order
+from lingqu.data.labels import tally
+from lingqu.data.marks import GIVEN, Marks
 from lingqu.data.split import SPLITS, assign, assign_by_time
-from lingqu.data.values import time_key
 from lingqu.errors import DataError, Problem
 from lingqu.spec.settings import DataSettings
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 LARGE = 0.1
 """A group that holds more than this share of the rows is worth a warning."""
@@ -28,92 +25,115 @@ LARGE = 0.1
 MOST_TOLD = 6
 """So many missing classes are told one by one; a column of ids taken for labels has hundreds."""
 
+_TRAIN = SPLITS.index("train")
+_BY_NAME = np.argsort(np.argsort(SPLITS))
+_CHUNK = 50_000
 
-@dataclass(frozen=True, slots=True)
+
 class Divided:
-    """For each prepared row: its digest, that of what a request would hold of it, the key of its group, its split, and its time if the spec names one."""
+    """The group, split and place of every row; arrays over rows in the order in which they came.
 
-    digests: list[str]
-    asked: list[str]
-    keys: list[str]
-    splits: list[str]
-    times: list[float] | None
-    findings: list[Finding]
+    `leaders` are the rows that name the groups, `splits` positions in SPLITS, and `order` the rows in the order of the
+    version: split after split, in each by time if there is one, then by content.
+    """
 
+    def __init__(self, marks: Marks, settings: DataSettings) -> None:
+        self._marks = marks
+        content = places(marks.digests)
+        asked = places(marks.identities)
+        self._numbers = numbered(asked, content)
+        near, self.findings = marks.near()
+        named = marks.names.in_order() if settings.group else None
+        self.leaders = group_leaders(asked, self._numbers, near, named)
+        self._named = None if named is None else (marks.names.codes, marks.names.values)
+        self.splits = self._split(settings)
+        self.findings += [*_large(self.leaders), *_leaks(self.leaders, self.splits)]
+        # Rows of the same content and split differ by the number of their repetition at most.
+        keys = spelled_order(self._numbers[self.leaders])
+        self._by_content = np.lexsort((keys, _BY_NAME[self.splits], content))
+        times = () if marks.times is None else (marks.times,)
+        self.order = np.lexsort((keys, content, *times, self.splits))
+        self.counts: dict[str, int] = dict(
+            zip(SPLITS, np.bincount(self.splits, minlength=len(SPLITS)).tolist(), strict=True)
+        )
 
-def divide(prepared: Prepared, task: Task, settings: DataSettings) -> Divided:
-    """The split of every row: as given, by time, or by the hash of its group; DataError when one cannot be used."""
-    digests = row_digests(prepared.rows)
-    # Neither a corrected label nor a new column beside the text may move a row to another split.
-    asked = row_digests(prepared.rows, columns_of(task, prepared.kinds))
-    findings: list[Finding] = []
-    near = _near(prepared, task, settings, digests, findings)
-    named = None
-    if settings.group:
-        named = prepared.rows[_inside(prepared, settings.group)]
-    keys = group_keys(numbered(asked, digests), near, named)
-    times = None
-    if settings.time:
-        times = [time_key(value) for value in prepared.rows[_inside(prepared, settings.time)]]
-    splits = _split(prepared.splits, keys, times, settings)
-    share = largest_share(keys)[1] if keys else 0.0
-    if share > LARGE and len(keys) >= 20:
-        message = f"One group of rows that belong together holds {share:.0%} of all rows, so splits may be uneven."
-        findings.append(Finding("warning", "large-group", message))
-    findings += _leaks(keys, splits)
-    named_labels = label_names(prepared.rows[task.target.name], task.target.kind)
-    check_splits(splits, named_labels, prepared.splits)
-    return Divided(digests, asked, keys, splits, times, findings)
+    def _split(self, settings: DataSettings) -> Array:
+        """Splits as given; of the rows that may train, what else is needed is taken."""
+        given = self._marks.given
+        free = np.flatnonzero((given == GIVEN.index("")) | (given == GIVEN.index("train")))
+        test = 0.0 if (given == GIVEN.index("test")).any() else settings.split.test
+        validation = 0.0 if (given == GIVEN.index("validation")).any() else settings.split.validation
+        splits = np.maximum(given, 1).astype(np.uint8) - 1
+        mine = self.leaders[free]
+        times = self._marks.times
+        if times is not None:
+            chosen = assign_by_time(mine.tolist(), times[free].tolist(), validation=validation, test=test)
+            splits[free] = [SPLITS.index(split) for split in chosen]
+            return splits
+        where = np.zeros(len(given), np.uint8)
+        different = np.unique(mine)
+        for start in range(0, len(different), _CHUNK):
+            part = different[start : start + _CHUNK]
+            chosen = assign([self.key(i) for i in part.tolist()], validation=validation, test=test, seed=settings.seed)
+            where[part] = [SPLITS.index(split) for split in chosen]
+        splits[free] = where[mine]
+        return splits
 
+    def key(self, leader: int) -> str:
+        """The key of the group that a row names: its name, or else its digest with the number of its repetition."""
+        if self._named is not None and self._named[0][leader] >= 0:
+            return self._named[1][self._named[0][leader]]
+        digest, number = self._marks.identities[leader].tobytes().hex(), int(self._numbers[leader])
+        return f"{digest}#{number}" if number else digest
 
-def _inside(prepared: Prepared, column: str) -> str:
-    """The name inside lingqu of a source column."""
-    return next((role for role, source in prepared.columns.items() if source == column), column)
+    def keys(self, rows: Array) -> list[str]:
+        """The keys of the groups of these rows."""
+        return [self.key(leader) for leader in self.leaders[rows].tolist()]
 
+    def places(self, split: str) -> Array:
+        """The rows of a split in the order of the version."""
+        begin = sum(self.counts[before] for before in SPLITS[: SPLITS.index(split)])
+        return self.order[begin : begin + self.counts[split]]
 
-def _near(
-    prepared: Prepared, task: Task, settings: DataSettings, digests: list[str], findings: list[Finding]
-) -> Sequence[int]:
-    """For each row the position of the first one that is nearly the same."""
-    rows = prepared.rows
-    if not settings.near_duplicates:
-        return range(len(rows))
-    if "text" in rows and not task.takes_features:
-        return text_groups(rows["text"])
-    if prepared.thumbnails:
-        return image_groups(np.stack(prepared.thumbnails), row_digests(rows, ["image"]))
-    used = [name for name, kind in prepared.kinds.items() if kind in ("number", "category", "label")]
-    near, coincidences = table_groups(digests if len(used) == len(rows.names) else row_digests(rows, used))
-    if coincidences:
-        message = "Most rows repeat others exactly; with so few different rows they are not kept together."
-        findings.append(Finding("note", "coincidences", message))
-    return near
-
-
-def _split(given: list[str], keys: list[str], times: list[float] | None, settings: DataSettings) -> list[str]:
-    """Splits as given; of the rows that may train, what else is needed is taken."""
-    splits = list(given)
-    free = [i for i, split in enumerate(given) if split in ("", "train")]
-    test = 0.0 if "test" in given else settings.split.test
-    validation = 0.0 if "validation" in given else settings.split.validation
-    mine = [keys[i] for i in free]
-    if times is None:
-        chosen = assign(mine, validation=validation, test=test, seed=settings.seed)
-    else:
-        chosen = assign_by_time(mine, [times[i] for i in free], validation=validation, test=test)
-    for i, split in zip(free, chosen, strict=True):
-        splits[i] = split
-    return splits
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """Digest, split and key of every row, sorted."""
+        digests = self._marks.digests
+        for row in self._by_content.tolist():
+            yield digests[row].tobytes().hex(), SPLITS[self.splits[row]], self.key(int(self.leaders[row]))
 
 
-def _leaks(keys: list[str], splits: list[str]) -> list[Finding]:
+def divide(marks: Marks, kind: str, settings: DataSettings) -> Divided:
+    """The split of every row: as given, by time, or by the hash of its group; DataError when one cannot be used.
+
+    `kind` is that of the target.
+    """
+    divided = Divided(marks, settings)
+    labels = None
+    if kind in ("label", "labels"):
+        codes, values = marks.targets.codes, marks.targets.values
+        labels = {split: tally(codes[divided.splits == at], values, kind) for at, split in enumerate(SPLITS)}
+    given = {GIVEN[at] for at in np.unique(marks.given).tolist()}
+    check_splits(divided.counts, labels, given)
+    return divided
+
+
+def _large(leaders: Array) -> list[Finding]:
+    share = float(np.bincount(leaders).max(initial=0)) / max(len(leaders), 1)
+    if share <= LARGE or len(leaders) < 20:
+        return []
+    message = f"One group of rows that belong together holds {share:.0%} of all rows, so splits may be uneven."
+    return [Finding("warning", "large-group", message)]
+
+
+def _leaks(leaders: Array, splits: Array) -> list[Finding]:
     """Given test or validation rows of which a near-duplicate trains: they stay where they were given, and are told."""
     found: list[Finding] = []
+    trains = np.zeros(len(leaders), bool)
+    trains[leaders[splits == _TRAIN]] = True
     for split in ("test", "validation"):
-        others = {key for key, where in zip(keys, splits, strict=True) if where == "train"}
-        shared = sum(1 for key, where in zip(keys, splits, strict=True) if where == split and key in others)
+        mine = splits == SPLITS.index(split)
+        shared, whole = int(trains[leaders[mine]].sum()), int(mine.sum())
         if shared:
-            whole = splits.count(split)
             message = (
                 f"{shared:,} of {whole:,} {split} rows ({shared / whole:.1%}) stand in train too, nearly or exactly the "
                 f"same: scores on {split} are a little too good."
@@ -122,39 +142,34 @@ def _leaks(keys: list[str], splits: list[str]) -> list[Finding]:
     return found
 
 
-def check_splits(splits: Sequence[str], labels: Sequence[list[str]] | None, given: Sequence[str] = ()) -> None:
+def check_splits(
+    rows: Mapping[str, int], labels: Mapping[str, Mapping[str, int]] | None, given: Collection[str] = ()
+) -> None:
     """DataError when a split has no rows, or lacks a class that the other ones have.
 
-    >>> check_splits(["train", "test", "validation"] * 2, [["a"], ["a"], ["a"], ["b"], ["a"], ["a", "b"]])
+    >>> check_splits({"train": 2, "test": 2, "validation": 2}, {"train": {"a": 2}, "test": {"a": 2}, "validation": {"a": 1, "b": 1}})
     Traceback (most recent call last):
-    lingqu.errors.DataError: Expected rows of every class in test, found none of 'b' (2 rows in all). Add rows of it, join it with another class, leave it out, or try another data.seed.
+    lingqu.errors.DataError: 1. Expected rows of every class in train, found none of 'b' (1 row in all). Add rows of it, join it with another class, leave it out, or try another data.seed.
+    2. Expected rows of every class in test, found none of 'b' (1 row in all). Add rows of it, join it with another class, leave it out, or try another data.seed.
     """
-    counts = Counter(splits)
-    problems = [
-        Problem(
-            f"rows in {split}", f"none of {len(splits):,}", "Add rows, or set data.split, data.seed or data.source."
-        )
-        for split in SPLITS
-        if not counts[split]
-    ]
+    total = sum(rows.values())
+    advice = "Add rows, or set data.split, data.seed or data.source."
+    problems = [Problem(f"rows in {split}", f"none of {total:,}", advice) for split in SPLITS if not rows.get(split)]
     if labels is not None and not problems:
-        problems += _missing_classes(splits, labels, set(given))
+        problems += _missing_classes(labels, total, given)
     if problems:
         raise DataError(problems)
 
 
-def _missing_classes(splits: Sequence[str], labels: Sequence[list[str]], given: set[str]) -> list[Problem]:
-    held: dict[str, set[str]] = defaultdict(set)
-    for split, names in zip(splits, labels, strict=True):
-        held[split].update(names)
-    counts = Counter(name for names in labels for name in names)
+def _missing_classes(labels: Mapping[str, Mapping[str, int]], total: int, given: Collection[str]) -> list[Problem]:
+    counts = sum((Counter(held) for held in labels.values()), Counter[str]())
     problems: list[Problem] = []
     lacking = 0
     for split in SPLITS:
         if split in given and split != "train":
             # The user's own test rows may lack a rare class, but cannot hold one that nothing was learned of.
             continue
-        absent = sorted(set(counts) - held[split])
+        absent = sorted(set(counts) - set(labels[split]))
         lacking += len(absent)
         for label in absent[: MOST_TOLD - len(problems)]:
             rows = f"{counts[label]:,} row{'s' * (counts[label] != 1)} in all"
@@ -162,6 +177,6 @@ def _missing_classes(splits: Sequence[str], labels: Sequence[list[str]], given: 
             problems.append(Problem(f"rows of every class in {split}", f"none of {label!r} ({rows})", advice))
     if lacking > len(problems):
         found = f"{lacking:,} such gaps, of which these are the first"
-        advice = f"There are {len(counts):,} classes in {len(labels):,} rows: check data.columns."
+        advice = f"There are {len(counts):,} classes in {total:,} rows: check data.columns."
         problems.append(Problem("rows of every class in every split", found, advice))
     return problems

@@ -1,18 +1,23 @@
-"""The key of each row's group, which alone decides its split."""
+"""The group of each row, whose key alone decides its split."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from lingqu.contract import Rows
-from lingqu.data.near_duplicates import Unions, same_groups
+from lingqu.data.near_duplicates import Unions
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 COMMON = 0.5
 """From this share of repeated rows on, equal rows of a table are coincidences (few columns with few values)."""
+
+_CHUNK = 1 << 16
 
 
 def row_digests(rows: Rows, names: Iterable[str] | None = None) -> list[str]:
@@ -22,11 +27,19 @@ def row_digests(rows: Rows, names: Iterable[str] | None = None) -> list[str]:
     >>> a == b == row_digests(Rows({"y": ["a"], "x": [1.0]}))[0]
     True
     """
+    return [digest.hex() for digest in digests(rows, names)]
+
+
+def digests(rows: Rows, names: Iterable[str] | None = None) -> Iterator[bytes]:
+    """The same as 32 bytes each.
+
+    >>> len(next(digests(Rows({"x": [1.0]}))))
+    32
+    """
     chosen = sorted(rows.names if names is None else names)
     spelled = [_spelled(rows[name]) for name in chosen]
     head = json.dumps(chosen, ensure_ascii=False).encode()
     start = hashlib.sha256(head)
-    digests: list[str] = []
     for i in range(len(rows)):
         whole = start.copy()
         # Length before content, so that no two different rows have the same bytes.
@@ -34,8 +47,7 @@ def row_digests(rows: Rows, names: Iterable[str] | None = None) -> list[str]:
             cell = column[i]
             whole.update(b"%d:" % len(cell))
             whole.update(cell)
-        digests.append(whole.hexdigest())
-    return digests
+        yield whole.digest()
 
 
 def _spelled(values: Sequence[Any]) -> list[bytes]:
@@ -54,67 +66,106 @@ def _cell(value: Any) -> bytes:
     return b"n" + repr(value).encode() if isinstance(value, float) else b"s" + value.encode()
 
 
-def group_keys(digests: Sequence[str], near: Sequence[int], named: Sequence[str | None] | None = None) -> list[str]:
-    """The key of each row's group.
+def places(found: Array) -> Array:
+    """Where each digest, uint8 (rows, 32), stands among those that differ, in their order: int64 (rows,).
 
-    Rows of one near-duplicate group (`near`) and rows with one value of the group column (`named`) belong together. The
-    key is the smallest value of the group column among them, or their smallest digest, so it follows from content alone.
-
-    >>> group_keys(["d2", "d1", "d3"], [0, 0, 2])
-    ['d1', 'd1', 'd3']
-    >>> group_keys(["d2", "d1", "d3"], [0, 1, 1], ["ann", "bob", None])
-    ['ann', 'bob', 'bob']
+    >>> places(np.array([[2] * 32, [1] * 32, [2] * 32], np.uint8)).tolist()
+    [1, 0, 1]
     """
-    unions = Unions(len(digests))
-    for i, leader in enumerate(near):
-        unions.join(leader, i)
-    if named is not None:
-        for i, leader in enumerate(same_groups([i if name is None else name for i, name in enumerate(named)])):
-            unions.join(leader, i)
-    leaders = unions.leaders()
-    keys: dict[int, tuple[bool, str]] = {}
-    for i, leader in enumerate(leaders):
-        name = named[i] if named is not None else None
-        key = (name is None, digests[i] if name is None else name)
-        keys[leader] = min(key, keys.get(leader, key))
-    return [keys[leader][1] for leader in leaders]
+    words = found.reshape(len(found), -1).view(">u8")
+    order = np.argsort(words[:, 0].astype(np.uint64), kind="stable")
+    new = _new(found, order)
+    same_start = words[order[1:], 0] == words[order[:-1], 0]
+    if (new[1:] & same_start).any():
+        # The first eight of 32 bytes nearly always tell two digests apart.
+        order = np.lexsort(words.T[::-1])
+        new = _new(found, order)
+    numbers = np.empty(len(found), np.int64)
+    numbers[order] = np.cumsum(new) - 1
+    return numbers
 
 
-def table_groups(digests: Sequence[str]) -> tuple[list[int], bool]:
-    """Equal rows together, unless most rows repeat others; and whether that is so.
+def _new(found: Array, order: Array) -> Array:
+    """Whether each row differs from the one before it in this order; the first one does."""
+    new = np.ones(len(order), bool)
+    for start in range(1, len(order), _CHUNK):
+        these, before = order[start : start + _CHUNK], order[start - 1 : start - 1 + _CHUNK][: len(order) - start]
+        new[start : start + _CHUNK] = (found[these] != found[before]).any(axis=1)
+    return new
 
-    >>> table_groups(["a", "b", "a"]), table_groups(["a", "a", "a", "b", "b"])
-    (([0, 1, 0], False), ([0, 1, 2, 3, 4], True))
+
+def numbered(asked: Array, order: Array) -> Array:
+    """How many rows that ask the same come before each, so that equal rows can go to different splits: int64 (rows,).
+
+    They are counted in the order of a second number, so that the order of the rows does not matter.
+
+    >>> numbered(np.array([0, 1, 0]), np.array([2, 1, 1])).tolist()
+    [1, 0, 0]
     """
-    if len(digests) and 1 - len(set(digests)) / len(digests) >= COMMON:
-        return list(range(len(digests))), True
-    return same_groups(list(digests)), False
-
-
-def numbered(digests: Sequence[str], order: Sequence[str]) -> list[str]:
-    """Digests in which each repetition has a number, so that equal rows can go to different splits.
-
-    Repetitions are numbered in the order of a second digest, so that the order of the rows does not matter.
-
-    >>> numbered(["a", "b", "a"], ["2", "1", "1"])
-    ['a#1', 'b', 'a']
-    """
-    seen: Counter[str] = Counter()
-    out = list(digests)
-    for i in sorted(range(len(digests)), key=lambda i: order[i]):
-        digest = digests[i]
-        if seen[digest]:
-            out[i] = f"{digest}#{seen[digest]}"
-        seen[digest] += 1
+    ranked = np.lexsort((order, asked))
+    ordered = asked[ranked]
+    opens = np.ones(len(asked), bool)
+    opens[1:] = ordered[1:] != ordered[:-1]
+    turn = np.arange(len(asked))
+    out = np.empty(len(asked), np.int64)
+    out[ranked] = turn - np.maximum.accumulate(np.where(opens, turn, 0))
     return out
 
 
-def largest_share(keys: Sequence[str]) -> tuple[str, float]:
-    """The key of the largest group and its share of all rows.
+def spelled_order(numbers: Array) -> Array:
+    """Where each number stands when 0 is written as nothing and the others as words: 10 before 2.
 
-    >>> largest_share(["a", "b", "a", "a"])
-    ('a', 0.75)
+    >>> spelled_order(np.array([0, 2, 10])).tolist()
+    [0, 2, 1]
     """
-    counts: Mapping[str, int] = Counter(keys)
-    key = max(counts, key=lambda one: (counts[one], one))
-    return key, counts[key] / len(keys)
+    different, inverse = np.unique(numbers, return_inverse=True)
+    words = [str(number) if number else "" for number in different.tolist()]
+    rank = np.empty(len(words), np.int64)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    return rank[inverse]
+
+
+def group_leaders(asked: Array, numbers: Array, near: Array, named: Array | None = None) -> Array:
+    """For each row the position of the one that names its group, int64 (rows,).
+
+    Rows of one near-duplicate group (`near`) and rows with one name (`named`, -1 where there is none) belong together.
+    It is the row of the smallest name among them, or of the smallest digest (`asked`, then `numbers`), so that it follows
+    from content alone.
+
+    >>> asked, numbers = np.array([1, 0, 2]), np.array([0, 0, 0])
+    >>> group_leaders(asked, numbers, np.array([0, 0, 2])).tolist()
+    [1, 1, 2]
+    >>> group_leaders(asked, numbers, np.array([0, 1, 1]), np.array([0, 1, -1])).tolist()
+    [0, 1, 1]
+    """
+    _, group = np.unique(near, return_inverse=True)
+    unnamed = np.zeros(len(asked), np.int64)
+    if named is not None:
+        group = _joined(group, named)
+        unnamed = np.where(named < 0, np.iinfo(np.int64).max, named)
+    order = np.lexsort((spelled_order(numbers), asked, unnamed))
+    found, first = np.unique(group[order], return_index=True)
+    leader = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
+    leader[found] = order[first]
+    return leader[group]
+
+
+def _joined(group: Array, named: Array) -> Array:
+    """Groups that share a name as one."""
+    unions = Unions(int(group.max(initial=-1)) + 1)
+    held: dict[int, int] = {}
+    pairs = np.unique(np.stack([named, group], axis=1)[named >= 0], axis=0)
+    for name, one in pairs.tolist():
+        unions.join(held.setdefault(name, one), one)
+    return unions.leaders()[group]
+
+
+def table_groups(same: Array) -> tuple[Array, bool]:
+    """Equal rows together, unless most rows repeat others; and whether that is so.
+
+    >>> table_groups(np.array([0, 1, 0])), table_groups(np.array([0, 0, 0, 1, 1]))
+    ((array([0, 1, 0]), False), (array([0, 1, 2, 3, 4]), True))
+    """
+    if len(same) and 1 - len(np.unique(same)) / len(same) >= COMMON:
+        return np.arange(len(same)), True
+    return same, False

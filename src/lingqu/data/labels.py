@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,21 @@ def label_names(values: Sequence[str], kind: str) -> list[list[str]] | None:
     if kind == "labels":
         return [value.split(JOINT) if value else [] for value in values]
     return [[value] for value in values] if kind == "label" else None
+
+
+def tally(codes: Array, values: Sequence[str], kind: str) -> Counter[str]:
+    """How often each label occurs, in the order in which they first do; `codes` say which of `values` each cell is.
+
+    >>> tally(np.array([1, 0, 1]), ["a|b", "c"], "labels")
+    Counter({'c': 2, 'a': 1, 'b': 1})
+    """
+    different, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    names = label_names(values, kind) or []
+    found: Counter[str] = Counter()
+    for at in np.argsort(first).tolist():
+        for name in names[different[at]]:
+            found[name] += int(counts[at])
+    return found
 
 
 def learn_labels(values: Sequence[str]) -> list[str]:

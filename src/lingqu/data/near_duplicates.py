@@ -11,11 +11,17 @@ on the order of the rows.
 from __future__ import annotations
 
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lingqu.data.sorted_texts import SortedTexts
+from lingqu.store.scratch import Scratch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,6 +33,7 @@ BANDS, ROWS_PER_BAND = 20, 5
 LIKELY = 0.55
 """The share of equal hashes from which on a pair is checked exactly: 6 standard errors below the threshold."""
 
+_HASHES = BANDS * ROWS_PER_BAND
 _CHUNK = 1 << 16
 _LEADERS = 4
 
@@ -40,7 +47,7 @@ class Unions:
     """
 
     def __init__(self, size: int) -> None:
-        self._parent = list(range(size))
+        self._parent = array("q", range(size))
 
     def find(self, item: int) -> int:
         """The leader of an item's group."""
@@ -55,9 +62,14 @@ class Unions:
         a, b = self.find(one), self.find(other)
         self._parent[max(a, b)] = min(a, b)
 
-    def leaders(self) -> list[int]:
-        """The leader of every item."""
-        return [self.find(item) for item in range(len(self._parent))]
+    def leaders(self) -> Array:
+        """The leader of every item, int64."""
+        leaders = np.array(self._parent, np.int64)
+        while True:
+            further = leaders[leaders]
+            if np.array_equal(further, leaders):
+                return leaders
+            leaders = further
 
 
 def same_groups(contents: Sequence[Any]) -> list[int]:
@@ -70,17 +82,51 @@ def same_groups(contents: Sequence[Any]) -> list[int]:
     return [first.setdefault(content, i) for i, content in enumerate(contents)]
 
 
-def text_groups(texts: Sequence[str]) -> list[int]:
+def text_groups(texts: Iterable[str]) -> list[int]:
     """The group of each text: the position of its first text."""
-    plain = [_plain(text) for text in texts]
-    unique = sorted(set(plain))
-    unions = Unions(len(unique))
-    shingles = _Shingles(unique)
-    for one, other in _candidates(shingles.signatures(), unions):
-        if shingles.jaccard(one, other) >= THRESHOLD:
-            unions.join(one, other)
-    number = {text: i for i, text in enumerate(unique)}
-    return same_groups([unions.find(number[text]) for text in plain])
+    with TextGroups() as groups:
+        groups.add(texts)
+        return same_groups(groups.numbers().tolist())
+
+
+class TextGroups:
+    """The groups of many texts: with a folder to write to, what is held in memory is some bytes a text.
+
+    >>> with TextGroups() as groups:
+    ...     groups.add(["The cat sat on the mat.", "Something else.", "the cat sat  on the mat."])
+    ...     groups.numbers().tolist()
+    [1, 0, 1]
+    """
+
+    def __init__(self, folder: Path | None = None, memory: int | None = None) -> None:
+        self._open = ExitStack()
+        self._folder = folder
+        self._sorted = self._open.enter_context(SortedTexts(folder, **({} if memory is None else {"memory": memory})))
+
+    def __enter__(self) -> TextGroups:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Some more texts."""
+        for text in texts:
+            self._sorted.add(_plain(text))
+
+    def numbers(self) -> Array:
+        """The number of each text's group, int64; groups are numbered in the order of their first texts' characters."""
+        number = np.empty(len(self._sorted), np.int64)
+        unique = self._open.enter_context(_Unique(self._folder))
+        for text, i in self._sorted:
+            number[i] = unique.add(text)
+        unique.finish()
+        unions = Unions(unique.count)
+        for band in range(BANDS):
+            for one, other in unique.likely(band, unions):
+                if unions.find(one) != unions.find(other) and unique.jaccard(one, other) >= THRESHOLD:
+                    unions.join(one, other)
+        return unions.leaders()[number]
 
 
 def _plain(text: str) -> str:
@@ -90,65 +136,93 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-class _Shingles:
-    """The hashed character 5-shingles of texts, end to end: those of text i are hashes[starts[i] : starts[i + 1]]."""
+class _Unique:
+    """Different texts in order, with their MinHash signatures, outside of memory where there is a folder."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        # A text shorter than a shingle is padded to one.
-        padded = [text if len(text) >= SHINGLE else text.ljust(SHINGLE, "\0") for text in texts]
-        lengths = np.fromiter(map(len, padded), np.int64, len(padded)) - (SHINGLE - 1)
-        self.starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.hashes = np.empty(int(self.starts[-1]), np.uint32)
-        done = 0
-        for part in _parts(padded):
-            points = np.frombuffer("".join(part).encode("utf-32-le", "surrogatepass"), np.uint32)
-            hashed = _hash_windows(points)
-            # Windows that reach into the next text are left out.
-            ends = np.cumsum([len(text) for text in part])
-            keep = np.ones(len(hashed), bool)
-            for back in range(SHINGLE - 1):
-                inner = ends - 1 - back
-                keep[inner[inner < len(hashed)]] = False
-            kept = hashed[keep]
-            self.hashes[done : done + len(kept)] = kept
-            done += len(kept)
+    def __init__(self, folder: Path | None) -> None:
+        self.count = 0
+        self._last: bytes | None = None
+        self._part: list[str] = []
+        self._size = 0
+        self._open = ExitStack()
+        self._texts, self._signatures, *self._bands = (
+            self._open.enter_context(Scratch(folder)) for _ in range(2 + BANDS)
+        )
+        self._starts = array("Q")
+        self._shingles = lru_cache(maxsize=64)(self._read_shingles)
 
-    def signatures(self) -> Array:
-        """MinHash signatures, shape (texts, BANDS * ROWS_PER_BAND): the least of each text's shingles, by many hashes."""
-        count = len(self.starts) - 1
-        factors = _odd_numbers(BANDS * ROWS_PER_BAND)
-        out = np.empty((count, len(factors)), np.uint32)
-        for first, last in self._blocks():
-            begin, end = self.starts[first], self.starts[last]
-            block = self.hashes[begin:end]
-            offsets = self.starts[first:last] - begin
-            scratch = np.empty_like(block)
-            for i, factor in enumerate(factors):
-                np.multiply(block, factor, out=scratch)
-                out[first:last, i] = np.minimum.reduceat(scratch, offsets)
-        return out
+    def __enter__(self) -> _Unique:
+        return self
 
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        """Ranges of texts whose shingles fit the cache, which makes hashing several times faster."""
-        first, count = 0, len(self.starts) - 1
-        while first < count:
-            last = int(np.searchsorted(self.starts, self.starts[first] + _CHUNK, "right")) - 1
-            last = min(max(last, first + 1), count)
-            yield first, last
-            first = last
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, text: bytes) -> int:
+        """The number of a text; equal ones come one after the other."""
+        if text != self._last:
+            self._last = text
+            self._starts.append(self._texts.write(text))
+            self._part.append(_padded(text))
+            self._size += len(text)
+            self.count += 1
+            if self._size >= 16 * _CHUNK:
+                self.finish()
+        return self.count - 1
+
+    def finish(self) -> None:
+        """Write the signatures of those that were added since."""
+        if not self._part:
+            return
+        signatures = np.concatenate([_signatures(part) for part in _parts(self._part)])
+        self._signatures.write(signatures.tobytes())
+        for band, kept in enumerate(self._bands):
+            kept.write(_band_keys(signatures[:, band * ROWS_PER_BAND : (band + 1) * ROWS_PER_BAND]).tobytes())
+        self._part, self._size = [], 0
+
+    def likely(self, band: int, unions: Unions) -> Iterator[tuple[int, int]]:
+        """Pairs not yet joined that agree in all rows of a band and in most hashes."""
+        keys = np.frombuffer(self._bands[band].read(), np.uint64)
+        joined = unions.leaders()
+        for one, other in _pairs(keys):
+            apart = joined[one] != joined[other]
+            one, other = one[apart], other[apart]
+            if len(one):
+                alike = self._alike(one, other) >= LIKELY * _HASHES
+                yield from zip(one[alike].tolist(), other[alike].tolist(), strict=True)
+
+    def _alike(self, one: Array, other: Array) -> Array:
+        """How many hashes the texts of each pair have in common."""
+        held, places = np.unique(np.concatenate([one, other]), return_inverse=True)
+        width = 4 * _HASHES
+        read = b"".join(self._signatures.read(i * width, width) for i in held.tolist())
+        signatures = np.frombuffer(read, np.uint32).reshape(-1, _HASHES)
+        return np.count_nonzero(signatures[places[: len(one)]] == signatures[places[len(one) :]], axis=1)
 
     def jaccard(self, one: int, other: int) -> float:
         """How many shingles two texts share, of all that either has."""
-        a = np.unique(self.hashes[self.starts[one] : self.starts[one + 1]])
-        b = np.unique(self.hashes[self.starts[other] : self.starts[other + 1]])
+        a, b = self._shingles(one), self._shingles(other)
         if min(len(a), len(b)) < THRESHOLD * max(len(a), len(b)):
             return 0.0
         shared = len(np.intersect1d(a, b, assume_unique=True))
         return shared / (len(a) + len(b) - shared)
 
+    def _read_shingles(self, number: int) -> Array:
+        start = self._starts[number]
+        end = self._starts[number + 1] if number + 1 < self.count else self._texts.size
+        return np.unique(_hash_windows(_points(_padded(self._texts.read(start, end - start)))))
+
+
+def _padded(spelled: bytes) -> str:
+    """The text; one shorter than a shingle is padded to one."""
+    return spelled.decode("utf-8", "surrogatepass").ljust(SHINGLE, "\0")
+
+
+def _points(text: str) -> Array:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
 
 def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Some texts at a time, so few that their characters fit the cache."""
+    """Some texts at a time, so few that their characters fit the cache, which makes hashing several times faster."""
     part: list[str] = []
     size = 0
     for text in texts:
@@ -159,6 +233,35 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
             part, size = [], 0
     if part:
         yield part
+
+
+def _signatures(texts: Sequence[str]) -> Array:
+    """MinHash signatures, uint32 (texts, BANDS * ROWS_PER_BAND): the least of each text's shingles, by many hashes."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    ends = np.cumsum(lengths)
+    hashed = _hash_windows(_points("".join(texts)))
+    # Windows that reach into the next text are left out.
+    keep = np.ones(len(hashed), bool)
+    for back in range(SHINGLE - 1):
+        inner = ends - 1 - back
+        keep[inner[inner < len(hashed)]] = False
+    hashed = hashed[keep]
+    offsets = np.cumsum(lengths - (SHINGLE - 1)) - (lengths - (SHINGLE - 1))
+    out = np.empty((len(texts), _HASHES), np.uint32)
+    scratch = np.empty_like(hashed)
+    for i, factor in enumerate(_odd_numbers(_HASHES)):
+        np.multiply(hashed, factor, out=scratch)
+        out[:, i] = np.minimum.reduceat(scratch, offsets)
+    return out
+
+
+def _band_keys(part: Array) -> Array:
+    """One number for the hashes of a band, uint64 (texts,): equal where all of them are, and else hardly ever."""
+    mixed = np.zeros(len(part), np.uint64)
+    for column in part.T:
+        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
 
 
 def _hash_windows(points: Array) -> Array:
@@ -178,26 +281,18 @@ def _odd_numbers(count: int) -> Array:
     return np.random.default_rng(20).integers(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
 
 
-def _candidates(signatures: Array, unions: Unions) -> Iterator[tuple[int, int]]:
-    """Pairs not yet joined that agree in all rows of some band and in most hashes."""
-    likely = LIKELY * signatures.shape[1]
-    for band in range(BANDS):
-        part = np.ascontiguousarray(signatures[:, band * ROWS_PER_BAND : (band + 1) * ROWS_PER_BAND])
-        keys = part.view([("", part.dtype)] * ROWS_PER_BAND)[:, 0]
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        bounds = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
-        for start, stop in pairwise(bounds.tolist()):
-            if stop - start > 1:
-                for one, other in _pairs(order[start:stop].tolist()):
-                    if unions.find(one) == unions.find(other):
-                        continue
-                    if np.count_nonzero(signatures[one] == signatures[other]) >= likely:
-                        yield one, other
-
-
-def _pairs(bucket: list[int]) -> Iterable[tuple[int, int]]:
-    """In a large bucket each text meets the first few and its predecessor, so that the work stays linear."""
-    for i, item in enumerate(bucket):
-        for j in {*range(min(i, _LEADERS)), max(i - 1, 0)} - {i}:
-            yield bucket[j], item
+def _pairs(keys: Array) -> Iterator[tuple[Array, Array]]:
+    """Pairs of items with one key: each meets the first few of its bucket and its predecessor, so the work is linear."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    opens = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    start = np.maximum.accumulate(np.where(opens, np.arange(len(keys)), 0))
+    later = np.flatnonzero(~opens)
+    for first in range(0, len(later), _CHUNK // 16):
+        place = later[first : first + _CHUNK // 16, None]
+        begin = start[place]
+        leaders = begin + np.arange(_LEADERS)
+        before = np.where(place - 1 >= begin + _LEADERS, place - 1, -1)
+        one = np.concatenate([np.where(leaders < place, leaders, -1), before], axis=1).ravel()
+        other = np.repeat(place[:, 0], _LEADERS + 1)
+        yield order[one[one >= 0]], order[other[one >= 0]]

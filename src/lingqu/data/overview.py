@@ -17,9 +17,9 @@ One JSON structure for the terminal, the report and a page of its own:
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,11 @@ from lingqu.contract import Rows, Task
 from lingqu.data.accept import columns_of
 from lingqu.data.findings import Finding
 from lingqu.data.groups import COMMON, row_digests
-from lingqu.data.labels import label_names
+from lingqu.data.labels import tally
+from lingqu.data.marks import Coded
 from lingqu.data.profile import SAMPLE
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 SHOWN_ROWS = 10
 SHOWN_VALUES = 8
@@ -48,26 +51,58 @@ MOST = 0.9
 SOME_MISSING, MANY_MISSING = 0.05, 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Rows in their splits as a look at them needs them: the first ones of each split, and of every row two numbers.
+
+    `asked` is equal for rows that ask the same, `targets` says which of `answers` each row has; both int (rows,) by split.
+    """
+
+    heads: Mapping[str, Rows]
+    asked: Mapping[str, Array]
+    targets: Mapping[str, Array]
+    answers: Sequence[Any]
+    row: Callable[[str, int], Rows]
+
+    @classmethod
+    def of(cls, splits: Mapping[str, Rows], kinds: Mapping[str, str], task: Task) -> Held:
+        """The same of rows that are in memory."""
+        asked, answers = list(columns_of(task, kinds)), Coded()
+        known: dict[str, int] = {}
+        numbers: dict[str, Array] = {}
+        for split, rows in splits.items():
+            digests = row_digests(rows, asked)
+            numbers[split] = np.array([known.setdefault(digest, len(known)) for digest in digests], np.int64)
+            answers.add(rows[task.target.name])
+        bounds = np.cumsum([len(rows) for rows in splits.values()])[:-1]
+        targets = dict(zip(splits, np.split(answers.codes, bounds), strict=True))
+        return cls(splits, numbers, targets, answers.values, lambda split, i: splits[split].take([i]))
+
+
 def look_over(
     splits: Mapping[str, Rows], kinds: Mapping[str, str], task: Task, found: Sequence[Finding] = ()
 ) -> dict[str, Any]:
     """The profile of rows in their splits, the first of them being those that train; its findings are those given and
     those that need the rows beside them.
     """
-    learned = next(iter(splits))
-    train = splits[learned]
+    return profile_of(Held.of(splits, kinds, task), kinds, task, found)
+
+
+def profile_of(held: Held, kinds: Mapping[str, str], task: Task, found: Sequence[Finding] = ()) -> dict[str, Any]:
+    """The same of rows of which only the first ones are in memory."""
+    train = next(iter(held.heads.values()))
     sample = train.take(range(min(len(train), SAMPLE)))
     target = task.target.name
     findings = [
         *(asdict(one) | {"rows": []} for one in found),
-        *_conflicts(splits, kinds, task),
+        *_conflicts(held, kinds, task),
         *_imbalance(sample, kinds, target),
         *(finding for name, kind in kinds.items() for finding in _cells(name, kind, sample, target)),
     ]
     return {
-        "rows": {split: len(rows) for split, rows in splits.items()},
+        "rows": {split: len(asked) for split, asked in held.asked.items()},
         "columns": [_column(name, kind, sample[name]) for name, kind in kinds.items()],
-        "labels": _labels(splits, target, kinds[target]),
+        "labels": _labels(held, kinds[target]),
         "findings": findings,
     }
 
@@ -129,41 +164,50 @@ def _column(name: str, kind: str, values: Sequence[Any]) -> dict[str, Any]:
     return about | {"common": common}
 
 
-def _labels(splits: Mapping[str, Rows], target: str, kind: str) -> list[dict[str, Any]]:
-    counts = {
-        split: Counter(name for names in label_names(rows[target], kind) or [] for name in names)
-        for split, rows in splits.items()
-    }
+def _labels(held: Held, kind: str) -> list[dict[str, Any]]:
+    if kind not in ("label", "labels"):
+        return []
+    counts = {split: tally(codes, held.answers, kind) for split, codes in held.targets.items()}
     total = sum(counts.values(), Counter())
-    return [{"label": label, **{split: counts[split][label] for split in splits}} for label, _ in total.most_common()]
+    return [{"label": label, **{split: counts[split][label] for split in counts}} for label, _ in total.most_common()]
 
 
-def _conflicts(splits: Mapping[str, Rows], kinds: Mapping[str, str], task: Task) -> list[dict[str, Any]]:
+def _conflicts(held: Held, kinds: Mapping[str, str], task: Task) -> list[dict[str, Any]]:
     """Rows that ask the same and are labelled differently."""
     target = task.target.name
-    asked = list(columns_of(task, kinds))
-    if kinds[target] not in ("label", "labels") or not asked:
+    if kinds[target] not in ("label", "labels") or not list(columns_of(task, kinds)):
         return []
-    held: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for split, rows in splits.items():
-        for i, digest in enumerate(row_digests(rows, asked)):
-            held[digest].append((split, i))
-    total = sum(map(len, held.values()))
+    splits = list(held.asked)
+    asked, codes = np.concatenate([*held.asked.values()]), np.concatenate([*held.targets.values()])
+    order = np.argsort(asked, kind="stable")
+    starts = np.flatnonzero(np.diff(asked[order], prepend=-1))
     # In a table of few columns with few values, equal rows are coincidences and not twins.
-    if not total or 1 - len(held) / total >= COMMON:
+    if not len(asked) or 1 - len(starts) / len(asked) >= COMMON:
         return []
-    odd = [places for places in held.values() if len({splits[split][target][i] for split, i in places}) > 1]
-    if not odd:
+    sizes = np.diff(starts, append=len(asked))
+    least, most = (extreme.reduceat(codes[order], starts) for extreme in (np.minimum, np.maximum))
+    odd = np.flatnonzero(least != most)
+    if not len(odd):
         return []
-    count = sum(map(len, odd))
-    odd.sort(key=lambda places: (-len(places), places))
-    first, second, *_ = sorted({str(splits[split][target][i]) for split, i in odd[0]})
+    count = int(sizes[odd].sum())
+    lengths = [len(one) for one in held.asked.values()]
+    split_of = np.repeat(np.argsort(np.argsort(splits)), lengths)
+    place_of = np.concatenate([np.arange(length) for length in lengths])
+    # The largest first, then by the place of their first row.
+    firsts = order[starts[odd]]
+    odd = odd[np.lexsort((place_of[firsts], split_of[firsts], -sizes[odd]))]
+    twins = [order[starts[one] : starts[one] + sizes[one]] for one in odd[:SHOWN_ROWS].tolist()]
+    first, second, *_ = sorted({str(held.answers[code]) for code in codes[twins[0]].tolist()})
     message = (
-        f"{count:,} of {total:,} rows have an equal twin with another label ({first!r} and {second!r}, for instance): "
+        f"{count:,} of {len(asked):,} rows have an equal twin with another label ({first!r} and {second!r}, for instance): "
         "no model can be right on all of them."
     )
-    shown = [shown_row(splits[split], i, split=split) for places in odd for split, i in places][:SHOWN_ROWS]
-    return [as_finding("warning" if count >= FEW * total else "note", "conflicting-labels", message, target, shown)]
+    named = sorted(splits)
+    places = [(named[split_of[i]], int(place_of[i])) for i in np.concatenate(twins)[:SHOWN_ROWS].tolist()]
+    shown = [shown_row(held.row(split, i), 0, split=split) for split, i in places]
+    return [
+        as_finding("warning" if count >= FEW * len(asked) else "note", "conflicting-labels", message, target, shown)
+    ]
 
 
 def _imbalance(rows: Rows, kinds: Mapping[str, str], target: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ from lingqu.data.pictures import PictureFault, read_named
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.roles import check_named, find_roles, new_names
 from lingqu.data.similar_images import thumbnail
-from lingqu.data.sources import Gathered
-from lingqu.data.types import convert, infer
+from lingqu.data.sources import Raw, Survey, raw_rows, survey
+from lingqu.data.types import convert
 from lingqu.errors import DataError, Problem
 from lingqu.spec.settings import DataSettings
 
@@ -32,43 +32,90 @@ PER_COLUMN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """Good rows under the task's names with the kind of each column, and all that was set aside on the way."""
+class Typed:
+    """Some good rows under the task's names, and a thumbnail of each where there are pictures."""
 
     rows: Rows
-    kinds: dict[str, str]
-    columns: dict[str, str]
-    splits: list[str]
-    quarantined: list[Quarantined]
+    split: str
     thumbnails: list[Array] | None
-    findings: list[Finding]
-    seen: int
 
 
-def prepare(raw: Gathered, task: Task, settings: DataSettings) -> Prepared:
-    """Typed rows; DataError for roles that no column plays and columns that do not exist."""
-    roles = find_roles(task, settings.columns, raw.rows.names)
-    found = _kinds(raw, task, settings, roles)
-    used = set(roles.values())
-    kinds = {name: "ignore" if kind == "image" and name not in used else kind for name, kind in found.items()}
-    typed, faults = convert(_parted(raw.rows, kinds, settings), kinds)
-    names = new_names(roles, raw.rows.names)
-    typed, thumbnails = _look(typed, kinds, raw, settings, faults)
-    typed = typed.rename(names)
-    held = {names[column]: kind for column, kind in kinds.items() if kind != "ignore"}
-    _require(typed, task, held, roles, faults)
-    good = [i for i in range(len(typed)) if i not in faults]
-    order = [*roles, *(name for name in typed.names if name not in roles)]
-    return Prepared(
-        rows=typed.take(good).select(order),
-        kinds={name: held[name] for name in order},
-        columns=dict(roles) | {new: old for old, new in names.items() if new != old and new not in roles},
-        splits=[raw.splits[i] for i in good],
-        quarantined=raw.quarantined + [raw.quarantine(i, faults[i]) for i in sorted(faults)],
-        thumbnails=None if thumbnails is None else [thumbnails[i] for i in good],
-        findings=[*raw.findings, *_ignored(found, roles, task)],
-        seen=len(typed) + len(raw.quarantined),
-    )
+def prepare(task: Task, settings: DataSettings) -> Prepared:
+    """What the settings name, read once so that the kinds of its columns are known.
+
+    >>> from lingqu.tasks import find_task
+    >>> prepared = prepare(find_task("tabular-classification"), DataSettings(source="sklearn:iris"))
+    >>> sum(len(typed.rows) for typed in prepared), prepared.seen, prepared.kinds["label"]
+    (150, 150, 'label')
+    """
+    return Prepared(task, settings)
+
+
+class Prepared:
+    """Typed rows, a batch at a time, with the kind of each column; what is set aside on the way is kept beside.
+
+    To make it reads all rows once, to find the kinds; each turn through it reads them again. `quarantined` and `seen`
+    are those of the last whole turn. DataError for roles that no column plays and columns that do not exist.
+    """
+
+    def __init__(self, task: Task, settings: DataSettings) -> None:
+        found = survey(settings, task)
+        roles = find_roles(task, settings.columns, found.names)
+        kinds = _kinds(found, task, settings, roles)
+        used = set(roles.values())
+        self._task, self._settings, self._names, self._roles = task, settings, found.names, roles
+        self._kinds = {name: "ignore" if kind == "image" and name not in used else kind for name, kind in kinds.items()}
+        names = new_names(roles, found.names)
+        held = {names[column]: kind for column, kind in self._kinds.items() if kind != "ignore"}
+        order = [*roles, *(name for name in held if name not in roles)]
+        if gone := [name for name in settings.identity if self._kinds[name] == "ignore"]:
+            expected = "columns under data.identity that tell rows apart"
+            raise DataError(Problem(expected, f"{name!r}, which is left out", "Leave it out there.") for name in gone)
+        self._inside = names
+        self.kinds = {name: held[name] for name in order}
+        self.columns = dict(roles) | {new: old for old, new in names.items() if new != old and new not in roles}
+        self._features = [name for name in order if name not in roles and held[name] in ("number", "category")]
+        if task.takes_features and not self._features:
+            expected = "at least one column of numbers or categories"
+            raise DataError(Problem(expected, "none", "Say their kinds: data.types."))
+        self.findings = [*found.findings, *_ignored(kinds, roles, task)]
+        self.quarantined: list[Quarantined] = []
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[Typed]:
+        unread: list[Quarantined] = []
+        unfit: list[Quarantined] = []
+        good = 0
+        for raw in raw_rows(self._settings):
+            unread += raw.quarantined
+            found, faults = self._typed(raw)
+            unfit += [raw.quarantine(i, faults[i], self._names) for i in sorted(faults)]
+            good += len(found.rows)
+            yield found
+        self.quarantined = unread + unfit
+        self.seen = good + len(self.quarantined)
+
+    def _typed(self, raw: Raw) -> tuple[Typed, dict[int, str]]:
+        """The good ones of some rows, and by position why the others are not."""
+        lacking = {name: [None] * len(raw.rows) for name in self._kinds if name not in raw.rows}
+        typed, faults = convert(_parted(raw.rows.with_columns(lacking), self._kinds, self._settings), self._kinds)
+        typed, thumbnails = _look(typed, self._kinds, self._settings, faults)
+        typed = typed.rename(self._inside).select(self.kinds)
+        self._require(typed, faults)
+        good = [i for i in range(len(typed)) if i not in faults]
+        shown = None if thumbnails is None else [thumbnails[i] for i in good]
+        return Typed(typed.take(good) if faults else typed, raw.split, shown), faults
+
+    def _require(self, typed: Rows, faults: dict[int, str]) -> None:
+        """Rows without what the task needs are set aside: no target, no text or picture, or not one feature."""
+        for role in self._roles:
+            for i, value in enumerate(typed[role]):
+                if value is None:
+                    faults.setdefault(i, f"no {role}")
+        if self._task.takes_features:
+            for i, cells in enumerate(zip(*(typed[name] for name in self._features), strict=True)):
+                if all(cell is None for cell in cells):
+                    faults.setdefault(i, "no value in any feature")
 
 
 def _parted(rows: Rows, kinds: Mapping[str, str], settings: DataSettings) -> Rows:
@@ -83,33 +130,43 @@ def _parted(rows: Rows, kinds: Mapping[str, str], settings: DataSettings) -> Row
     return rows.with_columns({name: list(map(plain_cell, values)) for name, values in parted.items()})
 
 
-def _kinds(raw: Gathered, task: Task, settings: DataSettings, roles: Mapping[str, str]) -> dict[str, str]:
+def _kinds(found: Survey, task: Task, settings: DataSettings, roles: Mapping[str, str]) -> dict[str, str]:
     """The kind of each source column; what plays a role has the kind that the task says."""
     by_task = {column.name: column.kind for column in (*task.columns, task.target)}
     given: dict[str, str] = {column: by_task[role] for role, column in roles.items()}
-    problems = check_named(raw.rows.names, {f"data.types.{name}": name for name in settings.types})
+    problems = check_named(found.names, {f"data.types.{name}": name for name in settings.types})
     named = {"data.group": settings.group, "data.time": settings.time}
-    problems += check_named(raw.rows.names, {setting: name for setting, name in named.items() if name})
+    problems += check_named(found.names, {setting: name for setting, name in named.items() if name})
+    problems += _identity(found, task, settings, roles)
     for name, kind in settings.types.items():
         if name in given and kind != given[name] and not (kind == "category" and given[name] == "label"):
-            found = f"{kind!r} under data.types"
-            problems.append(Problem(f"the kind {given[name]!r} for the column {name!r}", found, "Leave it out there."))
+            told = f"{kind!r} under data.types"
+            problems.append(Problem(f"the kind {given[name]!r} for the column {name!r}", told, "Leave it out there."))
     if problems:
         raise DataError(problems)
     if settings.group and settings.group not in given:
         given[settings.group] = settings.types.get(settings.group, "id")
     if settings.time:
         given[settings.time] = "time"
-    rows = raw.rows
-    if any(split not in ("", "train") for split in raw.splits):
-        # What test rows hold must not decide how training rows are read.
-        learned = [i for i, split in enumerate(raw.splits) if split in ("", "train")]
-        rows = rows.take(learned)
-    return infer(rows, {**settings.types, **given})
+    return found.seen.kinds(found.names, {**settings.types, **given})
+
+
+def _identity(found: Survey, task: Task, settings: DataSettings, roles: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the columns that tell a row from others."""
+    if not settings.identity:
+        return []
+    if not task.takes_features:
+        told = f"it for {task.name}, whose rows go by their {task.columns[0].name}"
+        return [Problem("data.identity for tables only", told, "Leave it out.")]
+    problems = check_named(found.names, {f"data.identity.{at}": name for at, name in enumerate(settings.identity, 1)})
+    if roles[task.target.name] in settings.identity:
+        told = f"{roles[task.target.name]!r}, the target, which may be corrected"
+        problems.append(Problem("columns under data.identity that stay as they are", told, "Leave it out there."))
+    return problems
 
 
 def _look(
-    typed: Rows, kinds: Mapping[str, str], raw: Gathered, settings: DataSettings, faults: dict[int, str]
+    typed: Rows, kinds: Mapping[str, str], settings: DataSettings, faults: dict[int, str]
 ) -> tuple[Rows, list[Any] | None]:
     """Picture names replaced by the pictures, and a thumbnail of each; those that cannot be read are faults."""
     pictures = [name for name, kind in kinds.items() if kind == "image"]
@@ -135,28 +192,6 @@ def _look(
                 faults[i] = str(error)
         typed = typed.with_columns({name: cells})
     return typed, thumbs
-
-
-def _require(
-    typed: Rows, task: Task, kinds: Mapping[str, str], roles: Mapping[str, str], faults: dict[int, str]
-) -> None:
-    """Rows without what the task needs are set aside: no target, no text or picture, or not one feature."""
-    for role, column in roles.items():
-        if role not in typed:
-            found = f"no value in any row of the column {column!r}"
-            raise DataError(Problem(f"rows with {role}", found, "Check data.columns."))
-        for i, value in enumerate(typed[role]):
-            if value is None and i not in faults:
-                faults[i] = f"no {role}"
-    if task.takes_features:
-        features = [name for name in typed.names if name not in roles and kinds[name] in ("number", "category")]
-        if not features:
-            raise DataError(
-                Problem("at least one column of numbers or categories", "none", "Say their kinds: data.types.")
-            )
-        for i, cells in enumerate(zip(*(typed[name] for name in features), strict=True)):
-            if i not in faults and all(cell is None for cell in cells):
-                faults[i] = "no value in any feature"
 
 
 def _ignored(kinds: Mapping[str, str], roles: Mapping[str, str], task: Task) -> list[Finding]:

@@ -74,7 +74,7 @@ def _groups(grey: Array) -> list[int]:
         one, other = _pairs(bits[:, table], brightness, ~flat)
         for a, b in _close(vectors, bits, one, other, threshold).tolist():
             unions.join(a, b)
-    return unions.leaders()
+    return unions.leaders().tolist()
 
 
 def _normalised(grey: Array) -> tuple[Array, Array]:

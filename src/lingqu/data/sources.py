@@ -1,8 +1,9 @@
-"""All rows that the settings name, from one source or from one per split, end to end."""
+"""All rows that the settings name, from one source or from one per split, as often as they are asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +12,80 @@ from lingqu.data.findings import Finding
 from lingqu.data.image_folder import stray_files
 from lingqu.data.pictures import SUFFIXES as PICTURES
 from lingqu.data.quarantine import Quarantined
-from lingqu.data.readers import append_rows, fingerprint, read
+from lingqu.data.readers import fingerprint, stream
 from lingqu.data.roles import check_named, roles_of
+from lingqu.data.types import Inference
 from lingqu.errors import DataError, Problem
 from lingqu.spec.addresses import called, scheme
 from lingqu.spec.settings import DataSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """Raw rows with where each came from: `origins` are positions in `sources`, `numbers` count rows of the source."""
+class Raw:
+    """Some rows of a source that could be read, with the number of each, and beside them those that could not."""
 
     rows: Rows
-    splits: list[str]
-    origins: list[int]
     numbers: list[int]
-    sources: list[str]
+    split: str
+    source: str
     quarantined: list[Quarantined]
-    findings: list[Finding] = field(default_factory=list)
 
-    def quarantine(self, i: int, reason: str) -> Quarantined:
-        """Row `i` set aside, with as much of it as helps to find it."""
-        raw = ", ".join(f"{name}={_short(value)}" for name, value in self.rows.row(i).items() if value is not None)
-        return Quarantined(called(self.sources[self.origins[i]]), self.numbers[i], reason, raw[:500])
+    def quarantine(self, i: int, reason: str, names: tuple[str, ...]) -> Quarantined:
+        """Row `i` set aside, with as much of these columns as helps to find it."""
+        cells = ((name, self.rows[name][i]) for name in names if name in self.rows)
+        raw = ", ".join(f"{name}={_short(value)}" for name, value in cells if value is not None)
+        return Quarantined(called(self.source), self.numbers[i], reason, raw[:500])
 
 
 def _short(value: Any) -> str:
     return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)[:100]
+
+
+def raw_rows(settings: DataSettings) -> Iterator[Raw]:
+    """Every row of every source in order, a batch at a time.
+
+    >>> sum(len(raw.rows) for raw in raw_rows(DataSettings(source="sklearn:iris")))
+    150
+    """
+    for split, source in named_sources(settings).items():
+        for part in stream(source, encoding=settings.encoding, delimiter=settings.delimiter):
+            rows = part.good().rows
+            # The reader of JSON calls a column "" when not one object of a batch could be read.
+            rows = rows.select(name for name in rows.names if name)
+            numbers = [part.first + i for i in range(len(part.rows)) if i not in part.faults]
+            yield Raw(rows, numbers, split or part.split, source, part.quarantined(called(str(source))))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a first reading of all rows has shown: the columns in order, their kinds, and what is worth telling."""
+
+    names: tuple[str, ...]
+    seen: Inference
+    findings: list[Finding]
+
+
+def survey(settings: DataSettings, task: Task) -> Survey:
+    """Read every row of every source once; DataError when the sources do not fit together.
+
+    >>> from lingqu.tasks import find_task
+    >>> survey(DataSettings(source="sklearn:iris"), find_task("tabular-classification")).names[-1]
+    'label'
+    """
+    named = {name for name in (settings.group, settings.time) if name}
+    seen = Inference({*settings.types, *settings.columns.values(), *named})
+    columns: dict[str, dict[str, None]] = {source: {} for source in named_sources(settings).values()}
+    for raw in raw_rows(settings):
+        columns[raw.source] |= dict.fromkeys(raw.rows.names)
+        # What test rows hold must not decide how training rows are read.
+        if raw.split in ("", "train"):
+            seen.add(raw.rows)
+    first, *later = columns.items()
+    problems = [one for source, names in later for one in _missing([*first[1]], [*names], task, settings, source)]
+    if problems:
+        raise DataError(problems)
+    findings = [one for source in columns if not scheme(source) for one in stray_files(Path(source))]
+    return Survey(tuple({name: None for names in columns.values() for name in names}), seen, findings)
 
 
 def named_sources(settings: DataSettings) -> dict[str, str]:
@@ -62,35 +110,7 @@ def fingerprints(settings: DataSettings) -> dict[str, str]:
     return digests | ({"root": fingerprint(settings.root, PICTURES)} if settings.root else {})
 
 
-def gather(settings: DataSettings, task: Task) -> Gathered:
-    """Every row of every source; DataError when the sources do not fit together."""
-    columns: dict[str, list[Any]] = {}
-    splits: list[str] = []
-    origins: list[int] = []
-    numbers: list[int] = []
-    quarantined: list[Quarantined] = []
-    problems: list[Problem] = []
-    named = named_sources(settings)
-    first: tuple[str, ...] = ()
-    for origin, (split, source) in enumerate(named.items()):
-        table = read(source, encoding=settings.encoding, delimiter=settings.delimiter)
-        if origin:
-            problems += _missing(first, table.rows.names, task, settings, source)
-        first = first or table.rows.names
-        append_rows(columns, table.rows, len(splits))
-        splits += [split] * len(table.splits) if split else table.splits
-        origins += [origin] * len(table.splits)
-        numbers += table.numbers
-        quarantined += table.quarantined
-    if problems:
-        raise DataError(problems)
-    findings = [one for source in named.values() if not scheme(source) for one in stray_files(Path(source))]
-    return Gathered(Rows(columns), splits, origins, numbers, list(named.values()), quarantined, findings)
-
-
-def _missing(
-    first: tuple[str, ...], names: tuple[str, ...], task: Task, settings: DataSettings, source: str
-) -> list[Problem]:
+def _missing(first: list[str], names: list[str], task: Task, settings: DataSettings, source: str) -> list[Problem]:
     """What a later source lacks: the columns of the roles, and for a table every column of the first."""
     given = {settings.columns.get(role, role) for role in roles_of(task)}
     wanted = [name for name in first if task.takes_features or name in given]

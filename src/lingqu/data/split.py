@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+
+import numpy as np
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,7 +34,7 @@ def assign(keys: Sequence[str], *, validation: float, test: float, seed: int = 0
     return [known[key] for key in keys]
 
 
-def assign_by_time(keys: Sequence[str], times: Sequence[float], *, validation: float, test: float) -> list[str]:
+def assign_by_time(keys: Sequence[Hashable], times: Sequence[float], *, validation: float, test: float) -> list[str]:
     """The latest rows test, those before them validate, the earliest train; groups and equal times stay whole.
 
     A group stands where its latest row stands, so that nothing in train is later than what it is tested on.
@@ -40,17 +42,18 @@ def assign_by_time(keys: Sequence[str], times: Sequence[float], *, validation: f
     >>> assign_by_time(["a", "b", "c", "d"], [1, 2, 3, 4], validation=0.25, test=0.25)
     ['train', 'train', 'validation', 'test']
     """
-    latest: dict[str, float] = {}
-    for key, time in zip(keys, times, strict=True):
-        latest[key] = max(time, latest.get(key, time))
-    ordered = sorted((latest[key] for key in keys), reverse=True)
-    count = len(ordered)
+    count = len(keys)
+    if not count:
+        return []
+    _, group = np.unique(np.asarray(keys), return_inverse=True)
+    latest = np.full(group.max() + 1, -np.inf)
+    np.maximum.at(latest, group, np.asarray(times, np.float64))
+    latest = latest[group]
+    ordered = np.sort(latest)[::-1]
     # Bounds are times, so equal times cannot be torn apart; at least one row goes to each of the two.
-    test_from = ordered[min(max(round(test * count), 1), count) - 1] if count else 0.0
-    before = [time for time in ordered if time < test_from]
+    test_from = ordered[min(max(round(test * count), 1), count) - 1]
+    before = ordered[ordered < test_from]
     wanted = min(max(round(validation * count), 1), len(before))
-    validation_from = before[wanted - 1] if before else test_from
-    return [
-        "test" if latest[key] >= test_from else "validation" if latest[key] >= validation_from else "train"
-        for key in keys
-    ]
+    validation_from = before[wanted - 1] if len(before) else test_from
+    late = (latest >= validation_from).astype(np.int64) + (latest >= test_from)
+    return [("train", "validation", "test")[place] for place in late.tolist()]

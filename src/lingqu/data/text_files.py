@@ -7,10 +7,12 @@ not the file.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from lingqu.data.encodings import BROKEN, detect
@@ -73,8 +75,10 @@ class Lines:
 def open_text(path: Path, encoding: str = "auto") -> Iterator[io.TextIOWrapper]:
     """The file as text with its newlines untouched; DataError when it cannot be opened or its encoding is in doubt."""
     with open_bytes(path) as raw:
-        name = detect(raw, path.name) if encoding == "auto" else encoding
-        raw.seek(0)
+        name = encoding
+        if encoding == "auto":
+            state = os.fstat(raw.fileno())
+            name = _detected(path, (state.st_ino, state.st_size, state.st_mtime_ns))
         try:
             text = io.TextIOWrapper(raw, encoding=name, errors=BROKEN, newline="")
         except LookupError:
@@ -83,6 +87,14 @@ def open_text(path: Path, encoding: str = "auto") -> Iterator[io.TextIOWrapper]:
             ) from None
         with text:
             yield text
+
+
+@lru_cache(maxsize=16)
+def _detected(path: Path, state: tuple[int, ...]) -> str:
+    """The encoding of a file in this state: files are read more than once, and to tell takes long."""
+    del state
+    with open_bytes(path) as raw:
+        return detect(raw, path.name)
 
 
 @contextmanager

@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from lingqu.contract import Rows
+from lingqu.data.distinct import Distinct
 from lingqu.data.values import CONVERT, MISSING, CellFault, looks_like_code, to_number, to_time
 
 MOSTLY = 0.95
@@ -42,24 +44,115 @@ def infer(rows: Rows, given: Mapping[str, str] | None = None) -> dict[str, str]:
     {'day': 'time', 'note': 'ignore'}
     """
     known = dict(given or {})
-    return {name: known.get(name) or _infer(name, rows[name]) for name in rows.names}
+    seen = Inference(known)
+    seen.add(rows)
+    return seen.kinds(rows.names, known)
 
 
-def _infer(name: str, values: list[Any]) -> str:
-    if any(isinstance(value, bytes) for value in values):
-        return "image"
-    present = [value for value in values if value is not None and not _is_missing(value)]
-    if not present:
-        return "ignore"
-    counts = Counter(present)
-    distinct = set(counts)
-    if all(isinstance(value, bool) for value in distinct):
-        return "category"
-    if _share(counts, to_number) >= MOSTLY:
-        return _number_kind(name, present, distinct)
-    if _share(counts, to_time) >= MOSTLY:
-        return "time"
-    return _word_kind(name, present, {str(value) for value in distinct})
+class Inference:
+    """What kinds columns are, found while their rows pass by; of `known` columns nothing needs to be found.
+
+    >>> seen = Inference()
+    >>> for age in ("30", "41"):
+    ...     seen.add(Rows({"age": [age]}))
+    >>> seen.kinds(["age", "never seen"])
+    {'age': 'number', 'never seen': 'ignore'}
+    """
+
+    def __init__(self, known: Collection[str] = ()) -> None:
+        self._known = known
+        self._columns: dict[str, _Column] = {}
+
+    def add(self, rows: Rows) -> None:
+        """Look at some more rows; they may lack columns of earlier ones and have others."""
+        for name in rows.names:
+            if name not in self._known:
+                self._columns.setdefault(name, _Column(name)).add(rows[name])
+
+    def kinds(self, names: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The kind of each of these columns; those of `given` are as it says."""
+        known = given or {}
+        return {name: known.get(name) or self._columns.get(name, _Column(name)).kind() for name in names}
+
+
+class _Column:
+    """What is known of the values of one column so far, of which none is kept."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name.strip()
+        self._pictures = False
+        self._truths = True
+        self._numbers = self._times = self._longest = 0
+        self._codes, self._whole, self._keys = False, True, True
+        # Values that are no text may be spelled as texts are: 1 and "1" are two values and one name.
+        self._texts, self._others, self._names = Distinct(), Distinct(), Distinct()
+
+    def add(self, values: Iterable[Any]) -> None:
+        """Some more cells, each different one looked at once."""
+        counts = Counter(values)
+        self._pictures = self._pictures or any(isinstance(value, bytes) for value in counts)
+        if self._pictures:
+            return
+        present = {value: count for value, count in counts.items() if value is not None and not _is_missing(value)}
+        texts = {value: count for value, count in present.items() if isinstance(value, str)}
+        others = {value: count for value, count in present.items() if not isinstance(value, str)}
+        self._texts.add(texts)
+        if others:
+            self._others.add(others)
+            self._names.add(Counter(str(value) for value in others))
+        self._truths = self._truths and all(isinstance(value, bool) for value in present)
+        for value, count in present.items():
+            self._look(value, count)
+
+    def _look(self, value: Any, count: int) -> None:
+        spelled = str(value)
+        self._longest = max(self._longest, len(spelled))
+        self._keys = self._keys and _KEY_TEXT.fullmatch(spelled.strip()) is not None
+        if isinstance(value, str) and value.strip()[:1].isalpha():
+            # Neither a number nor a time nor a code begins with a letter.
+            self._whole = False
+            return
+        self._codes = self._codes or looks_like_code(value)
+        try:
+            number = to_number(value)
+            self._numbers += count
+        except CellFault:
+            number = None
+        self._whole = self._whole and number is not None and number.is_integer()
+        with suppress(CellFault):
+            to_time(value)
+            self._times += count
+
+    def kind(self) -> str:
+        """What kind the values so far say the column is."""
+        present = self._texts.total + self._others.total
+        if self._pictures:
+            return "image"
+        if not present:
+            return "ignore"
+        if self._truths:
+            return "category"
+        if self._numbers / present >= MOSTLY:
+            return self._number_kind(present)
+        return "time" if self._times / present >= MOSTLY else self._word_kind(present)
+
+    def _number_kind(self, present: int) -> str:
+        distinct = self._texts.count + self._others.count
+        if self._codes:
+            return "category" if _is_few(distinct, present) else "id"
+        if _POSTAL_NAME.fullmatch(self._name) and distinct <= 0.5 * present:
+            return "category"
+        if distinct == present >= 20 and self._whole and _ID_NAME.fullmatch(self._name):
+            return "id"
+        return "number"
+
+    def _word_kind(self, present: int) -> str:
+        distinct = self._texts.joined_by(self._names) if self._names.total else self._texts.count
+        if _is_few(distinct, present) and self._longest <= 100:
+            return "category"
+        if distinct >= 0.95 * present and self._keys:
+            return "id"
+        return "id" if _ID_NAME.fullmatch(self._name) and self._longest <= 64 else "text"
 
 
 def _is_missing(value: Any) -> bool:
@@ -68,53 +161,11 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _share(counts: Mapping[Any, int], read: Callable[[Any], Any]) -> float:
-    """The share of cells, each different value read once, that can be read so."""
-    fits = 0
-    for value, count in counts.items():
-        try:
-            read(value)
-            fits += count
-        except CellFault:
-            pass
-    return fits / sum(counts.values())
-
-
-def _number_kind(name: str, present: list[Any], distinct: set[Any]) -> str:
-    if any(looks_like_code(value) for value in distinct):
-        return "category" if _is_few(distinct, present) else "id"
-    if _POSTAL_NAME.fullmatch(name.strip()) and len(distinct) <= 0.5 * len(present):
-        return "category"
-    unique = len(distinct) == len(present) and len(present) >= 20
-    if unique and _ID_NAME.fullmatch(name.strip()) and all(_is_whole(value) for value in distinct):
-        return "id"
-    return "number"
-
-
-def _is_whole(value: Any) -> bool:
-    try:
-        number = to_number(value)
-    except CellFault:
-        return False
-    return number is not None and number.is_integer()
-
-
-def _word_kind(name: str, present: list[Any], distinct: set[str]) -> str:
-    longest = max(map(len, distinct))
-    if _is_few(distinct, present) and longest <= 100:
-        return "category"
-    if len(distinct) >= 0.95 * len(present) and all(_KEY_TEXT.fullmatch(value.strip()) for value in distinct):
-        return "id"
-    if _ID_NAME.fullmatch(name.strip()) and longest <= 64:
-        return "id"
-    return "text"
-
-
-def _is_few(distinct: set[Any] | set[str], present: list[Any]) -> bool:
+def _is_few(distinct: int, present: int) -> bool:
     # In a small table nearly every value is new, so names there must come back to be a category.
-    if len(present) < 2 * FEW:
-        return len(distinct) <= max(2, 0.6 * len(present))
-    return len(distinct) <= max(FEW, 0.02 * len(present))
+    if present < 2 * FEW:
+        return distinct <= max(2, 0.6 * present)
+    return distinct <= max(FEW, 0.02 * present)
 
 
 def convert(rows: Rows, kinds: Mapping[str, str]) -> tuple[Rows, dict[int, str]]:

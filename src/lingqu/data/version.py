@@ -12,28 +12,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lingqu.contract import Rows, Task
 from lingqu.data.check import review
 from lingqu.data.divide import Divided, divide
 from lingqu.data.findings import PARTS, Finding
+from lingqu.data.groups import places
 from lingqu.data.labels import label_names
-from lingqu.data.overview import look_over
-from lingqu.data.parquet import from_parquet, to_parquet
+from lingqu.data.marks import Coded, Marks
+from lingqu.data.overview import Held, look_over, profile_of
+from lingqu.data.parquet import Parts, from_parquet, row_at
 from lingqu.data.prepare import Prepared, prepare
+from lingqu.data.profile import SAMPLE
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.roles import roles_of
-from lingqu.data.sources import fingerprints, gather, named_sources
+from lingqu.data.sources import fingerprints, named_sources
 from lingqu.data.split import SPLITS
 from lingqu.errors import DataError, Problem
 from lingqu.spec.addresses import DATABASES, called, scheme
 from lingqu.spec.settings import DataSettings
-from lingqu.store import Store, write_bytes
+from lingqu.store import Store, open_output
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = [
     "DataVersion",
@@ -136,47 +142,63 @@ def ingest(
 
     Paths in the settings are taken as they are (`settings.at(folder)` makes them absolute). `progress` hears the share
     that is done and what is being done. The same content gives the same version, whatever the order of its rows.
+    The rows are read twice and are never all in memory: what is kept of each is about a hundred bytes.
     """
     tell = progress or (lambda share, message: None)
     tell(0.0, "reading")
     sources = fingerprints(settings)
-    raw = gather(settings, task)
-    _unchanged(settings, sources)
-    tell(0.2, "finding types")
-    prepared = prepare(raw, task, settings)
-    quarantine = _quarantine(prepared, settings, store)
-    _two_classes(prepared, task)
-    tell(0.4, "finding near-duplicates")
-    divided = divide(prepared, task, settings)
-    tell(0.8, "writing")
-    order = _order(divided)
-    rows = prepared.rows.take(order)
-    splits, keys, digests, asked = (
-        [column[i] for i in order] for column in (divided.splits, divided.keys, divided.digests, divided.asked)
-    )
-    identity = version_id(task.name, prepared.kinds, digests, splits, keys)
-    stored = rows.with_columns({ROW: asked, GROUP: keys})
-    folder = _write(stored, prepared.kinds, splits, store, identity)
-    names = label_names(rows[task.target.name], task.target.kind) or []
-    labels = label_counts([name for found in names for name in found])
-    tell(0.9, "checking")
-    by_split = {split: rows.take([i for i, s in enumerate(splits) if s == split]) for split in SPLITS}
-    findings = [*prepared.findings, *divided.findings, *review(by_split, prepared.kinds, task)]
-    profile = look_over(by_split, prepared.kinds, task, findings)
+    prepared = prepare(task, settings)
+    scratch = store.folder / "work"
+    with Marks(prepared, task, settings, scratch) as marks, Parts(prepared.kinds, scratch) as parts:
+        tell(0.2, "finding types")
+        for typed in prepared:
+            marks.add(typed)
+            parts.add(typed.rows)
+        _unchanged(settings, sources)
+        quarantine = _quarantine(prepared, settings, store)
+        _two_classes(marks.targets.values, prepared, task)
+        tell(0.4, "finding near-duplicates")
+        divided = divide(marks, prepared.kinds[task.target.name], settings)
+        tell(0.7, "writing")
+        identity = version_id(task.name, prepared.kinds, divided.lines())
+        folder = _write(parts, divided, marks, store, identity)
+        tell(0.9, "checking")
+        held = _held(store.folder_path(folder, verify=False), prepared, marks, divided)
+    findings = [*prepared.findings, *divided.findings, *review(held.heads, prepared.kinds, task)]
+    profile = profile_of(held, prepared.kinds, task, findings)
     return DataVersion(
         id=identity,
         task=task.name,
         target=task.target.name,
         columns=prepared.columns,
         kinds=prepared.kinds,
-        counts={split: len(by_split[split]) for split in SPLITS},
+        counts=divided.counts,
         folder=folder,
-        labels=labels,
+        labels={one["label"]: sum(one[split] for split in SPLITS) for one in _by_label(profile["labels"])},
         quarantined=len(prepared.quarantined),
         quarantine=quarantine,
         sources=sources,
         findings=tuple(Finding(**{part: one[part] for part in PARTS}) for one in profile["findings"]),
         profile=store.put_json(profile),
+    )
+
+
+def _by_label(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(told, key=lambda one: one["label"])
+
+
+def _held(folder: Path, prepared: Prepared, marks: Marks, divided: Divided) -> Held:
+    """What a look at a version needs, of which the first rows are read back from its files."""
+    names = list(prepared.kinds)
+    files = {split: folder / f"{split}.parquet" for split in SPLITS}
+    asked, codes = places(marks.asked), marks.targets.codes
+    rows = {split: divided.places(split) for split in SPLITS}
+    return Held(
+        heads={split: from_parquet(file, names, SAMPLE) for split, file in files.items()},
+        asked={split: asked[chosen] for split, chosen in rows.items()},
+        targets={split: codes[chosen] for split, chosen in rows.items()} if len(codes) else {},
+        answers=marks.targets.values,
+        row=lambda split, place: row_at(files[split], place, names),
     )
 
 
@@ -209,7 +231,18 @@ def preview(settings: DataSettings, task: Task) -> Preview:
     >>> found.rows, found.roles, found.examples["label"]
     (150, {'label': 'label'}, 'setosa')
     """
-    return _preview(_whole_rows(settings, task), task)
+    prepared = prepare(task, settings)
+    count = 0
+    examples: dict[str, str] = {}
+    labels = Coded()
+    for typed in prepared:
+        count += len(typed.rows)
+        _exemplify(typed.rows, examples)
+        if prepared.kinds[task.target.name] in ("label", "labels"):
+            labels.add(typed.rows[task.target.name])
+    _enough(prepared, settings)
+    _two_classes(labels.values, prepared, task)
+    return _preview(prepared, task, count, examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,40 +263,52 @@ def examine(settings: DataSettings, task: Task) -> Examined:
     >>> len(found.profile["labels"]), sum(found.profile["rows"].values())
     (3, 150)
     """
-    prepared = _whole_rows(settings, task)
-    divided = divide(prepared, task, settings)
-    places = {split: [i for i in _order(divided) if divided.splits[i] == split] for split in SPLITS}
-    splits = {split: prepared.rows.take(chosen) for split, chosen in places.items()}
-    keys = {split: [divided.keys[i] for i in chosen] for split, chosen in places.items()}
+    prepared = prepare(task, settings)
+    columns: dict[str, list[Any]] = {name: [] for name in prepared.kinds}
+    examples: dict[str, str] = {}
+    with Marks(prepared, task, settings) as marks:
+        for typed in prepared:
+            marks.add(typed)
+            _exemplify(typed.rows, examples)
+            for name, cells in columns.items():
+                cells += typed.rows[name]
+        _enough(prepared, settings)
+        _two_classes(marks.targets.values, prepared, task)
+        divided = divide(marks, prepared.kinds[task.target.name], settings)
+    rows = Rows(columns)
+    splits = {split: rows.take(divided.places(split).tolist()) for split in SPLITS}
+    keys = {split: divided.keys(divided.places(split)) for split in SPLITS}
     findings = [*prepared.findings, *divided.findings, *review(splits, prepared.kinds, task)]
-    return Examined(_preview(prepared, task), look_over(splits, prepared.kinds, task, findings), splits, keys)
+    profile = look_over(splits, prepared.kinds, task, findings)
+    return Examined(_preview(prepared, task, len(rows), examples), profile, splits, keys)
 
 
-def _whole_rows(settings: DataSettings, task: Task) -> Prepared:
-    """The prepared rows; DataError when too many are broken or all have one label."""
-    prepared = prepare(gather(settings, task), task, settings)
+def _enough(prepared: Prepared, settings: DataSettings) -> None:
+    """DataError when too many rows are broken, or there is none."""
     broken = prepared.quarantined
     if len(broken) > settings.max_bad * prepared.seen or not prepared.seen:
         raise DataError(too_many(broken, prepared.seen, settings.max_bad))
-    _two_classes(prepared, task)
-    return prepared
 
 
-def _preview(prepared: Prepared, task: Task) -> Preview:
-    rows = prepared.rows
-    examples: dict[str, str] = {}
+def _exemplify(rows: Rows, examples: dict[str, str]) -> None:
+    """The first cell of each column that has one yet, as people look at it."""
     for name in rows.names:
-        value = next((value for value in rows[name] if value is not None), "")
-        examples[name] = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)[:60]
+        value = next((value for value in rows[name] if value is not None), None) if not examples.get(name) else None
+        if value is not None:
+            examples[name] = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)[:60]
+
+
+def _preview(prepared: Prepared, task: Task, rows: int, examples: dict[str, str]) -> Preview:
     roles = {role: column for role, column in prepared.columns.items() if role in roles_of(task)}
-    return Preview(len(rows), prepared.kinds, roles, examples, len(prepared.quarantined), tuple(prepared.findings))
+    shown = {name: examples.get(name, "") for name in prepared.kinds}
+    return Preview(rows, prepared.kinds, roles, shown, len(prepared.quarantined), tuple(prepared.findings))
 
 
-def _two_classes(prepared: Prepared, task: Task) -> None:
+def _two_classes(targets: Sequence[Any], prepared: Prepared, task: Task) -> None:
     """DataError when all rows have one label, before anything is trained on them."""
-    names = label_names(prepared.rows[task.target.name], task.target.kind)
-    labels = {name for found in names or [] for name in found}
-    if names is not None and len(labels) < 2:
+    kind = prepared.kinds[task.target.name]
+    labels = {name for found in label_names(targets, kind) or [] for name in found}
+    if kind in ("label", "labels") and len(labels) < 2:
         advice = f"Check data.columns.{task.target.name}, or add rows of another class."
         raise DataError(Problem("at least two different labels", f"{sorted(labels)} in every row", advice))
 
@@ -301,44 +346,30 @@ def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Pat
     return [first, *rest]
 
 
-def _order(divided: Divided) -> list[int]:
-    """Positions in the order that every version holds its rows in: by time if there is one, then by content."""
-    times = divided.times or [0.0] * len(divided.digests)
-    keyed = zip(times, divided.digests, divided.splits, divided.keys, range(len(times)), strict=True)
-    return [key[-1] for key in sorted(keyed)]
-
-
-def _write(stored: Rows, kinds: Mapping[str, str], splits: Sequence[str], store: Store, identity: str) -> str:
+def _write(parts: Parts, divided: Divided, marks: Marks, store: Store, identity: str) -> str:
     """One Parquet file per split, as a folder blob; its digest."""
+    asked = marks.asked
+
+    def beside(rows: Array) -> dict[str, list[str]]:
+        return {ROW: [digest.tobytes().hex() for digest in asked[rows]], GROUP: divided.keys(rows)}
+
     work = store.work(f"data-{identity}")
     for split in SPLITS:
-        part = stored.take([i for i, where in enumerate(splits) if where == split])
-        write_bytes(work / f"{split}.parquet", to_parquet(part, kinds))
+        with open_output(work / f"{split}.parquet") as file:
+            parts.write(file, divided.places(split), beside)
     folder = store.put_folder(work)
     store.clear_work(f"data-{identity}")
     return folder
 
 
-def version_id(
-    task: str, kinds: Mapping[str, str], digests: Sequence[str], splits: Sequence[str], keys: Sequence[str]
-) -> str:
-    """The name of a data version: SHA-256 over its columns in order and every row with its split and group, in sorted order.
+def version_id(task: str, kinds: Mapping[str, str], lines: Iterable[tuple[str, str, str]]) -> str:
+    """The name of a data version: SHA-256 over its columns in order and the digest, split and key of every row, sorted.
 
-    >>> a = version_id("t", {"x": "number"}, ["1", "2"], ["train", "test"], ["1", "2"])
-    >>> a == version_id("t", {"x": "number"}, ["2", "1"], ["test", "train"], ["2", "1"])
-    True
+    >>> one, other = (version_id("t", {"x": "number"}, [("1", split, "1")]) for split in ("train", "test"))
+    >>> len(one), one == other
+    (64, False)
     """
     whole = hashlib.sha256(repr((1, task, list(kinds.items()))).encode())
-    for line in sorted(zip(digests, splits, keys, strict=True)):
-        whole.update("\t".join(line).encode())
-        whole.update(b"\n")
+    for line in lines:
+        whole.update(("\t".join(line) + "\n").encode())
     return whole.hexdigest()
-
-
-def label_counts(values: Sequence[Any]) -> dict[str, int]:
-    """How often each label occurs, by name.
-
-    >>> label_counts(["b", "a", "b"])
-    {'a': 1, 'b': 2}
-    """
-    return dict(sorted(Counter(values).items()))

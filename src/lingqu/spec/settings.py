@@ -193,6 +193,10 @@ class DataSettings(_Settings):
         default="auto", description="What separates several labels in one cell; auto takes | ; , and lists."
     )
     group: ColumnName | None = Field(default=None, description="Rows with the same value here stay in one split.")
+    identity: list[ColumnName] = Field(
+        default=[],
+        description="The columns of a table that tell a row from others and alone decide its split; [] is all.",
+    )
     time: ColumnName | None = Field(
         default=None, description="Split by this column: the latest rows become the test split."
     )

@@ -1,0 +1,104 @@
+"""Which rows are nearly the same, by what they hold: texts, pictures or cells; found while the rows pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lingqu.contract import Task
+from lingqu.data.findings import Finding
+from lingqu.data.groups import digests, places, row_digests, table_groups
+from lingqu.data.near_duplicates import TextGroups
+from lingqu.data.prepare import Typed
+from lingqu.data.similar_images import SIDE, image_groups
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Alike(Protocol):
+    """Looks at every row, then tells which belong together."""
+
+    def add(self, typed: Typed) -> None:
+        """Look at some more rows."""
+        ...
+
+    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+        """The number of each row's group, int64 (rows,), and what is worth telling; `found` are the rows' digests."""
+        ...
+
+
+def looking_for(
+    kinds: Mapping[str, str], task: Task, opened: ExitStack, *, near: bool, identity: list[str], folder: Path | None
+) -> Alike:
+    """What looks for rows of a task that are alike: those of one `identity`, or `near` ones; it may write to the folder."""
+    if identity:
+        return _Cells(identity, coincide=False)
+    if not near:
+        return _Nothing()
+    if "text" in kinds and not task.takes_features:
+        return _Texts(opened.enter_context(TextGroups(folder)))
+    if "image" in kinds.values():
+        return _Pictures()
+    used = [name for name, kind in kinds.items() if kind in ("number", "category", "label")]
+    return _Cells([] if len(used) == len(kinds) else used)
+
+
+class _Nothing:
+    def add(self, typed: Typed) -> None:
+        del typed
+
+    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+        del found
+        return np.arange(rows), []
+
+
+class _Texts:
+    def __init__(self, texts: TextGroups) -> None:
+        self._texts = texts
+
+    def add(self, typed: Typed) -> None:
+        self._texts.add(typed.rows["text"])
+
+    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+        del rows, found
+        return self._texts.numbers(), []
+
+
+class _Pictures:
+    def __init__(self) -> None:
+        self._thumbnails = bytearray()
+        self._contents: list[str] = []
+
+    def add(self, typed: Typed) -> None:
+        for thumbnail in typed.thumbnails or []:
+            self._thumbnails += thumbnail.tobytes()
+        self._contents += row_digests(typed.rows, ["image"])
+
+    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+        del found
+        grey = np.frombuffer(self._thumbnails, np.uint8).reshape(rows, SIDE, SIDE)
+        return np.array(image_groups(grey, self._contents), np.int64), []
+
+
+class _Cells:
+    """Rows with the same cells in some columns, or in all; rows that are few-valued `coincide` and are not kept together."""
+
+    def __init__(self, names: list[str], *, coincide: bool = True) -> None:
+        self._names, self._coincide = names, coincide
+        self._digests = bytearray()
+
+    def add(self, typed: Typed) -> None:
+        if self._names:
+            self._digests += b"".join(digests(typed.rows, self._names))
+
+    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+        same = places(np.frombuffer(self._digests, np.uint8).reshape(rows, -1)) if self._names else places(found)
+        if not self._coincide:
+            return same, []
+        near, coincidences = table_groups(same)
+        message = "Most rows repeat others exactly; with so few different rows they are not kept together."
+        return near, [Finding("note", "coincidences", message)] if coincidences else []
