@@ -41,6 +41,9 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     for line in findings(result):
         out.print(line)
     out.print(ladder_table(result["ladder"]))
+    for one in result["ladder"]:
+        if (one["forecast"] or {}).get("by") == "pilot":
+            out.print(foretold(one))
     for one in result["skipped"]:
         out.print(f"Not climbed: {one['recipe']}: {one['why']}.")
     if result["tune"]:
@@ -86,6 +89,21 @@ def ladder_table(rungs: list[dict[str, Any]]) -> Any:
     ]
     return table(
         "Models tried (validation rows)", ["model", metric, "95 % interval", "seconds", "size", "ms a row"], rows
+    )
+
+
+def foretold(rung: dict[str, Any]) -> str:
+    """What a pilot foretold of a rung beside what came.
+
+    >>> told = {"seconds": 40.0, "memory_mib": 600.0, "disk_bytes": 3_000_000}
+    >>> foretold({"recipe": "cnn", "forecast": told, "seconds": 43.4, "memory_mib": 612.3, "disk_bytes": 3_400_000})
+    'cnn: 43 s (foretold 40), 612 MiB of memory (600), 3.4 MB of disk (3.0)'
+    """
+    told = rung["forecast"]
+    return (
+        f"{rung['recipe']}: {rung['seconds']:.0f} s (foretold {told['seconds']:.0f}), "
+        f"{rung['memory_mib']:.0f} MiB of memory ({told['memory_mib']:.0f}), "
+        f"{rung['disk_bytes'] / 1e6:.1f} MB of disk ({told['disk_bytes'] / 1e6:.1f})"
     )
 
 

@@ -121,6 +121,8 @@ OURS: dict[str, str] = {
     "The models that were tried, from the cheapest up, on validation rows. The one in colour is shipped; a dearer one is taken "
     "only if it pays. Bars are 95 % intervals; further left is cheaper.": "从最便宜的开始试过的模型，在验证数据上测得。彩色的一个被交付；只有值得时才采用更贵的。竖条为 95 % 区间；越靠左越便宜。",
     "Model": "模型",
+    "Memory": "内存",
+    "foretold: {value}": "预计：{value}",
     "Trained in": "训练用时",
     "Size": "大小",
     "An answer": "一次回答",

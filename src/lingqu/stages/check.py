@@ -7,13 +7,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lingqu.contract import Task
+from lingqu.data import augment
 from lingqu.data.look import problems_beside, task_named
 from lingqu.data.roles import roles_of
-from lingqu.errors import SpecError, missing_package
+from lingqu.errors import MissingPackageError, Problem, RequestError, SpecError, missing_package
 from lingqu.metrics import METRICS
-from lingqu.models import family_names
+from lingqu.models import family_names, find_family
 from lingqu.spec import Spec, load_spec
 from lingqu.tasks import find_task, task_names
+from lingqu.train import ladder
 
 
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
@@ -32,4 +37,39 @@ def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
         raise SpecError(*error.problems, *(one for one in beside if (one.expected, one.found) not in known)) from None
     if checked.tune.trials and find_spec("optuna") is None:
         raise missing_package("optuna", "tune", "searching over dials (tune.trials)")
+    if task and (checked.train.method == "pretrain" or not isinstance(checked.train.augment, str)):
+        _check_families(checked, task)
     return checked
+
+
+def _check_families(spec: Spec, task: Task) -> None:
+    """SpecError for what no family of the ladder can do, or one of them cannot: pre-training, and ways of augmentation.
+
+    Families are imported for it, so it is asked only where the spec speaks of it.
+    """
+    try:
+        families = [find_family(name) for name in ladder.families(task, spec)]
+    except MissingPackageError:
+        # Whoever only checks or serves need not be able to train.
+        return
+    problems: list[Problem] = []
+    if spec.train.method == "pretrain" and not any("pretraining" in one.settings(spec.size) for one in families):
+        named = ", ".join(one.name for one in families)
+        advice = "Write model: transformer, or" if "tokens" in task.fronts else "No model of this task can:"
+        expected = "a model family that can first learn from the texts alone (train.method: pretrain)"
+        problems.append(Problem(expected, named, f"{advice} leave train.method out."))
+    looped = [one.front_for(task.fronts) or "" for one in families if one.fit is None]
+    for front in dict.fromkeys(looped or [""]):
+        problems += _augmented(spec, front)
+    if problems:
+        raise SpecError(*dict.fromkeys(problems))
+
+
+def _augmented(spec: Spec, front: str) -> tuple[Problem, ...]:
+    """What is wrong with train.augment for a network that this front feeds."""
+    arrays = {front: np.zeros((0, 0))} if front in ("pixels", "tokens") else {}
+    try:
+        augment.chosen("none" if spec.train.augment == "auto" else spec.train.augment, (), arrays, np.zeros(0))
+    except RequestError as error:
+        return error.problems
+    return ()

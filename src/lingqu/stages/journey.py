@@ -12,7 +12,7 @@ from lingqu.spec import Spec
 from lingqu.stages import again, choice, pilot, rows, rung, shrink, trial, tune
 from lingqu.stages.context import Context, Tell, silent
 from lingqu.store import Store
-from lingqu.train import ladder
+from lingqu.train import forecast, ladder
 
 if TYPE_CHECKING:
     from lingqu.evaluate.trial import Fresh
@@ -66,14 +66,24 @@ class Stages:
 
     def rung(self, family: str, data: DataVersion, seconds: float, *, needed: bool) -> dict[str, Any] | None:
         """Train one family and make its bundle; None when that fails and the rung is not `needed`, its reason kept."""
+        told = self.foretold(family)
+        if told:
+            self.context.tell(f"train {family}", 0.0, forecast.sentence(told))
         try:
-            return self.bundle(self.train(family, data, seconds), data)
+            made = self.bundle(self.train(family, data, seconds), data)
+            return {**made, "forecast": told or made["forecast"]}
         except (TrainingError, BundleError) as error:
             if needed:
                 raise
             self.failed.append({"recipe": family, "why": str(error)})
             self.context.tell(f"train {family}", 1.0, str(error))
             return None
+
+    def foretold(self, family: str) -> dict[str, Any] | None:
+        """What a pilot foretold of this recipe: error, seconds, memory and disk."""
+        names = ("error", "seconds", "memory_mib", "disk_bytes")
+        found = next((told for told in self.pilots if told["recipe"] == family), None)
+        return {"by": "pilot", **{name: found[name] for name in names}} if found else None
 
     def train(self, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
         """Train one family within so many seconds."""

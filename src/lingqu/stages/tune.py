@@ -164,7 +164,7 @@ class _Attempts:
             dialled(held.family, self.size, fed, dials), options, store=self.context.store, work=work
         )
         remove_folder(work)
-        return error_of(self.context.task, self.judges, held.answers(trained, held.calibrated(trained)))
+        return error_of(self.context.task, self.judges, held.answers(trained))
 
     def _encode(self, part: int, fed: str) -> Encoded:
         from lingqu.train.folds import Encoded

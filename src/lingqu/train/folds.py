@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lingqu.contract import Answer, Memory, Rows, Task
+from lingqu.data.ragged import Ragged
 from lingqu.models import find_family
 from lingqu.models.family import Examples, Facts, Family
 from lingqu.spec import TrainSettings
@@ -26,7 +27,6 @@ from lingqu.train.rung import describe, encode, front
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
-    from lingqu.data.ragged import Ragged
 
     Arrays = Mapping[str, Array | Ragged]
 
@@ -81,10 +81,10 @@ def learned_answers(
     options = TrainOptions(**settings.model_dump(), seconds=seconds)
     work = work / f"{encoded.family.name}-{part}"
     trained = encoded.learned(encoded.family.settings(size), options, store=store, work=work)
-    memory = encoded.calibrated(trained)
+    last = None
     if again and encoded.family.fit is not None:
-        trained = encoded.with_more(train.followed_by(stop)).learned(trained.settings, options, store=store, work=work)
-    return encoded.answers(trained, memory)
+        last = encoded.with_more(train.followed_by(stop)).learned(trained.settings, options, store=store, work=work)
+    return encoded.answers(trained, last)
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,16 @@ class Encoded:
         train, stop, asked = parts
         family = find_family(recipe)
         memory = task.learn(train, front(task, family, size, kinds, over))
-        arrays = (encode(task, train, memory), encode(task, stop, memory), encode(task, asked, memory))
+        learning, stopping = encode(task, train, memory), encode(task, stop, memory)
+        arrays = (learning, stopping, stopping if asked is stop else encode(task, asked, memory))
         targets = (task.targets(train, memory), task.targets(stop, memory))
         return cls(task, family, memory, describe(task, memory, train), arrays, targets, len(asked))
+
+    @property
+    def bytes(self) -> int:
+        """How much memory the encoded rows to learn from take."""
+        held = self.arrays[0].values()
+        return sum(one.values.nbytes + one.offsets.nbytes if isinstance(one, Ragged) else one.nbytes for one in held)
 
     def with_more(self, rows: Rows) -> Encoded:
         """The same with these rows to learn from; what was remembered and described stays."""
@@ -138,20 +145,21 @@ class Encoded:
             rows=store.rows,
         )
 
-    def calibrated(self, trained: Trained) -> Memory:
-        """The memory with the temperature or error range that the rows to stop by give this network."""
-        logits = self._outputs(trained, Examples(self.arrays[1], self.targets[1]))
-        return self.task.calibrate({"logits": logits}, self.targets[1], self.memory)
+    def answers(self, trained: Trained, last: Trained | None = None) -> list[Answer]:
+        """What this network answers for the rows that are asked, calibrated by the rows to stop by.
 
-    def answers(self, trained: Trained, memory: Memory) -> list[Answer]:
-        """What this network answers for the rows that are asked."""
-        return self.task.decode(
-            {"logits": self._outputs(trained, Examples(self.arrays[2], np.zeros(self.asked)))}, memory
-        )
+        Where there is a `last` network, learned from more rows, it answers, with the calibration of the first.
+        """
+        stopping = self._outputs(trained, 1)
+        memory = self.task.calibrate({"logits": stopping}, self.targets[1], self.memory)
+        if last is None and self.arrays[2] is self.arrays[1]:
+            return self.task.decode({"logits": stopping}, memory)
+        return self.task.decode({"logits": self._outputs(last or trained, 2)}, memory)
 
-    def _outputs(self, trained: Trained, part: Examples) -> Array:
+    def _outputs(self, trained: Trained, part: int) -> Array:
         network = rebuild(self.family.name, trained.settings, self.facts, trained.weights)
-        return outputs_of(network, part, None)
+        targets = self.targets[1] if part == 1 else np.zeros(self.asked)
+        return outputs_of(network, Examples(self.arrays[part], targets))
 
 
 def folds(groups: Sequence[str], seed: int) -> Iterator[tuple[Array, Array, Array]]:

@@ -27,7 +27,6 @@ from lingqu.data.split import place
 from lingqu.models import Examples, find_family
 from lingqu.models.family import Tell
 from lingqu.statistics import confident
-from lingqu.train.batches import row_lengths
 from lingqu.train.judge import outputs_of
 from lingqu.train.options import TrainOptions
 from lingqu.train.rung import describe, encode, front
@@ -88,7 +87,7 @@ def label_noise(
         )
         settings = fitted.settings
         asked = _part(examples, held)
-        logits[held] = outputs_of(fitted.network, asked, row_lengths(asked.arrays))
+        logits[held] = outputs_of(fitted.network, asked)
     return _told(rows, targets, logits, memory["labels"], task.target.name)
 
 

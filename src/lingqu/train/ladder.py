@@ -6,7 +6,6 @@ rows (taken from its bundle, higher up), its seconds, its bytes. evaluate/rung.p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,6 @@ MANY_ROWS = 4000
 """From so many training rows on, a recipe is tried on a part of them first."""
 PILOT_PARTS = (20, 10)
 """The pilot learns from a twentieth and from a tenth of the rows."""
-STEEPEST = 0.35
-"""Errors fall with rows as n^-b; more than this is not believed of two points (Hestness et al. 2017 find 0.05 to 0.35)."""
 FEW_TO_CHOOSE = 1000
 """So many validation rows can choose between rungs; fewer ask all rows, fold by fold."""
 FOLDS_SHARE = 0.05
@@ -99,25 +96,6 @@ def judged_by_folds(rungs: Sequence[dict[str, Any]], validation_rows: int, budge
 def wants_pilot(spec: Spec, training_rows: int) -> bool:
     """Whether recipes are tried on a part of the rows first: many rows, and nobody said which recipes he wants."""
     return spec.families is None and training_rows >= MANY_ROWS
-
-
-def forecast(points: Sequence[dict[str, Any]], rows: int) -> dict[str, Any]:
-    """What a recipe should reach on all rows, and in how many seconds, from two smaller trials of it.
-
-    A point holds rows, error (1 - score, or the error itself) and seconds. The error is taken to fall as a power of the
-    rows (Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically"), the time to grow with them.
-
-    >>> points = [{"rows": 500, "error": 0.2, "seconds": 1.0}, {"rows": 1000, "error": 0.16, "seconds": 2.0}]
-    >>> forecast(points, 8000)
-    {'error': 0.0819, 'seconds': 16.0, 'slope': 0.3219}
-    """
-    small, large = points[0], points[-1]
-    more = math.log(large["rows"] / small["rows"])
-    slope = math.log(max(small["error"], 1e-9) / max(large["error"], 1e-9)) / more if more else 0.0
-    slope = min(max(slope, 0.0), STEEPEST)
-    error = large["error"] * (rows / large["rows"]) ** -slope
-    seconds = large["seconds"] * rows / large["rows"]
-    return {"error": round(error, 4), "seconds": round(seconds, 1), "slope": round(slope, 4)}
 
 
 def pays(told: dict[str, Any], climbed: Sequence[dict[str, Any]], left: float) -> str:

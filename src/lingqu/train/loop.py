@@ -30,6 +30,7 @@ from lingqu.train.batches import Batches, row_lengths, sample
 from lingqu.train.checkpoint import Checkpoint, Checkpoints, below, network_tensors, restore_network
 from lingqu.train.failpoints import Failpoints
 from lingqu.train.judge import validation_loss
+from lingqu.train.meter import held
 from lingqu.train.muon import Muon
 from lingqu.train.options import USUAL, TrainOptions
 from lingqu.train.schedules import stride
@@ -42,6 +43,9 @@ OPTIMISERS = {"adamw": AdamW, "sgd": SGD, "muon": Muon}
 
 TIMED = 5
 """Steps that are timed when training must end within some seconds."""
+
+COPIES = 10
+"""How often the weights are held, what the optimiser remembers and a checkpoint being written included."""
 
 JUDGED = 0.1
 """Judging after an epoch may cost this share of the epoch; beyond it, fewer validation rows judge."""
@@ -61,6 +65,7 @@ class Progress:
     seconds: float = 0.0
     finished: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
+    foretold: dict[str, float] = field(default_factory=dict)
 
 
 class Loop:
@@ -205,7 +210,7 @@ class Loop:
         progress, started = self.progress, time.perf_counter()
         self.failpoints.hit("train.validation")
         with self.average.worn():
-            loss = validation_loss(self.network, self.valid, self.losses[0], row_lengths(self.valid.arrays))
+            loss = validation_loss(self.network, self.valid, self.losses[0])
             if loss < progress.best:
                 self.best = network_tensors(self.network, "best")
         steps = progress.step % len(self.batches) or len(self.batches)
@@ -314,16 +319,20 @@ class Loop:
             return wanted
         own, self.network = self.network, copy.deepcopy(self.network).train()
         times = []
-        for rows in self.batches.of(0)[:TIMED]:
-            started = time.perf_counter()
-            for arrays, targets, mix in self._parts(rows):
-                self._loss(self.losses[0], arrays, targets, mix).backward()
-            times.append(time.perf_counter() - started)
+        with held() as memory:
+            for rows in self.batches.of(0)[:TIMED]:
+                started = time.perf_counter()
+                for arrays, targets, mix in self._parts(rows):
+                    self._loss(self.losses[0], arrays, targets, mix).backward()
+                times.append(time.perf_counter() - started)
         self.network = own
         # The first one also prepares what the others find done; the optimiser's stride is little beside a pass.
         each = float(np.median(times[1:] or times))
         each *= 1 + len(self.valid) / (3 * len(self.train))
-        return max(min(wanted, 20), min(wanted, int(self.options.seconds / each)))
+        steps = max(min(wanted, 20), min(wanted, int(self.options.seconds / each)))
+        copies = COPIES * sum(held.nbytes for held in own.parameters()) / (1 << 20)
+        self.progress.foretold = {"seconds": each * steps, "memory_mib": memory.peak_mib + copies}
+        return steps
 
 
 def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> AdamW | SGD | Muon:

@@ -19,7 +19,9 @@ from lingqu.models import Facts, Family, find_family
 from lingqu.models.hub import shown
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
-from lingqu.train.fit import fit_rung, rebuild
+from lingqu.store.canonical import canonical_json
+from lingqu.train.fit import Trained, fit_rung, rebuild
+from lingqu.train.meter import held
 from lingqu.train.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from lingqu.data.ragged import Ragged
 
 ENCODE_ROWS = 512
+GRAPH_BYTES = 4000
+"""What an ONNX file, a manifest and the facts take besides, more or less."""
 
 
 def climb(
@@ -50,27 +54,28 @@ def climb(
     `seconds` bounds the training loop, and `over` are dials that a search has set.
     """
     family = find_family(name)
-    started = time.perf_counter()
-    tell(0.0, f"encoding {len(train):,} rows")
-    chosen = front(task, family, size, kinds, over)
-    memory = task.learn(train, chosen)
-    facts = describe(task, memory, train)
-    arrays = encode(task, train, memory), encode(task, valid, memory)
-    encoding = time.perf_counter() - started
-    trained = fit_rung(
-        family,
-        dialled(family, size, chosen.settings, over),
-        arrays[0],
-        task.targets(train, memory),
-        arrays[1],
-        task.targets(valid, memory),
-        facts=facts,
-        steps=task.steps(),
-        options=TrainOptions(**settings.model_dump(), seconds=seconds),
-        work=work,
-        rows=store.rows,
-        progress=tell,
-    )
+    with held() as resident:
+        started = time.perf_counter()
+        tell(0.0, f"encoding {len(train):,} rows")
+        chosen = front(task, family, size, kinds, over)
+        memory = task.learn(train, chosen)
+        facts = describe(task, memory, train)
+        arrays = encode(task, train, memory), encode(task, valid, memory)
+        encoding = time.perf_counter() - started
+        trained = fit_rung(
+            family,
+            dialled(family, size, chosen.settings, over),
+            arrays[0],
+            task.targets(train, memory),
+            arrays[1],
+            task.targets(valid, memory),
+            facts=facts,
+            steps=task.steps(),
+            options=TrainOptions(**settings.model_dump(), seconds=seconds),
+            work=work,
+            rows=store.rows,
+            progress=tell,
+        )
     return {
         "family": shown(name),
         "recipe": name,
@@ -82,6 +87,27 @@ def climb(
         "epochs": trained.epochs,
         "parameters": int(sum(array.size for array in trained.weights.values())),
         "seconds": round(encoding + trained.seconds, 3),
+        "memory_mib": round(resident.peak_mib, 1),
+        "disk_bytes": trained.weight_bytes + len(canonical_json(memory)),
+        "forecast": _forecast(trained, memory, encoding),
+    }
+
+
+def kept_bytes(trained: Trained, memory: Memory) -> int:
+    """What a rung keeps on the disk: weights and memory, once to go on from and once in its bundle, which adds a graph."""
+    return 2 * (trained.weight_bytes + len(canonical_json(memory))) + GRAPH_BYTES
+
+
+def _forecast(trained: Trained, memory: Memory, encoding: float) -> dict[str, Any] | None:
+    """What the first steps of the loop foretold of this rung; None without a loop."""
+    if not trained.foretold:
+        return None
+    return {
+        "by": "first steps",
+        "seconds": round(encoding + trained.foretold["seconds"], 1),
+        "memory_mib": round(trained.foretold["memory_mib"], 1),
+        # An untrained network is as large as a trained one.
+        "disk_bytes": kept_bytes(trained, memory),
     }
 
 

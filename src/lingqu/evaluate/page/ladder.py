@@ -27,7 +27,7 @@ def ladder(report: Report, say: Words) -> Markup | None:
         return None
     chosen = report.get("chosen") or {}
     shipped, name = chosen.get("recipe") or report.get("family", ""), title(report["decide_by"], say)
-    heads = (say("Model"), name, say("Trained in"), say("Size"), say("An answer"))
+    heads = (say("Model"), name, say("Trained in"), say("Memory"), say("Size"), say("An answer"))
     head = el("tr", *[el("th", text, scope="col") for text in heads])
     table = el("table", el("thead", head), el("tbody", *[_line(rung, shipped, say) for rung in rungs]))
     known = [rung for rung in rungs if rung.get("value") is not None]
@@ -50,11 +50,24 @@ def _line(rung: Mapping[str, Any], shipped: str, say: Words) -> Markup:
         "tr",
         el("td", rung.get("recipe", "")),
         el("td", measured(rung.get("value")), " ", el("small", between(rung, say))),
-        el("td", seconds(rung.get("seconds"))),
+        el("td", seconds(rung.get("seconds")), *_foretold(rung, "seconds", seconds, say)),
+        el("td", _mebibytes(rung.get("memory_mib")), *_foretold(rung, "memory_mib", _mebibytes, say)),
         el("td", size(rung.get("bytes"))),
         el("td", milliseconds(rung.get("ms_per_row"))),
         cls="own" if rung.get("recipe") == shipped else None,
     )
+
+
+def _foretold(
+    rung: Mapping[str, Any], name: str, text: Callable[[float | None], str], say: Words
+) -> tuple[str | Markup, ...]:
+    """What was expected before the rung began, where a pilot or its first steps said it."""
+    told = (rung.get("forecast") or {}).get(name)
+    return () if told is None else (" ", el("small", say("foretold: {value}", value=text(told))))
+
+
+def _mebibytes(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} MiB"
 
 
 def _climb(
