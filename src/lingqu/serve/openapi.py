@@ -34,6 +34,12 @@ ERRORS = {
     503: "Not ready; Retry-After says when to come again.",
     504: "No answer in time.",
 }
+_LINK: Node = {
+    "operationId": "feedback",
+    "requestBody": {"prediction_id": "$response.body#/predictions/0/id", "rating": 5},
+}
+"""Where the id of an answer leads to."""
+
 _READING = (400, 401, 403, 404, 429, 500, 503)
 _WRITING = (*_READING, 408, 413, 415, 422, 504)
 
@@ -45,6 +51,8 @@ def openapi(service: Service, language: str) -> Node:
     for name, engine in service.engines.items():
         paths.update(_model_paths(name, engine.bundle(), language))
     if service.inbox is not None:
+        for name in service.engines:
+            paths[f"/v1/models/{name}/predict"]["post"]["responses"]["200"]["links"] = {"feedback": _LINK}
         paths["/v1/feedback"] = {"post": _feedback(say)}
     document: Node = {
         "openapi": "3.1.0",
