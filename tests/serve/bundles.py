@@ -29,6 +29,52 @@ def echo_graph(number: int) -> bytes:
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 
 
+def loop_graph(number: int, *, steps_per_row: int = 0, hangs_above: float | None = None) -> bytes:
+    """The same answers by a loop: slow in proportion to rows, or endless for a row above a number."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["again"], ["go_on"]),
+            helper.make_node("Add", ["x", "one"], ["more"]),
+            helper.make_node("Sub", ["more", "one"], ["same"]),
+        ],
+        "body",
+        [
+            value("step", TensorProto.INT64, []),
+            value("again", TensorProto.BOOL, []),
+            value("x", TensorProto.FLOAT, ["rows", 1]),
+        ],
+        [value("go_on", TensorProto.BOOL, []), value("same", TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor("one", TensorProto.FLOAT, [], [1.0])],
+    )
+    constants = [
+        helper.make_tensor("offset", TensorProto.FLOAT, [1], [number * STEP]),
+        helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
+        helper.make_tensor("per_row", TensorProto.INT64, [], [steps_per_row]),
+        helper.make_tensor("ever", TensorProto.INT64, [], [1 << 62]),
+        helper.make_tensor("first", TensorProto.INT64, [], [0]),
+        helper.make_tensor("most", TensorProto.FLOAT, [], [1e30 if hangs_above is None else hangs_above]),
+    ]
+    nodes = [
+        helper.make_node("Shape", ["numbers"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["rows"], axis=0),
+        helper.make_node("Mul", ["rows", "per_row"], ["usual"]),
+        helper.make_node("ReduceMax", ["numbers"], ["largest"], keepdims=0),
+        helper.make_node("Greater", ["largest", "most"], ["hang"]),
+        helper.make_node("Where", ["hang", "ever", "usual"], ["steps"]),
+        helper.make_node("Loop", ["steps", "yes", "numbers"], ["looped"], body=body),
+        helper.make_node("Add", ["looped", "offset"], ["logits"]),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "loop",
+        [value("numbers", TensorProto.FLOAT, ["rows", 1])],
+        [value("logits", TensorProto.FLOAT, ["rows", None])],
+        constants,
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
 def echo(folder: Path, number: int = 0, *, model: bytes | None = None, **changes: Any) -> Bundle:
     """A bundle that answers the column `x` plus number * STEP."""
     numbers = [{"name": "x", "mean": 0.0, "std": 1.0}]
@@ -43,7 +89,7 @@ def echo(folder: Path, number: int = 0, *, model: bytes | None = None, **changes
     return write_folder(folder, {**manifest, **changes}, model or echo_graph(number), memory)
 
 
-def register(store: Store, folder: Path, name: str = "echo") -> Version:
+def register(store: Store, folder: Path, name: str = "echo", lineage: dict[str, Any] | None = None) -> Version:
     """The bundle of this folder as the next version of a name."""
     return Registry(store).register(
         name,
@@ -53,7 +99,7 @@ def register(store: Store, folder: Path, name: str = "echo") -> Version:
         task="tabular-regression",
         metrics={},
         decision={},
-        lineage={},
+        lineage=lineage or {},
         spec={},
     )
 

@@ -60,7 +60,9 @@ def check(bundle: Bundle) -> None:
     fault = compare(wanted, found, TOLERANCE.get(str(bundle.manifest.get("precision", "float32")), OTHER_TOLERANCE))
     if fault:
         expected = f"{bundle.path.name} to give its golden answers"
-        raise BundleError(Problem(expected, fault, "It does not compute what was measured: export it again."))
+        raise BundleError(
+            Problem(expected, fault.rstrip("."), "It does not compute what was measured: export it again.")
+        )
 
 
 def compare(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], tolerance: float) -> str:
@@ -69,7 +71,9 @@ def compare(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, An
     Numbers may differ by `tolerance` of the larger of 1 and their size; a label may differ where two of them are as likely.
     """
     for place, (right, cells) in enumerate(zip(wanted, found, strict=True)):
-        for name, value in right.items():
+        if "error" in cells:
+            return f"a refusal of the {PLACES[place % 4]} golden row: {cells['error']}"
+        for name, value in sorted(right.items(), key=lambda cell: cell[0] != "prediction"):
             other = cells.get(name)
             same = _close(value, other, tolerance) if isinstance(value, float | int) else value == other
             tie = name == "prediction" and isinstance(value, str) and "confidence" in right and _tied(right, tolerance)

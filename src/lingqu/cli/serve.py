@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lingqu.spec.settings import ServeSettings
 
 SPEC = Path("lingqu.yaml")
+ANY_SOURCE = "sklearn:iris"
+"""Stands in the place of the data, which serving does not need."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -52,13 +54,19 @@ def _guarded(host: str, home: Path) -> bool:
 
 
 def _spec() -> tuple[str | None, ServeSettings]:
-    """The name and the settings of the spec in this folder, if there is one."""
-    from lingqu.spec import load_spec
+    """The name and the settings of the spec in this folder, if there is one; its data need not be on this machine."""
     from lingqu.spec.settings import ServeSettings
 
     if not SPEC.is_file():
         return None, ServeSettings()
-    spec = load_spec(SPEC)
+    from lingqu.spec import load_spec
+    from lingqu.spec.parse import parse
+
+    parsed = parse(SPEC.read_text("utf-8"))
+    if parsed.problems or not isinstance(parsed.value, dict):
+        spec = load_spec(SPEC)
+    else:
+        spec = load_spec({**parsed.value, "data": {"source": ANY_SOURCE}})
     return spec.name, spec.serve
 
 

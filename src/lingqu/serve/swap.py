@@ -129,7 +129,7 @@ class Follower:
                 try:
                     self.look(registry, name, engine)
                     self._down = False
-                except LingquError as error:
+                except Exception as error:  # whatever goes wrong here must not end the thread, or no swap would come
                     # A database that is down changes nothing of what is in memory; it is told once.
                     if not self._down:
                         log.error("The registry cannot be read, %s goes on as it is: %s", name, error)
@@ -144,7 +144,7 @@ class Follower:
             return
         loaded = engine.by_number()
         for role, number in wanted.items():
-            if number not in loaded and (found := self._load(registry, name, engine, number, role)) is not None:
+            if number not in loaded and (found := self._load(registry, name, engine, number)) is not None:
                 loaded[number] = found
             if role == CHAMPION:
                 # The champion is put in place before the others are loaded, which may take a while.
@@ -176,17 +176,16 @@ class Follower:
         engine.forgive(aliases.get(answers_by))
         return wanted
 
-    def _load(self, registry: Registry, name: str, engine: Engine, number: int, role: str) -> Loaded | None:
-        """A version, tried and warm; None when it was refused. One that was champion before is only asked again."""
+    def _load(self, registry: Registry, name: str, engine: Engine, number: int) -> Loaded | None:
+        """A version, tried and warm; None when it was refused."""
         try:
             version = registry.get(f"{name}@{number}")
             folder = self.store.folder_path(version.bundle, verify=False)
-            if role != PREVIOUS:
-                deadline = engine.settings.deadline_seconds
-                found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
-                _same_question(found, engine)
+            deadline = engine.settings.deadline_seconds
+            found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
+            _same_question(found, engine)
             return Loaded(served(version), warm(Bundle.open(folder)))
-        except (LingquError, MemoryError) as error:
+        except (LingquError, MemoryError, OSError) as error:
             self._refused[name, number] = str(error)
             log.error("%s@%d is refused, %s goes on: %s", name, number, engine.current.reference, error)
             self._tell(engine.refused, number, str(error))

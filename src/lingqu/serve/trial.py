@@ -22,7 +22,8 @@ from lingqu.errors import BundleError, LingquError, Problem
 from lingqu.store.atomic import write_json
 from lingqu.store.locks import hold
 
-LONGEST_SECONDS = 120.0
+LEAST_PATIENCE, PATIENCE = 20.0, 10.0
+"""A trial may take 20 seconds and ten times the deadline of a request; it has little of the processor."""
 LEAST_MEMORY = 1 << 30
 MEMORY_OF_BUNDLE = 8
 """A bundle may take so many times its size on disk, and a gibibyte in any case."""
@@ -38,18 +39,16 @@ def tried(folder: Path, *, measured_ms: float | None = None, deadline: float = 1
     `measured_ms` is what one answer took when the version was evaluated: ten times that, and 50 ms, is a fault of its own.
     """
     command = [sys.executable, "-m", "lingqu.serve.trial", str(folder)]
+    patience = LEAST_PATIENCE + PATIENCE * deadline
     try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=LONGEST_SECONDS, stdin=subprocess.DEVNULL, check=False
-        )
+        done = subprocess.run(command, capture_output=True, timeout=patience, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:
-        raise _unfit(folder, f"no answer in {LONGEST_SECONDS:.0f} s") from None
+        raise _unfit(folder, f"no answer in {patience:.0f} s") from None
     try:
         told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         raise _unfit(folder, f"a process that ended with status {done.returncode}") from None
-    if "fault" in told:
-        raise _unfit(folder, told["fault"])
+    refuse(told)
     seconds = told["seconds"]
     if seconds > deadline / 2:
         raise _unfit(folder, f"{seconds:.1f} s for one row, with a deadline of {deadline:.0f} s")
@@ -111,9 +110,9 @@ def main(folder: str) -> int:
     try:
         told = _ask(Bundle.open(folder))
     except LingquError as error:
-        told = {"fault": str(error)}
+        told = {"problems": [asdict(problem) for problem in error.problems]}
     except MemoryError:
-        told = {"fault": "no memory left for it"}
+        told = {"problems": [asdict(_unfit(Path(folder), "no memory left for it").problems[0])]}
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
 
@@ -130,7 +129,7 @@ def _ask(bundle: Any) -> dict[str, Any]:
         answers = bundle.answer(Rows.from_dicts(rows[:1]))
         times.append(time.perf_counter() - start)
     if all(isinstance(answer, Refusal) for answer in answers):
-        return {"fault": f"a refusal of its own example: {answers[0].error}"}
+        raise _unfit(bundle.path, f"a refusal of its own example: {answers[0].error}")
     return {"seconds": sorted(times)[ASKED // 2], "task": bundle.task.name, "answer": bundle.manifest["answer"]}
 
 

@@ -1,0 +1,170 @@
+"""The processes of a service: graceful stops (S3), killed workers (S5), no orphans, cold starts (S20)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lingqu.store import Store
+from tests.serve.bundles import STEP, echo, versions
+from tests.serve.process import Running, running
+from tools.lqbench import Report, Request, expects, fixed, load
+
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc"),
+]
+REQUESTS = [Request("/v1/models/echo/predict", b'{"rows":[{"x":%d}]}' % x) for x in range(20)]
+ORACLE = expects({"1": [x + STEP for x in range(20)]})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    versions(Store.open(tmp_path / ".lingqu"), tmp_path / "bundles", 1)
+    return tmp_path / ".lingqu"
+
+
+def alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone_within(numbers: list[int], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while any(alive(number) for number in numbers) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not any(alive(number) for number in numbers)
+
+
+class Loading(threading.Thread):
+    """An open loop over kept-alive connections, beside whatever the test does."""
+
+    def __init__(self, service: Running, rate: float, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.service, self.rate, self.seconds = service, rate, seconds
+        self.report: Report | None = None
+
+    def run(self) -> None:
+        arrivals = fixed(self.rate, self.seconds)
+        self.began = time.monotonic()
+        self.report = load(self.service.url, REQUESTS, arrivals=arrivals, connections=8, oracle=ORACLE)
+
+
+def test_it_serves_without_torch_and_stops_when_asked(home: Path) -> None:
+    with running(home, "echo") as service:
+        (worker,) = service.workers()
+        assert service.predict(1, 2)[1]["predictions"][1]["prediction"] == 2.25
+        assert service.get("/livez")[0] == service.get("/readyz")[0] == 200
+        loaded = Path(f"/proc/{worker}/maps").read_text()
+        assert "onnxruntime" in loaded
+        for library in ("torch", "sklearn", "pandas", "pyarrow", "scipy", "lightgbm"):
+            assert f"site-packages/{library}/" not in loaded
+        assert service.stop() == 0
+        assert not alive(worker)
+        assert service.said == []
+
+
+@pytest.mark.parametrize("restarts", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_stop_under_load_loses_no_request_that_was_taken(restarts: int, home: Path) -> None:
+    for _ in range(restarts):
+        with running(home, "echo", spec="{drain: 0.6 s}") as service:
+            loading = Loading(service, rate=100, seconds=1.5)
+            loading.start()
+            time.sleep(0.5)
+            service.process.terminate()
+            stopped = time.monotonic()
+            while service.get("/readyz")[0] != 503:
+                assert time.monotonic() - stopped < 0.5
+            assert service.process.wait(20) == 0
+            assert time.monotonic() - stopped < 20
+            loading.join(30)
+        assert loading.report is not None
+        faults = {reply.fault for reply in loading.report.replies}
+        # Whoever comes when the port is closed is refused; nobody who was let in is dropped.
+        assert faults <= {"", "no connection: ConnectionRefusedError"}
+        before = [reply for reply in loading.report.replies if reply.due < stopped - loading.began + 0.3]
+        assert len(before) > 20
+        assert {reply.fault for reply in before} == {""}
+
+
+def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
+    with running(home, "echo", workers=2) as service:
+        loading = Loading(service, rate=50, seconds=4)
+        loading.start()
+        time.sleep(0.5)
+        killed = service.workers()[0]
+        os.kill(killed, signal.SIGKILL)
+        until = time.monotonic() + 15
+        while (len(service.workers()) < 2 or killed in service.workers()) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(service.workers()) == 2
+        loading.join(60)
+        assert loading.report is not None
+        # What was on its connections is lost, and no more than that: eight connections with one request each.
+        assert sum(loading.report.faults.values()) <= 8
+        assert service.get("/readyz")[0] == 200
+        assert f"Worker {killed} ended (SIGKILL); a new one starts.\n" in service.said
+
+
+def test_nothing_is_left_when_the_parent_is_killed(home: Path) -> None:
+    with running(home, "echo", workers=2) as service:
+        workers = service.workers()
+        assert len(workers) == 2
+        service.process.kill()
+        service.process.wait()
+        assert gone_within(workers, 10)
+
+
+def test_workers_that_cannot_begin_are_not_started_for_ever(home: Path) -> None:
+    with running(home, "echo") as service:
+        # The database is no database any more: whoever begins now fails at once.
+        (home / "lingqu.db").write_bytes(b"nothing of the kind" * 1000)
+        seen, until = set(service.workers()), time.monotonic() + 6
+        os.kill(service.workers()[0], signal.SIGKILL)
+        while time.monotonic() < until:
+            seen |= set(service.workers())
+            time.sleep(0.02)
+        assert 2 <= len(seen) <= 5
+        assert service.process.poll() is None
+        assert any("file is not a database" in line for line in service.said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nobody",), "Expected a model of the registry, found 'nobody'. Known: echo."),
+        (("echo", "echo@1"), "Expected each model once, found echo twice."),
+        ((), "Expected a model to serve, found none, and no lingqu.yaml here."),
+    ],
+)
+def test_what_cannot_be_served_is_told(arguments: tuple[str, ...], told: str, home: Path, lingqu) -> None:
+    done = lingqu("serve", *arguments, "--port", "0", cwd=home.parent)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(home: Path, lingqu) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = lingqu("serve", "echo", "--port", str(port), cwd=home.parent)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"Expected an address to listen on, found 127.0.0.1:{port}, where address already in use. "
+        "Choose another: --port 0 takes any.\n"
+    )
+
+
+def test_a_bundle_folder_is_served_without_a_store(tmp_path: Path) -> None:
+    echo(tmp_path / "mine", 4, name="mine")
+    with running(tmp_path / ".lingqu", "mine") as service:
+        assert service.predict(1, name="mine")[1]["predictions"][0]["prediction"] == 2.0
+    assert not (tmp_path / ".lingqu").exists()
