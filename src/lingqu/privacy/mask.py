@@ -33,7 +33,11 @@ class Found(NamedTuple):
     kind: str
 
 
+Rows = list[tuple[int, int]]
+"""Where each row of digits begins and ends."""
+
 _HINT = re.compile(r"[0-9０-９@＠]|::")
+_DIGITS = re.compile(r"[0-9]+")
 _DENSE = re.compile(r"[0-9](?:[^0-9]{0,3}[0-9]){4}")
 """Five digits with little between them, the fewest that a number of a person has."""
 
@@ -44,7 +48,10 @@ _NARROW = {0xFF01 + i: 0x21 + i for i in range(94) if i != 25} | {0x3000: 0x20}
 # No digit or letter may stand on either side, nor a decimal point with a digit behind it: 3.13800138000 is a number.
 _BEFORE = r"(?<![0-9A-Za-z])(?<![0-9]\.)"
 _AFTER = r"(?![0-9A-Za-z])(?!\.[0-9])"
-_LABEL = r"(?<![A-Za-z])(?:tel|phone|mobile|mob|cell|call|fax|wechat|wx|ph)"
+# Or one of these words right before it, as in tel13800138000.
+_LABELLED = "".join(
+    rf"|(?<={word})" for word in ("tel", "phone", "mobile", "mob", "cell", "call", "fax", "wechat", "wx")
+)
 _AREA = r"0(?:10|2[0-9]|[3-9][0-9]{2})"
 _CHINA = r"(?:[(]?(?:\+|00)?86[)]?[ -]?)?"
 
@@ -59,13 +66,14 @@ _BRITAIN = r"07[0-9]{3} ?[0-9]{3} ?[0-9]{3}|01[0-9]{3} [0-9]{6}|02[0-9] [0-9]{4}
 # Each part begins with a sign of its own, so that a long row of digits can be read in one way only.
 _COUNTRY = r"\+[1-9][0-9]{6,14}|\+[1-9][0-9]{0,2}(?:[ .-]?[(][0-9]{1,4}[)](?:[0-9]{1,8})?|[ .-][0-9]{1,8}){1,6}"
 _PHONE = re.compile(
-    rf"(?:{_BEFORE}|{_LABEL}[ :：.]?)(?P<number>{_CHINA}(?:{_MOBILE})|{_FIXED}|{_HOTLINE}|{_AMERICA}|{_BRITAIN}|{_COUNTRY})"
-    rf"{_AFTER}",
+    rf"(?:{_BEFORE}{_LABELLED})(?:{_CHINA}(?:{_MOBILE})|{_FIXED}|{_HOTLINE}|{_AMERICA}|{_BRITAIN}|{_COUNTRY}){_AFTER}",
     re.IGNORECASE,
 )
-_NAMED_PHONE = re.compile(
-    rf"(?:电话|座机|传真|热线|联系方式|(?<![a-z])(?:tel|phone|fax|telephone))(?:号码?|是|为| no| is| number)?[ :：.]{{0,3}}"
-    rf"(?P<number>{_AREA}[2-9][0-9]{{6,7}}|[48]00[0-9]{{7}}|[2-9][0-9]{{2,3}}-?[0-9]{{4}}){_AFTER}",
+_LOCAL_PHONE = re.compile(
+    rf"{_AREA}[2-9][0-9]{{6,7}}{_AFTER}|[48]00[0-9]{{7}}{_AFTER}|[2-9][0-9]{{2,3}}-?[0-9]{{4}}{_AFTER}"
+)
+_CALLED_PHONE = re.compile(
+    r"(?:电话|座机|传真|热线|联系方式|(?<![a-z])(?:tel|phone|fax|telephone))(?:号码?|是|为| no| is| number)?[ :：.]{0,3}$",
     re.IGNORECASE,
 )
 _CARD = re.compile(
@@ -97,7 +105,7 @@ _PLATE = re.compile(
     re.IGNORECASE,
 )
 _NEW_ENERGY = re.compile(r"[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK]", re.IGNORECASE)
-_BRITISH = re.compile(r"(?<![0-9A-Za-z])[A-HJ-PR-Y][A-HJ-PR-Y]([0-9]{2}) ?[A-HJ-PR-Z]{3}(?![0-9A-Za-z])")
+_BRITISH = re.compile(r"(?<![0-9A-Za-z])[A-HJ-PR-Y][A-HJ-PR-Y][0-9]{2} ?[A-HJ-PR-Z]{3}(?![0-9A-Za-z])")
 
 # The first two digits of an identity card are the province, or what was one.
 _PROVINCES = frozenset(
@@ -169,23 +177,17 @@ def find(text: str) -> list[Found]:
 
 def _claims(text: str) -> Iterator[Found]:
     """What each rule finds, rules with a checksum first."""
-    # Most texts hold no row of digits, and looking for one costs a twentieth of all rules together.
-    dense = _DENSE.search(text) is not None
+    # Nearly all of them begin with a row of digits, so those are looked for once and for all.
+    rows = [match.span() for match in _DIGITS.finditer(text)]
     yield from _emails(text)
-    if dense:
-        yield from _identities(text)
-        yield from _cards(text)
+    if _DENSE.search(text):
+        yield from _identities(text, rows)
+        yield from _cards(text, rows)
     yield from _ipv6(text)
-    if text.count(".") > 2:
-        yield from _ipv4(text)
-    if dense:
-        for match in _SECURITY.finditer(text):
-            yield Found(*match.span(), "ID")
-    yield from _plates(text)
-    for pattern in (_PHONE, _NAMED_PHONE) if dense else ():
-        for match in pattern.finditer(text):
-            if 7 <= sum(sign.isdigit() for sign in match["number"]) <= 20:
-                yield Found(*match.span("number"), "PHONE")
+    yield from _ipv4(text, rows)
+    yield from _plates(text, rows)
+    if _DENSE.search(text):
+        yield from _phones(text, rows)
 
 
 def _emails(text: str) -> Iterator[Found]:
@@ -199,13 +201,16 @@ def _emails(text: str) -> Iterator[Found]:
         at = text.find("@", at + 1)
 
 
-def _identities(text: str) -> Iterator[Found]:
-    for match in _IDENTITY.finditer(text):
+def _identities(text: str, rows: Rows) -> Iterator[Found]:
+    for start, end in rows:
+        if end - start == 3 and (match := _SECURITY.match(text, start)):
+            yield Found(*match.span(), "ID")
+        if end - start not in (6, 17, 18) or (match := _IDENTITY.match(text, start)) is None:
+            continue
         region, year, month, day, rest = match.groups()
         if int(region[:2]) in _PROVINCES and _is_date(year, month, day):
-            total = sum(
-                int(sign) * weight for sign, weight in zip(region + year + month + day + rest, _WEIGHTS, strict=False)
-            )
+            signs = region + year + month + day + rest
+            total = sum(int(sign) * weight for sign, weight in zip(signs, _WEIGHTS, strict=False))
             if "10X98765432"[total % 11] == rest[-1].upper():
                 yield Found(*match.span(), "ID")
 
@@ -217,13 +222,15 @@ def _is_date(year: str, month: str, day: str) -> bool:
         return False
 
 
-def _cards(text: str) -> Iterator[Found]:
-    for match in _CARD.finditer(text):
+def _cards(text: str, rows: Rows) -> Iterator[Found]:
+    for start, end in rows:
+        if end - start < 4 or (match := _CARD.match(text, start)) is None:
+            continue
         if _is_card(match[0]):
             yield Found(*match.span(), "CARD")
         elif match["gap"] and _is_card(match[0][:19]):
             # Four groups of four, and behind them a number of its own, as the one on the back of the card.
-            yield Found(match.start(), match.start() + 19, "CARD")
+            yield Found(start, start + 19, "CARD")
 
 
 def _is_card(written: str) -> bool:
@@ -235,9 +242,11 @@ def _is_card(written: str) -> bool:
     return (sum(digits[::-2]) + sum(doubled)) % 10 == 0
 
 
-def _ipv4(text: str) -> Iterator[Found]:
-    for match in _IPV4.finditer(text):
-        before = text[max(0, match.start() - 12) : match.start()]
+def _ipv4(text: str, rows: Rows) -> Iterator[Found]:
+    for start, end in rows if text.count(".") > 2 else ():
+        if text[end : end + 1] != "." or (match := _IPV4.match(text, start)) is None:
+            continue
+        before = text[max(0, start - 12) : start]
         # Four single digits are a section, a version or a dental formula, unless somebody says otherwise.
         short = len(match[0]) == 7 and len(set(match[0])) > 2 and _CALLED_IP.search(before) is None
         if not short and _NUMBERED.search(before) is None:
@@ -261,16 +270,34 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def _plates(text: str) -> Iterator[Found]:
+def _plates(text: str, rows: Rows) -> Iterator[Found]:
     for match in _PLATE.finditer(text) if not text.isascii() else ():
         number = match[0][2:].lstrip("·•. -")
         enough = sum(sign.isdigit() for sign in number) >= 2
         if enough and (len(number) == 5 or _NEW_ENERGY.fullmatch(number)):
             yield Found(*match.span(), "PLATE")
-    for match in _BRITISH.finditer(text):
+    for start, end in rows:
         # Two digits tell the half year: 02 to 49 from March, 51 to 99 from September.
-        if match[1] not in ("00", "01", "50"):
+        dated = end - start == 2 and start > 1 and text[start:end] not in ("00", "01", "50")
+        if dated and (match := _BRITISH.match(text, start - 2)):
             yield Found(*match.span(), "PLATE")
+
+
+def _phones(text: str, rows: Rows) -> Iterator[Found]:
+    for start, end in rows:
+        # A plus or a parenthesis may stand before the first digit, or both.
+        before = start
+        while before and start - before < 2 and text[before - 1] in "+(":
+            before -= 1
+        for place in range(before, start + 1):
+            if match := _PHONE.match(text, place):
+                if 7 <= sum(sign.isdigit() for sign in match[0]) <= 20:
+                    yield Found(*match.span(), "PHONE")
+                break
+        else:
+            called = end - start >= 3 and _CALLED_PHONE.search(text[max(0, start - 20) : start])
+            if called and (match := _LOCAL_PHONE.match(text, start)):
+                yield Found(*match.span(), "PHONE")
 
 
 def _masked(value: Any) -> Any:

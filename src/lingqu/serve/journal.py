@@ -30,15 +30,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lingqu.contract.answers import Answer
-from lingqu.errors import Problem, StoreError
+from lingqu.errors import LingquError, Problem, StoreError
 from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys
 from lingqu.privacy.mask import mask_row
 from lingqu.serve.keys import Principal
@@ -199,6 +200,28 @@ class Journal:
         return kept, 200 + sum(len(value) for value in kept.values() if isinstance(value, str | bytes | bytearray))
 
     def _run(self) -> None:
+        with self._open_database():
+            self._work()
+
+    @contextmanager
+    def _open_database(self) -> Iterator[None]:
+        """An idle connection: SQLite empties its write-ahead log into the file whenever the last one is closed, and that
+        takes longer than to write a batch.
+        """
+        if not self.store.database.is_sqlite:
+            yield
+            return
+        try:
+            connection = self.store.database.engine.connect()
+        except (LingquError, SQLAlchemyError):
+            yield
+            return
+        try:
+            yield
+        finally:
+            connection.close()
+
+    def _work(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
             self._empty()
             if time.monotonic() - self._purged > CYCLE_SECONDS:
@@ -412,13 +435,21 @@ def spell(value: Any) -> str:
     >>> unspell(spell({"a": b"x", "b": float("inf"), "c": ["渠"]}))
     {'a': b'x', 'b': inf, 'c': ['渠']}
     """
-    text = json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        # Bytes, or a number that JSON does not know.
+        text = json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
+    # Half of a character is nothing that UTF-8 can hold, but JSON's own escapes can.
+    return text if _is_whole(text) else json.dumps(_spelled(value), separators=(",", ":"))
+
+
+def _is_whole(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Half of a character, which only JSON's own escapes can say.
-        return json.dumps(_spelled(value), separators=(",", ":"))
-    return text
+        return False
+    return True
 
 
 def unspell(text: str) -> Any:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
@@ -102,7 +103,12 @@ def hour_of(moment: float) -> str:
     >>> hour_of(0)
     '1970-01-01T00'
     """
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H}"
+    return _hour(int(moment // 3600))
+
+
+@lru_cache(maxsize=64)
+def _hour(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * 3600, UTC):%Y-%m-%dT%H}"
 
 
 def rows_since(connection: Connection, began: float) -> dict[str, int]:

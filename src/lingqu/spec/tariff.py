@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from lingqu.spec.amounts import seconds
@@ -79,8 +80,7 @@ class Allowance:
         >>> Allowance.parse("1 row per month").begins(1_795_377_600.0)
         1793491200
         """
-        day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return int((day if self.period == "day" else day.replace(day=1)).timestamp())
+        return _beginning(self.period, int(now // 86_400))
 
     def ends(self, now: float) -> int:
         """When the next period begins, in seconds since 1970.
@@ -131,6 +131,12 @@ class Price:
         1.5
         """
         return requests * self.request + rows * self.row + compute_us * self.compute_second // 1_000_000
+
+
+@lru_cache(maxsize=64)
+def _beginning(period: str, day: int) -> int:
+    began = datetime.fromtimestamp(day * 86_400, UTC)
+    return int((began if period == "day" else began.replace(day=1)).timestamp())
 
 
 def _whole(text: str) -> int:
