@@ -7,6 +7,7 @@ import { make, number, reason, say, share, word } from "./words.js";
 const BARS = 6;
 const PARTS = 8;
 const PILLS = 8;
+const [WORST, BEST] = [1, 5]; // ratings, as the service takes them
 
 const setOf = (prediction) => (Array.isArray(prediction) ? prediction : String(prediction).split("|").filter(Boolean));
 
@@ -198,7 +199,7 @@ function verdictOf(card, given) {
       if (fault.status === 409) thank("twice"); else trouble.textContent = faultText(fault);
     }
   };
-  right.addEventListener("click", () => { form.replaceChildren(make("p", { className: "bad" })); send({ rating: 1 }, "thanks-right", form.firstChild); });
+  right.addEventListener("click", () => { form.replaceChildren(make("p", { className: "bad" })); send({ rating: BEST }, "thanks-right", form.firstChild); });
   wrong.addEventListener("click", () => {
     wrong.ariaExpanded = "true";
     const made = correction(card, given, send, () => { form.replaceChildren(); wrong.ariaExpanded = "false"; wrong.focus(); });
@@ -221,7 +222,7 @@ function correction(card, given, send, close) {
     const value = read();
     const body = { ...(value === null ? {} : { label: value }), ...(comment.value.trim() ? { comment: comment.value.trim() } : {}) };
     if (!Object.keys(body).length) { trouble.textContent = word("pick"); return; }
-    if (value === null) body.rating = 0;
+    if (value === null) body.rating = WORST;
     go.disabled = true;
     trouble.textContent = "";
     await send(body, "thanks", trouble);

@@ -56,11 +56,9 @@ async function open(name) {
 function drawFoot() {
   const { card } = state;
   const facts = [make("span", {}, card.version ? `${card.name}@${card.version}` : card.name), make("span", {}, card.task)];
-  for (const [name, found] of Object.entries(card.metrics ?? {}).slice(0, 1)) {
-    const value = typeof found === "number" ? found : found?.value;
-    const told = [found?.low, found?.high].every((one) => typeof one === "number") ? ` (${number(found.low)} – ${number(found.high)})` : "";
-    if (typeof value === "number") facts.push(make("span", { word: ["on-held-out", () => `${name} ${number(value)}${told}`] }));
-  }
+  // A number is shown with its interval or not at all.
+  const told = Object.entries(card.metrics ?? {}).find(([, found]) => ["value", "low", "high"].every((name) => typeof found?.[name] === "number"));
+  if (told) facts.push(make("span", { word: ["on-held-out", () => `${told[0]} ${number(told[1].value)} (${number(told[1].low)} – ${number(told[1].high)})`] }));
   at("foot").replaceChildren(...facts);
 }
 

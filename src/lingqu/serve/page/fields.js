@@ -15,7 +15,8 @@ function frame(column, control, hint) {
   const label = make("label", { htmlFor: id }, make("span", { className: "name" }, column.name));
   if (!column.required) label.append(make("small", { word: "optional" }));
   const about = make("small", { id: `${id}-about` });
-  if (column.about) about.append(make("span", { className: "about" }, column.about), " ");
+  // A number's range, a picture's kinds and a list of names say more to a person than the sentence for machines does.
+  if (column.about && !["number", "image", "category"].includes(column.kind)) about.append(make("span", { className: "about" }, column.about), " ");
   if (hint) about.append(hint);
   control.id = id;
   control.setAttribute("aria-describedby", `${id}-about ${id}-trouble`);

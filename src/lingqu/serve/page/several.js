@@ -88,7 +88,7 @@ export function drawSeveral(form, table, getCard) {
     if (pictures) { files = [...list].slice(0, MOST_PICTURES); say(state, "rows-ready", files.length); return; }
     area.value = decode(await list[0].arrayBuffer());
     const rows = readCsv(area.value).length;
-    say(state, "rows-ready", Math.max(0, rows - 1));
+    say(state, "rows-ready", () => number(Math.max(0, rows - 1)));
   };
   file.addEventListener("change", () => { if (file.files.length) taken(file.files); });
   form.ondragover = (event) => event.preventDefault();
@@ -118,13 +118,25 @@ export function drawSeveral(form, table, getCard) {
   form.replaceChildren(...[pictures ? null : make("label", { htmlFor: "rows", className: "unseen", word: "rows" }), about, pictures ? null : area, trouble, make("div", { className: "actions" }, go, halt, file, pick, state)].filter(Boolean));
 }
 
+// What no request may hold, told in the service's own words, so that one such row does not cost the others their answer.
+function lacking(card, row) {
+  for (const { name, kind, required } of card.columns) {
+    const noun = kind === "number" ? "a number" : kind === "text" ? "a text" : "a name";
+    if (row[name] === null && required) return `Expected ${noun} in '${name}', found nothing.`;
+    if (kind === "number" && typeof row[name] === "string") return `Expected a number in '${name}', found '${row[name]}'.`;
+  }
+  return "";
+}
+
 async function askAll(card, rows, answers, signal, step) {
   while (answers.length < rows.length) {
     step(answers.length);
     const part = rows.slice(answers.length, answers.length + PART);
+    const errors = part.map((row) => lacking(card, row));
+    const sent = part.filter((row, place) => !errors[place]);
     try {
-      const found = await call(`/v1/models/${encodeURIComponent(card.name)}/predict`, { body: { rows: part }, signal });
-      answers.push(...found.predictions);
+      const found = sent.length ? await call(`/v1/models/${encodeURIComponent(card.name)}/predict`, { body: { rows: sent }, signal }) : { predictions: [] };
+      answers.push(...errors.map((error) => (error ? { error } : found.predictions.shift())));
     } catch (fault) {
       if (fault.status !== 429 || fault.wait > 30) throw fault;
       await new Promise((resolve) => { setTimeout(resolve, 1000 * fault.wait); });

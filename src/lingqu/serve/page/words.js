@@ -70,9 +70,9 @@ const WORDS = {
 
 // The reasons for which a row is refused are the service's own, in English; these are their Chinese.
 const REASONS = [
-  [/^Expected a number in '(.*)', found (.*?)\.$/, "“{0}”需要一个数字，得到的是 {1}。"],
   [/^Expected '(.*)' between (\S+) and (\S+), found (\S+)\. Training rows held (\S+) to (\S+)\.$/, "“{0}”应在 {1} 到 {2} 之间，得到的是 {3}。训练数据在 {4} 到 {5} 之间。"],
   [/^Expected (?:a|an) \S+ in '(.*)', found nothing\..*$/, "“{0}”不能为空。"],
+  [/^Expected a number in '(.*)', found (.*?)\.$/, "“{0}”需要一个数字，得到的是 {1}。"],
   [/^Expected a picture in '(.*)', found .*$/, "“{0}”需要一张可读的图片。"],
   [/^Expected at most (\S+) characters in '(.*)', found (\S+)\. .*$/, "“{1}”最多 {0} 个字符，现有 {2} 个。"],
   [/^Expected finite numbers from the model .*$/, "模型无法计算这一条，请检查是否有极端的数值。"],
@@ -123,4 +123,6 @@ export const number = (value) => {
   if (size !== 0 && (size < 1e-4 || size >= 1e15)) return value.toExponential(3);
   return new Intl.NumberFormat(language, { maximumSignificantDigits: size >= 1e4 ? 9 : 5, useGrouping: size >= 1e4 }).format(value);
 };
-export const share = (value) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: value > 0 && value < 0.01 ? 1 : 0 }).format(value);
+// A share is never rounded to certainty: nothing short of all is 100 %, nothing above none is 0 %.
+const percent = (value) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(value);
+export const share = (value) => (value >= 0.995 ? `> ${percent(0.99)}` : value <= 0.005 ? `< ${percent(0.01)}` : percent(value));
