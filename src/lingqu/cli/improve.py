@@ -14,6 +14,7 @@ from lingqu.cli.present import emit, err, next_step, out, progress, store_folder
 from lingqu.cli.records import who
 from lingqu.errors import Problem, UnknownNameError, near
 from lingqu.feedback import freeze as brake
+from lingqu.feedback.guard import guard
 from lingqu.loop import check, home
 from lingqu.loop import improve as turn
 from lingqu.registry import Registry
@@ -37,7 +38,12 @@ def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
     """Look again and again, until stopped; says something only when something has happened."""
     before = ""
     while True:
-        told = turn(arguments.spec, store=store, asked=False)
+        spec = check(arguments.spec)
+        seen = guard(store, spec)
+        if seen.restored is not None:
+            told = {"name": spec.name, "decision": "rollback", "champion": seen.restored, "why": seen.why}
+            emit(arguments, told, f"Rolled back to {spec.name}@{seen.restored}: {seen.why}.")
+        told = turn(arguments.spec, store=store, asked=False, alarm=seen.alarm)
         if told["why"] != before:
             before = told["why"]
             _tell(arguments, told)

@@ -7,6 +7,7 @@ whatever the order in which it came.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from lingqu.data.parquet import from_parquet, to_parquet
 from lingqu.data.similar_images import image_groups, thumbnail
 from lingqu.data.split import SPLITS
 from lingqu.data.values import CONVERT, CellFault
-from lingqu.data.version import GROUP, ROW, DataVersion, label_counts
+from lingqu.data.version import GROUP, ROW, DataVersion
 from lingqu.feedback.influence import Offer, within_caps
 from lingqu.feedback.voice import Voice
 from lingqu.store import Store, canonical_json, write_bytes
@@ -93,7 +94,7 @@ def grow(data: DataVersion, given: Sequence[Voice], task: Task, store: Store, *,
         offers.append(Offer(id, voice.principal, near[place], label, voice.reviewed))
     base = data.counts["train"]
     held = label_names(data.rows("train", store)[task.target.name], task.target.kind)
-    counts = label_counts(["|".join(names) for names in held]) if held is not None else {"": base}
+    counts = Counter(["|".join(names) for names in held]) if held is not None else {"": base}
     taken, capped = within_caps(offers, counts)
     left.update(capped)
     places = {id: place for place, id in enumerate(found.ids)}
@@ -156,7 +157,7 @@ def _write(data: DataVersion, rows: Rows, asked: list[str], task: Task, store: S
     store.clear_work(f"data-{identity}")
     names = label_names(rows[task.target.name], task.target.kind) or []
     labels = dict(data.labels)
-    for label, count in label_counts([name for found in names for name in found]).items():
+    for label, count in Counter([name for found in names for name in found]).items():
         labels[label] = labels.get(label, 0) + count
     told = Finding("note", "feedback", f"{len(rows):,} of the training rows came as feedback and were accepted.")
     return replace(

@@ -82,8 +82,6 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
             FAULTS.exception("request %s failed", call.id, extra={"request_id": call.id})
         response = refusal(error, call.id, route.family if route else "native")
     response.raw_headers.append((b"x-request-id", call.id.encode()))
-    if service.state == "draining":
-        response.raw_headers.append((b"connection", b"close"))
     present = {name for name, _ in response.raw_headers}
     response.raw_headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
     await response(scope, receive, send)

@@ -11,6 +11,7 @@ from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
 from lingqu.serve.journal import Entry, new_id
+from lingqu.store.history import CHAMPION
 
 if TYPE_CHECKING:
     from lingqu.serve.reply import Reply
@@ -32,8 +33,18 @@ class Asked:
         return {"x-model-name": served.name, "x-model-version": served.version, "x-prediction-id": self.ids[0]}
 
 
-async def ask(call: Call, name: str, rows: Rows, *, version: str | None = None, seconds: float | None = None) -> Asked:
+async def ask(
+    call: Call,
+    name: str,
+    rows: Rows,
+    *,
+    version: str | None = None,
+    seconds: float | None = None,
+    kept: bool = True,
+) -> Asked:
     """The answers to these rows, in order, within `seconds` and the service's own deadline.
+
+    Each is numbered and journalled, unless it is not `kept`: then it is the answer to a question of our own.
 
     Raises what the engine does, QuotaError, and GoneError when the client left: then the work is taken back.
     """
@@ -48,6 +59,7 @@ async def ask(call: Call, name: str, rows: Rows, *, version: str | None = None, 
     if service.keys is not None:
         service.keys.spend(principal, len(rows))
     began = time.time()
+    service.metrics.in_progress(name, 1)
     try:
         answering = engine.answer(rows, deadline=deadline, version=version, user=call.user)
         reply = await until_gone(call, answering)
@@ -55,12 +67,19 @@ async def ask(call: Call, name: str, rows: Rows, *, version: str | None = None, 
         if service.keys is not None:
             service.keys.give_back(principal, len(rows))
         raise
+    finally:
+        service.metrics.in_progress(name, -1)
     call.told.update(version=reply.version.version, role=reply.role)
-    ids = _journal(call, rows, reply, began)
     if service.keys is not None:
         # A row that was refused is no answer, and costs nothing.
         answered = sum(not isinstance(answer, Refusal) for answer in reply.answers)
         service.keys.meter(principal, name, rows=answered, compute_seconds=reply.compute_seconds)
+    if not kept:
+        return Asked(reply, [])
+    ids = [new_id() for _ in reply.answers]
+    _journal(call, rows, reply, ids, began)
+    if reply.role == CHAMPION:
+        engine.shadow(rows, lambda shadow: _journal(call, rows, shadow, ids, began))
     return Asked(reply, ids)
 
 
@@ -88,13 +107,12 @@ async def until_gone(call: Call, answering: Any) -> Any:
             watcher.cancel()
 
 
-def _journal(call: Call, rows: Rows, reply: Reply, began: float) -> list[str]:
-    """The id of each answer, every one of them recorded where there is a journal."""
-    ids = [new_id() for _ in reply.answers]
+def _journal(call: Call, rows: Rows, reply: Reply, ids: list[str], began: float) -> None:
+    """Record every answer under its id, where there is a journal; a shadow's under those of the answers it shadows."""
     journal, served = call.service.journal, reply.version
     if journal is None:
-        return ids
-    latency = (time.time() - began) * 1000
+        return
+    latency = (reply.queue_seconds + reply.compute_seconds) * 1000
     for place, (identity, answer) in enumerate(zip(ids, reply.answers, strict=True)):
         journal.record(
             Entry(
@@ -111,4 +129,3 @@ def _journal(call: Call, rows: Rows, reply: Reply, began: float) -> list[str]:
                 latency_ms=latency,
             )
         )
-    return ids

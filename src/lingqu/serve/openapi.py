@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lingqu import __version__
 from lingqu.bundle.example import example
-from lingqu.serve.schemas import answer_schema, json_row, request_schema
+from lingqu.serve.schemas import answer_schema, json_row, request_schema, row_schema
 from lingqu.serve.words import LANGUAGES, Say, in_language
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ ERRORS = {
     503: "Not ready; Retry-After says when to come again.",
     504: "No answer in time.",
 }
+_LINK: Node = {
+    "operationId": "feedback",
+    "requestBody": {"prediction_id": "$response.body#/predictions/0/id", "rating": 5},
+}
+"""Where the id of an answer leads to."""
+
 _READING = (400, 401, 403, 404, 429, 500, 503)
 _WRITING = (*_READING, 408, 413, 415, 422, 504)
 
@@ -45,6 +51,8 @@ def openapi(service: Service, language: str) -> Node:
     for name, engine in service.engines.items():
         paths.update(_model_paths(name, engine.bundle(), language))
     if service.inbox is not None:
+        for name in service.engines:
+            paths[f"/v1/models/{name}/predict"]["post"]["responses"]["200"]["links"] = {"feedback": _LINK}
         paths["/v1/feedback"] = {"post": _feedback(say)}
     document: Node = {
         "openapi": "3.1.0",
@@ -86,10 +94,42 @@ def _model_paths(name: str, bundle: Bundle, language: str) -> Node:
         parameters=[scores, version], statuses=_WRITING,
         body=request_schema(bundle, language), example={"rows": [row]},
     )  # fmt: skip
+    alone = {**row_schema(bundle, language, alone=True), "description": say("One row.")}
+    chosen: Node = {"type": "string", "description": say("The label to explain; the predicted one unless given.")}
+    given: Node = {"row": alone}
+    if labels := bundle.memory.get("labels"):
+        given["label"] = {**chosen, "enum": labels}
+    explain = _operation(
+        f"explain-{name}", say("Which parts of a row the answer of {name} rests on.", name=name), _parts(say),
+        parameters=[version], statuses=_WRITING, example={"row": row},
+        body={"type": "object", "properties": given, "required": ["row"], "additionalProperties": False},
+    )  # fmt: skip
     return {
         f"/v1/models/{name}": {"get": take},
         f"/v1/models/{name}/predict": {"post": ask},
+        f"/v1/models/{name}/explain": {"post": explain},
     }
+
+
+def _parts(say: Say) -> Node:
+    part = {
+        "type": "object",
+        "properties": {
+            "column": {"type": "string", "description": say("The column that the part belongs to.")},
+            "weight": {
+                "type": "number",
+                "description": say("What the log-odds of the label, or the number, lose without this part."),
+            },
+        },
+        "required": ["column", "weight"],
+    }
+    told = {
+        "prediction": {},
+        "label": {"type": ["string", "null"]},
+        "parts": {"type": "array", "items": part, "description": say("Parts, the weightiest first.")},
+        "seconds": {"type": "number", "minimum": 0},
+    }
+    return {"type": "object", "properties": told, "required": list(told)}
 
 
 def _operation(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from lingqu.serve import docs, mlflow, probing, rest, v1, v2
+from lingqu.serve import docs, mlflow, probing, rest, v1, v2, why
 from lingqu.serve.call import Call
 from lingqu.serve.refusals import Family
 
@@ -44,6 +44,7 @@ class Route:
 
 ROUTES: tuple[Route, ...] = (
     Route("/v1/models/{name}/predict", POST, ASK, rest.predict, "Answers to one row or many."),
+    Route("/v1/models/{name}/explain", POST, ASK, why.explain, "Which parts of a row its answer rests on."),
     Route("/v1/models/{name}", GET, LOOK, rest.model, "What a model takes and gives, with an example."),
     Route("/v1/models", GET, LOOK, rest.models, "The models that answer here."),
     Route("/v1/feedback", POST, ("feedback",), rest.feedback, "The right answer, or how good an answer was."),
@@ -73,6 +74,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/models/{name}:predict", POST, ASK, v1.predict, "Answers, as TensorFlow Serving has it.", "plain"),
     Route("/v1/models/{name}/versions/{version}:predict", POST, ASK, v1.predict, "Answers of one version.", "plain"),
     Route("/v1/models/{name}/labels/{version}:predict", POST, ASK, v1.predict, "Answers of one alias.", "plain"),
+    Route("/v1/models/{name}:explain", POST, ASK, why.v1_explain, "Explanations, as KServe has them.", "plain"),
     Route("/v1/models/{name}/versions/{version}", GET, LOOK, v1.status, "The state of one version.", "plain"),
     Route("/v1/models/{name}/labels/{version}", GET, LOOK, v1.status, "The state of one alias.", "plain"),
     Route(

@@ -84,7 +84,7 @@ CHINESE = {
     "The label to explain; the predicted one unless given.": "要解释的标签；默认为预测的标签。",
     "Parts, the weightiest first.": "各个部分，影响最大的在前。",
     "The column that the part belongs to.": "该部分所属的列。",
-    "How much less likely the answer is without this part.": "去掉该部分后，这个回答的可能性降低多少。",
+    "What the log-odds of the label, or the number, lose without this part.": "去掉该部分后，该标签的对数几率（或数值）减少多少。",
     # The page of the API.
     "How to call this service": "如何调用本服务",
     "Column": "列",

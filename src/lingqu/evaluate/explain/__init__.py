@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lingqu.bundle.occlusion import Apart, take_apart
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Answer, Refusal, Rows
 from lingqu.data.accept import accept
-from lingqu.evaluate.explain.occlusion import Apart, take_apart
 from lingqu.evaluate.explain.parts import Explanation, Part
 from lingqu.evaluate.explain.scores import chosen_label, score
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lingqu.bundle.occlusion import Apart, take_apart
 from lingqu.contract import Refusal, Rows
 from lingqu.evaluate.explain import weigh
-from lingqu.evaluate.explain.occlusion import Apart, take_apart
 from lingqu.evaluate.explain.scores import chosen_label, score
 from lingqu.statistics import percentile
 

@@ -18,8 +18,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from lingqu.bundle.occlusion import CELLS
 from lingqu.errors import BundleError, Problem, RequestError
-from lingqu.evaluate.explain.occlusion import CELLS
 from lingqu.evaluate.explain.parts import Explanation, Part
 from lingqu.evaluate.explain.scores import chosen_label, odds
 

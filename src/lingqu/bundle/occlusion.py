@@ -63,20 +63,26 @@ class Apart:
     spread: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] = lambda losses: losses
 
 
-def take_apart(bundle: Bundle, row: Mapping[str, Any], background: Rows | None) -> list[Apart]:
-    """Each column of an accepted row, taken apart as its kind allows."""
+def take_apart(
+    bundle: Bundle, row: Mapping[str, Any], background: Rows | None = None, *, most: int | None = None
+) -> list[Apart]:
+    """Each column of an accepted row, taken apart as its kind allows; into at most `most` rows, but one for each column.
+
+    Units are coarser then: longer runs of words, larger patches, fewer stand-ins for a value.
+    """
     found: list[Apart] = []
+    share = None if most is None else max(1, most // len(bundle.manifest["columns"]))
     values: list[Unit] = []
     for column in bundle.manifest["columns"]:
         name, kind = column["name"], column["kind"]
         if row[name] is None and kind in ("text", "image"):
             continue
         if kind == "text":
-            found.append(_words(row, name))
+            found.append(_words(row, name, min(MOST_UNITS, share or MOST_UNITS)))
         elif kind == "image":
-            found.append(_patches(row, name))
+            found.append(_patches(row, name, _cells(share)))
         else:
-            others = stand_ins(bundle, column, background)
+            others = stand_ins(bundle, column, background)[:share]
             away = tuple({**row, name: other} for other in others)
             if away:
                 values.append(Unit(column["source"], row[name], (), away))
@@ -97,10 +103,10 @@ def _replaced(row: Mapping[str, Any], gone: Sequence[Unit]) -> Mapping[str, Any]
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-def _words(row: Mapping[str, Any], name: str) -> Apart:
+def _words(row: Mapping[str, Any], name: str, most: int) -> Apart:
     text = str(row[name])
     spans = [match.span() for match in WORD.finditer(text) if not match.group().isspace()]
-    size = max(1, math.ceil(len(spans) / MOST_UNITS))
+    size = max(1, math.ceil(len(spans) / most))
     runs = [(part[0][0], part[-1][1]) for part in (spans[i : i + size] for i in range(0, len(spans), size))]
     units = tuple(
         Unit(name, text[start:end], (start, end), ({**row, name: text[:start] + text[end:]},)) for start, end in runs
@@ -118,15 +124,24 @@ def _words(row: Mapping[str, Any], name: str) -> Apart:
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _patches(row: Mapping[str, Any], name: str) -> Apart:
+def _cells(most: int | None) -> int:
+    """How many cells a side may have so that there are at most so many windows.
+
+    >>> _cells(None), _cells(64), _cells(10), _cells(1)
+    (8, 7, 2, 1)
+    """
+    return CELLS if most is None else min(CELLS, max(1, math.isqrt(most) - REACH + 1))
+
+
+def _patches(row: Mapping[str, Any], name: str, size: int) -> Apart:
     picture = open_picture(row[name])
     picture = picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB")
     # What the model reads is smaller still; the picture that is taken apart is also the one that is compared with.
     picture.thumbnail((MOST_SIDE, MOST_SIDE), Pillow.Resampling.BILINEAR)
     sharp = np.asarray(picture)
-    blurred = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / CELLS)))
+    blurred = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / size)))
     base = {**row, name: encode_png(np.ascontiguousarray(sharp))}
-    edges = [np.round(np.linspace(0, side, CELLS + 1)).astype(int) for side in sharp.shape[:2]]
+    edges = [np.round(np.linspace(0, side, size + 1)).astype(int) for side in sharp.shape[:2]]
 
     def without(boxes: Sequence[tuple[int, int, int, int]]) -> Mapping[str, Any]:
         changed = sharp.copy()
@@ -135,15 +150,15 @@ def _patches(row: Mapping[str, Any], name: str) -> Apart:
             changed[where] = blurred[where]
         return {**row, name: encode_png(changed)}
 
-    corners = [(i, j) for i in range(1 - REACH, CELLS) for j in range(1 - REACH, CELLS)]
-    boxes = [(max(i, 0), min(i + REACH, CELLS), max(j, 0), min(j + REACH, CELLS)) for i, j in corners]
-    cells = [(i, i + 1, j, j + 1) for i in range(CELLS) for j in range(CELLS)]
+    corners = [(i, j) for i in range(1 - REACH, size) for j in range(1 - REACH, size)]
+    boxes = [(max(i, 0), min(i + REACH, size), max(j, 0), min(j + REACH, size)) for i, j in corners]
+    cells = [(i, i + 1, j, j + 1) for i in range(size) for j in range(size)]
     cover = np.array([[t <= c[0] < b and left <= c[2] < r for t, b, left, r in boxes] for c in cells], float)
     # A window's loss is shared by its cells; a cell's weight is the mean of its shares, so that edges count alike.
     shares = cover / cover.sum(axis=0) / cover.sum(axis=1, keepdims=True)
 
     def unit(box: tuple[int, int, int, int], *, made: bool) -> Unit:
-        top, bottom, left, right = (value / CELLS for value in box)
+        top, bottom, left, right = (value / size for value in box)
         what = f"{round(100 * (left + right) / 2)} %, {round(100 * (top + bottom) / 2)} %"
         return Unit(name, what, (left, top, right, bottom), (without([box]),) if made else ())
 

@@ -1,0 +1,174 @@
+"""Why a row was answered as it was, from the served model itself: its parts by what the answer loses without them.
+
+Each part (words, patches, a column's value) is taken away in turn and the model is asked again, at most MOST times, all at
+once, through the same queue and within the same deadline as any other question. So an explanation can be late or refused
+like an answer, and never slows the service more than a request of as many rows. The weight of a part is what the
+log-odds of the label lose without it, or the number itself; what is taken away and how: `lingqu.bundle.occlusion`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from starlette.responses import Response
+
+from lingqu.bundle.occlusion import Apart, Unit, take_apart
+from lingqu.contract import Answer, LabelScores, NumberValue, Refusal, Rows
+from lingqu.data.accept import accept
+from lingqu.errors import DataError, Problem, near
+from lingqu.serve.answers import told
+from lingqu.serve.ask import ask
+from lingqu.serve.call import Call
+from lingqu.serve.probing import as_json
+from lingqu.serve.rest import refused
+from lingqu.serve.rows import found, read_rows
+from lingqu.serve.v1 import as_rows
+
+if TYPE_CHECKING:
+    from lingqu.bundle.read import Bundle
+
+MOST = 64
+"""So many extra questions to the model for each row, or as many as it has columns."""
+
+MOST_INSTANCES = 8
+LEAST_CHANCE = 5e-7
+"""Scores are rounded to six digits; a chance that was rounded to nothing is at most this."""
+
+
+async def explain(call: Call) -> Response:
+    """The parts of one row, the weightiest first."""
+    name, version = call.params["name"], call.query("version")
+    bundle = call.service.engine(name).bundle(version)
+    given = await call.json()
+    if not isinstance(given, dict) or "row" not in given or not given.keys() <= {"row", "label"}:
+        raise DataError(Problem("an object with 'row' and perhaps 'label'", found(given)))
+    rows = read_rows([given["row"]], bundle.manifest["columns"], where="row")
+    explained, served = await _explain(call, name, version, rows, given.get("label"))
+    body = {"model": name, "version": served.version, "request_id": call.id, **explained}
+    return as_json(body, headers={"x-model-name": name, "x-model-version": served.version})
+
+
+async def v1_explain(call: Call) -> Response:
+    """KServe's `:explain`: an explanation for each of a few instances."""
+    name, version = call.params["name"], call.params.get("version")
+    limits = call.service.engine(name).bundle(version).manifest["columns"]
+    given = await call.json()
+    instances = given.get("instances") if isinstance(given, dict) else None
+    rows = read_rows(as_rows(instances, limits), limits, where="instances", closed=False)
+    if len(rows) > MOST_INSTANCES:
+        raise DataError(Problem(f"at most {MOST_INSTANCES} instances to explain", f"{len(rows):,}"))
+    every = [(await _explain(call, name, version, rows.take([place]), None))[0] for place in range(len(rows))]
+    return as_json({"explanations": every})
+
+
+async def _explain(call: Call, name: str, version: str | None, rows: Rows, label: Any) -> tuple[dict[str, Any], Any]:
+    began = time.perf_counter()
+    engine = call.service.engine(name)
+    bundle = engine.bundle(version)
+    # The version is pinned, for a swap may come between taking a row apart and asking for its parts.
+    pinned = version or (engine.current.version if engine.current.number is not None else None)
+    parts = await asyncio.to_thread(_take_apart, bundle, rows)
+    asked = [apart.row for apart in parts] + [away for apart in parts for unit in apart.units for away in unit.without]
+    reply = (await ask(call, name, Rows.from_dicts([*rows_of(rows, bundle), *asked]), version=pinned, kept=False)).reply
+    whole = reply.answers[0]
+    if isinstance(whole, Refusal):
+        raise refused(whole)
+    chosen = choose_label(whole, label)
+    weighed = _weigh(parts, reply.answers[1:], chosen)
+    weighed.sort(key=lambda part: -abs(part["weight"]))
+    answer = told(whole)
+    seconds = round(time.perf_counter() - began, 4)
+    return {"prediction": answer["prediction"], "label": chosen, "parts": weighed, "seconds": seconds}, reply.version
+
+
+def rows_of(rows: Rows, bundle: Bundle) -> list[dict[str, Any]]:
+    """Rows under the roles of their columns, as the rows with a part taken away are."""
+    roles = {limit["source"]: limit["name"] for limit in bundle.manifest["columns"]}
+    return list(rows.rename(roles))
+
+
+def _take_apart(bundle: Bundle, rows: Rows) -> list[Apart]:
+    """The row's parts; DataError when the bundle refuses the row."""
+    accepted, errors = accept(rows, bundle.manifest["columns"])
+    if errors[0] is not None:
+        raise refused(Refusal(errors[0]))
+    return take_apart(bundle, accepted.row(0), most=MOST)
+
+
+def choose_label(answer: Answer, label: Any) -> str | None:
+    """The label to explain: the given one, else the one of the highest score; None for a number.
+
+    >>> from lingqu.contract import LabelScores
+    >>> choose_label(LabelScores.of({"a": 0.9, "b": 0.1}), "b"), choose_label(NumberValue(1.0, 0.0, 2.0), None)
+    ('b', None)
+    """
+    scores = getattr(answer, "scores", None)
+    if not scores:
+        if label is not None or not isinstance(answer, NumberValue):
+            raise DataError(Problem("no label, for this model has none", found(label), where="label"))
+        return None
+    if label is None:
+        return max(scores, key=lambda one: scores[one])
+    if label not in scores:
+        advice = near(str(label), scores)
+        raise DataError(Problem("a label of this model", found(label), advice, where="label"))
+    return label
+
+
+def _weigh(parts: Sequence[Apart], answers: Sequence[Answer], label: str | None) -> list[dict[str, Any]]:
+    """The weight of each part that is shown; `answers` are those of the bases, then those of the units in order."""
+    weighed: list[dict[str, Any]] = []
+    place = len(parts)
+    for base, apart in zip(answers, parts, strict=False):
+        start, losses = score(base, label), []
+        nothing = _of_nothing(base, start)
+        for unit in apart.units:
+            left = [score(answer, label, nothing) for answer in answers[place : place + len(unit.without)]]
+            place += len(unit.without)
+            losses.append(start - sum(left) / len(left))
+        if losses:
+            weights = apart.spread(np.array(losses))
+            weighed += [_part(unit, float(weight)) for unit, weight in zip(apart.shown, weights, strict=True)]
+    return weighed
+
+
+def _of_nothing(answer: Answer, start: float) -> float:
+    """What a row scores that the model refuses, for nothing is left of it: no label is likelier than another.
+
+    >>> from lingqu.contract import LabelScores
+    >>> round(_of_nothing(LabelScores.of({"a": 0.8, "b": 0.1, "c": 0.1}), 1.4), 4), _of_nothing(NumberValue(3, 2, 4), 3.0)
+    (-0.6931, 3.0)
+    """
+    if isinstance(answer, LabelScores):
+        return -math.log(max(1, len(answer.scores) - 1))
+    return start if isinstance(answer, NumberValue) else 0.0
+
+
+def score(answer: Answer, label: str | None, nothing: float = 0.0) -> float:
+    """The log-odds of a label, or the number; `nothing` for a row that was refused.
+
+    >>> score(NumberValue(3.0, 2.0, 4.0), None), score(Refusal("empty"), "a")
+    (3.0, 0.0)
+    """
+    if isinstance(answer, NumberValue):
+        return answer.value
+    scores = getattr(answer, "scores", None)
+    if not scores or label is None:
+        return nothing
+    chance = min(max(scores[label], LEAST_CHANCE), 1 - LEAST_CHANCE)
+    return math.log(chance) - math.log(1 - chance)
+
+
+def _part(unit: Unit, weight: float) -> dict[str, Any]:
+    """A part as JSON: a piece of text and where it stands, a box as shares of the picture, or a column's value."""
+    part: dict[str, Any] = {"column": unit.column, "weight": round(weight, 4)}
+    if len(unit.place) == 2:
+        return {**part, "text": unit.what, "place": [int(end) for end in unit.place]}
+    if len(unit.place) == 4:
+        return {**part, "box": [round(end, 4) for end in unit.place]}
+    return {**part, "value": unit.what}

@@ -1,0 +1,99 @@
+"""Explanations over HTTP: the right parts, in few questions, for every task."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lingqu.serve.why import MOST
+from lingqu.tasks import find_task
+
+if TYPE_CHECKING:
+    import httpx
+
+pytestmark = pytest.mark.heavy
+
+
+def explained(client: httpx.Client, name: str, row: dict[str, Any], **more: Any) -> dict[str, Any]:
+    answer = client.post(f"/v1/models/{name}/explain", json={"row": row, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_words_that_a_linear_model_goes_by_are_the_weightiest(client: httpx.Client) -> None:
+    told = explained(client, "topics", {"text": "our team 7 scored twice"})
+    assert (told["prediction"], told["label"]) == ("sport", "sport")
+    weights = {part["text"]: part["weight"] for part in told["parts"]}
+    assert set(weights) == {"our", "team", "7", "scored", "twice"}
+    assert weights["team"] > 0.5
+    assert abs(weights["7"]) < weights["team"] / 3
+    other = explained(client, "topics", {"text": "our team 7 scored twice"}, label="food")
+    assert {part["text"]: -part["weight"] for part in other["parts"]} == pytest.approx(weights, abs=1e-3)
+    first = told["parts"][0]
+    assert "our team 7 scored twice"[slice(*first["place"])] == first["text"]
+    assert 0 < told["seconds"] < 10
+
+
+def test_the_columns_of_a_table_and_a_number(client: httpx.Client) -> None:
+    told = explained(client, "houses", {"rooms": 9, "town": "Guilin"})
+    weights = {part["column"]: (part["value"], part["weight"]) for part in told["parts"]}
+    assert told["label"] is None
+    assert weights["rooms"][0] == 9
+    # Fifty for each room above the mean.
+    assert 100 < weights["rooms"][1] < 300
+
+
+def test_the_patches_of_a_picture(client: httpx.Client) -> None:
+    import numpy as np
+
+    from lingqu.data.pictures import encode_png
+
+    pixels = np.full((8, 8), 30, np.uint8)
+    pixels[3, :] = 220
+    told = explained(client, "digits", {"image": base64.b64encode(encode_png(pixels)).decode()})
+    assert told["prediction"] == "across"
+    assert len(told["parts"]) == 49
+    for part in told["parts"]:
+        left, top, right, bottom = part["box"]
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
+    # The line lies in the upper half, and so do the patches that speak loudest.
+    best = told["parts"][:5]
+    assert sum(part["box"][1] for part in best) / 5 < 0.6
+
+
+def test_a_label_of_many(client: httpx.Client) -> None:
+    told = explained(client, "tags", {"text": "the parcel came late"}, label="delivery")
+    assert told["prediction"] == ["delivery"]
+    assert told["parts"][0]["weight"] > 0
+
+
+def test_a_long_text_costs_no_more_questions(client: httpx.Client) -> None:
+    text = " ".join(find_task("text-classification").toy(300)["text"])
+    told = explained(client, "topics", {"text": text})
+    assert MOST / 2 < len(told["parts"]) <= MOST
+
+
+def test_what_cannot_be_explained_is_told(client: httpx.Client) -> None:
+    for model, body, message in (
+        ("topics", {"row": {"text": " "}}, "row: Expected a text in 'text', found nothing. Training rows had no missing value there."),
+        ("topics", {"row": {"text": "a"}, "label": "fod"}, "label: Expected a label of this model, found 'fod'. Did you mean 'food'?"),
+        ("houses", {"row": {"rooms": 1, "town": "x"}, "label": "a"}, "label: Expected no label, for this model has none, found 'a'."),
+        ("topics", {"rows": []}, "Expected an object with 'row' and perhaps 'label', found an object."),
+    ):  # fmt: skip
+        refused = client.post(f"/v1/models/{model}/explain", json=body)
+        assert (refused.status_code, refused.json()["error"]["message"]) == (422, message)
+
+
+def test_a_text_of_one_word_is_explained_by_it(client: httpx.Client) -> None:
+    told = explained(client, "topics", {"text": "salty"})
+    assert told["prediction"] == "food"
+    assert told["parts"][0]["weight"] > 0
+
+
+def test_kserve_explains_instances(client: httpx.Client) -> None:
+    told = client.post("/v1/models/topics:explain", json={"instances": ["salty soup", "our team"]}).json()
+    assert [one["label"] for one in told["explanations"]] == ["food", "sport"]
+    assert client.post("/v1/models/topics:explain", json={"instances": ["a"] * 9}).status_code == 400
