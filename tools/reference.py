@@ -46,6 +46,7 @@ def pages() -> dict[str, str]:
     """Path below docs/ -> Markdown, for everything that is generated."""
     made = {
         "reference/command-line.md": command_line(),
+        "reference/routes.md": routes(),
         "reference/python.md": python(),
         "reference/tasks.md": tasks(),
         "reference/metrics.md": metrics(),
@@ -97,6 +98,27 @@ def _prose(paragraph: str) -> str:
         return fenced(dedent(paragraph))
     # Outside of `code`, a word such as <= must not look like a tag.
     return re.sub(r"(`[^`]*`)|([<>])", lambda found: found[1] or f"\\{found[2]}", paragraph) + "\n"
+
+
+def routes() -> str:
+    """Every address of the service, from its own table."""
+    from lingqu.serve.routes import ROUTES
+
+    rows = (
+        (
+            f"`{' '.join(route.methods)}`",
+            f"`{route.path}`",
+            "open" if route.scopes is None else " or ".join(route.scopes),
+            route.about,
+        )
+        for route in ROUTES
+    )
+    return (
+        "# Routes\n\nEvery address that the service answers; any other is 404, and any other method 405. Where keys are wanted, "
+        "a key needs one of the scopes named here.\n\n"
+        + table(("methods", "path", "scope", "what it gives"), rows)
+        + "\n`/` and `/page/…` are the page for users: files without a key, which ask by the routes above.\n"
+    )
 
 
 def command_line() -> str:

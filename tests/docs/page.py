@@ -6,6 +6,7 @@
     yaml            a whole spec is checked; a part of one is checked inside the page's last whole spec
     json, toml      parsed
     text            only looked at
+    lingqu serve &  runs beside the page until its end, on a free port that is put in the place of 8000
     title="FILE"    whatever the language, the block is also written to that file
 
 A command must end with status 0, unless `$ echo $?` follows and says another one.
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from lingqu.loop import check
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)```(\w*)([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-SHELL = {"cat", "head", "tail", "ls", "cp", "mv", "mkdir", "rm", "printf", "iconv", "grep", "find", "wc"}
+SHELL = {"curl", "cat", "head", "tail", "ls", "cp", "mv", "mkdir", "rm", "printf", "iconv", "grep", "find", "wc"}
 LOOKED_AT = {"text", "csv"}
 SLOW = re.compile(r"lingqu (run|demo|tune|compare|explain)\b|\brun\(|import torch|lingqu\.models|pip install -e")
 
@@ -85,9 +86,21 @@ class Reader:
     environment: dict[str, str] = field(default_factory=dict)
     """The reader's own values of variables for which a page shows an example."""
 
+    port: int = 0
+    """Where a service that the page has started listens."""
+    _beside: list[subprocess.Popen[str]] = field(default_factory=list)
+
     def follow(self, page: str, text: str) -> int:
         """Run every block; the first that does not do what the page says is an AssertionError that names its line."""
         self.chdir(self.folder)
+        try:
+            return self._follow(page, text)
+        finally:
+            for process in self._beside:
+                process.terminate()
+                process.communicate(timeout=60)
+
+    def _follow(self, page: str, text: str) -> int:
         count = 0
         for block in blocks(text):
             try:
@@ -99,6 +112,8 @@ class Reader:
         return count
 
     def _run(self, block: Block) -> None:
+        if self.port:
+            block = replace(block, text=block.text.replace(":8000", f":{self.port}"))
         if block.title:
             target = Path(block.title)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -169,6 +184,8 @@ class Reader:
 
     def _called(self, words: list[str], line: str) -> tuple[int, str, str]:
         verb, rest = words[0], words[1:]
+        if words[:2] == ["lingqu", "serve"] and words[-1] == "&":
+            return self._serve(words[2:-1])
         if verb == "lingqu" and "|" not in words:
             status = call(rest)
             told = self.captured()
@@ -189,6 +206,17 @@ class Reader:
         else:
             assert verb in {*SHELL, "lingqu"}, f"the command {verb}"
             return self._process(["bash", "-c", f'lingqu() {{ {sys.executable} -m lingqu "$@"; }}; {line}'])
+        return 0, "", ""
+
+    def _serve(self, words: list[str]) -> tuple[int, str, str]:
+        """A service that answers until the page ends."""
+        command = [sys.executable, "-m", "lingqu", "serve", *words, "--port", "0", "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._beside.append(process)
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        assert told, "the service did not begin"
+        self.port = int(json.loads(told)["url"].rpartition(":")[2])
         return 0, "", ""
 
     def _pip(self, words: list[str]) -> None:
