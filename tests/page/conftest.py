@@ -87,15 +87,24 @@ def visit(browser: Browser, site: Site) -> Iterator[Visit]:
     opened: list[tuple[Page, list[str]]] = []
 
     def visited(model: str = "", *, language: str = "en", url: str = "", ready: str = "#desk", **more: Any) -> Page:
-        size = {"width": more.pop("width", 1280), "height": 900}
+        size: Any = {"width": more.pop("width", 1280), "height": 900}
         more.setdefault("permissions", ["camera"])
         context = browser.new_context(viewport=size, locale="zh-CN" if language == "zh" else "en-US", **more)
         context.add_init_script(WATCH)
         context.set_default_timeout(8000)
         page, wrong = context.new_page(), []
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda sent: sent.url.startswith(url or site.url) or wrong.append(f"asked {sent.url}"))
+
+        def spoke(dialog: Any) -> None:
+            wrong.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        def went(sent: Any) -> None:
+            if not sent.url.startswith(url or site.url):
+                wrong.append(f"asked {sent.url}")
+
+        page.on("dialog", spoke)
+        page.on("request", went)
         opened.append((page, wrong))
         page.goto(f"{url or site.url}/" + (f"?model={model}" if model else ""))
         page.locator(ready).wait_for()
