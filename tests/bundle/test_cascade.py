@@ -212,5 +212,5 @@ def test_a_cascade_of_numbers_is_none(tmp_path: Path) -> None:
     folder = cascade(tmp_path).path
     rewrite(folder, answer="number-value")
     assert refused(folder) == (
-        f"Expected the answer 'label-scores' of a cascade in bundle/manifest.json, found 'number-value'. {DISTRUST}"
+        f"Expected the answer 'label-scores' or 'label-set' of a cascade in bundle/manifest.json, found 'number-value'. {DISTRUST}"
     )

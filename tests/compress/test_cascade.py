@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lingqu.bundle.cascade import calibrated
 from lingqu.bundle.read import Bundle
 from lingqu.compress.cascade import cascade
+from lingqu.errors import SpecError
+from lingqu.loop import check
+from lingqu.tasks import find_task
 from tests.bundle.two_members import member, members, rows
 from tests.compress.conftest import Learned
+from tests.conformance import suite
+from tests.conftest import write_csv
 
 
 @pytest.mark.heavy
@@ -64,3 +71,41 @@ def test_other_labels_are_another_question(learned: Learned, tmp_path: Path) -> 
     )
     found = cascade(dear, tmp_path / "both", cheap=other, valid=rows(40))
     assert found.why == "the two models do not answer with the same labels"
+
+
+@pytest.mark.heavy
+def test_sets_of_labels_go_on_where_one_decision_is_unsure(learned: Learned, tmp_path: Path) -> None:
+    """The cheap member has seen few rows, and is unsure where the dear one knows."""
+    task = find_task("multi-label-text-classification")
+    cheap = suite.learn(task, "ngram-linear", task.toy(16), tmp_path / "few")
+    dear, _ = learned("multi-label-text-classification", "textcnn")
+    valid = task.toy(300, seed=7)
+    found = cascade(dear, tmp_path / "both", cheap=cheap, valid=valid)
+    assert found.why != "the cheap model is not sure enough of any answer"
+    assert found.escalated is not None
+    both = Bundle.open(tmp_path / "both")
+    assert both.cascade is not None
+    fresh = task.toy(200, seed=8)
+    logits = calibrated(cheap, fresh)
+    unsure = both.cascade.unsure(logits)
+    assert unsure.mean() == pytest.approx(found.escalated, abs=0.15)
+    np.testing.assert_array_equal(
+        both.outputs(fresh)["logits"], np.where(unsure[:, None], calibrated(dear, fresh), logits)
+    )
+    wrong = [
+        sum(a.cells()["prediction"] != b for a, b in zip(one.predict(fresh), fresh["labels"], strict=True))
+        for one in (both, dear)
+    ]
+    assert wrong[0] <= wrong[1] + 4
+
+
+def test_a_cascade_of_numbers_is_refused_before_any_work(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", find_task("tabular-regression").toy(60))
+    spec = "name: a\ntask: tabular-regression\ndata: {source: rows.csv}\ncompress: {cascade: true}\n"
+    (tmp_path / "lingqu.yaml").write_text(spec)
+    with pytest.raises(SpecError) as caught:
+        check(tmp_path / "lingqu.yaml")
+    assert str(caught.value) == (
+        "Expected compress.cascade for a task that answers with labels, found tabular-regression, whose answers are as "
+        "sure for every row. Leave it out."
+    )

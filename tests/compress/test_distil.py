@@ -103,3 +103,33 @@ def test_a_wrong_wish_is_told_before_anything_is_learned(project: Path, asked: d
     with pytest.raises(SpecError) as caught:
         check(project / "lingqu.yaml")
     assert [str(problem).split(": ", 1)[1] for problem in caught.value.problems] == [told]
+
+
+@pytest.mark.heavy
+def test_each_label_of_a_set_is_taught_by_itself(learned: Learned, tmp_path: Path) -> None:
+    teacher, _ = learned("multi-label-text-classification", "textcnn")
+    task = teacher.task
+    more, few = task.toy(300, seed=5), task.toy(24, seed=6)
+    found = distil(
+        teacher, tmp_path / "new", student("ngram-linear"), unlabelled=more, train=few, valid=few, work=tmp_path
+    )
+    assert found.why.endswith("; ngram-linear learned from 300 rows without labels")
+    fresh = task.toy(200, seed=7)
+    said = [one.predict(fresh) for one in (Bundle.open(tmp_path / "new"), teacher)]
+    assert np.mean([a.label == b.label for a, b in zip(*said, strict=True)]) > 0.9
+
+
+@pytest.mark.heavy
+def test_a_teacher_that_is_unsure_makes_an_unsure_student(tmp_path: Path) -> None:
+    """What the student says of a text is as likely as its teacher finds it, not as sure as a label would be."""
+    teacher = make_bundle("text-classification", tmp_path / "teacher")
+    teacher.memory["temperature"] = 12.0
+    rows = find_task("text-classification").toy(300, seed=5)
+    taught = Student("ngram-linear", "tiny", {"text": "text"}, TrainSettings(), 60.0)
+    logits = []
+    for temperature in (12.0, 0.05):
+        teacher.memory["temperature"] = temperature
+        folder = tmp_path / f"{temperature}"
+        distil(teacher, folder, taught, unlabelled=rows, train=rows.take(range(12)), valid=rows, work=folder)
+        logits.append(float(np.abs(Bundle.open(folder).outputs(rows)["logits"]).mean()))
+    assert logits[0] < 0.6 * logits[1], logits

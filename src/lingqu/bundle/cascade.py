@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lingqu.contract import Rows
+from lingqu.contract import Answer, LabelScores, LabelSet, Rows
+from lingqu.data.label_sets import sigmoid
 from lingqu.data.labels import softmax
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Cascade:
     def unsure(self, logits: Array) -> Array:
         """Where the cheap member's calibrated logits leave the answer to the dear one, bool (rows,)."""
         # What is not a number is not sure either.
-        return ~(confidence(logits) >= self.threshold)
+        return ~(confidence(logits, self.dear.task.answer) >= self.threshold)
 
 
 def calibrated(bundle: Bundle, rows: Rows) -> Array:
@@ -48,12 +49,16 @@ def calibrated(bundle: Bundle, rows: Rows) -> Array:
     return (bundle.raw(rows)["logits"] / bundle.memory.get("temperature", 1.0)).astype(np.float32)
 
 
-def confidence(logits: Array) -> Array:
-    """The largest probability of each row, float64 (rows,).
+def confidence(logits: Array, answer: type[Answer] = LabelScores) -> Array:
+    """How sure each row is of its answer, float64 (rows,): the largest probability, or of a set the least sure decision.
 
     >>> confidence(np.array([[0.0, 0.0], [0.0, 50.0]])).tolist()
     [0.5, 1.0]
+    >>> confidence(np.array([[-50.0, 50.0], [0.0, 50.0]]), LabelSet).tolist()
+    [1.0, 0.5]
     """
     # A row that is not finite has no confidence; NumPy would say so as a warning.
     with np.errstate(invalid="ignore"):
+        if answer is LabelSet:
+            return sigmoid(np.abs(logits)).min(axis=1)
         return softmax(logits).max(axis=1)

@@ -77,8 +77,8 @@ def _check_cascade(manifest: dict[str, Any], folder: Path) -> None:
     if not isinstance(threshold, float) or not 0 <= threshold <= 1:
         expected = f"a threshold from 0.0 to 1.0 in {folder.name}/{MANIFEST}"
         raise BundleError(Problem(expected, f"{threshold}"[:200], NOT_TRUSTED))
-    if manifest["answer"] != "label-scores":
-        expected = f"the answer 'label-scores' of a cascade in {folder.name}/{MANIFEST}"
+    if manifest["answer"] not in ("label-scores", "label-set"):
+        expected = f"the answer 'label-scores' or 'label-set' of a cascade in {folder.name}/{MANIFEST}"
         raise BundleError(Problem(expected, f"'{manifest['answer']}'"[:200], NOT_TRUSTED))
 
 

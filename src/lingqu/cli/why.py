@@ -31,6 +31,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from lingqu.bundle.trust import MANIFEST
     from lingqu.contract import Refusal
     from lingqu.evaluate.explain import explain as explain_rows
+    from lingqu.evaluate.explain import explain_labels
     from lingqu.evaluate.explain.summary import shown_rows
     from lingqu.evaluate.unseen import data_of
 
@@ -50,10 +51,12 @@ def explain(arguments: argparse.Namespace) -> int:
         emit(arguments, {"rows": []}, "There are no rows in it.")
         return 0
     if gradients:
-        found = _by_gradients(bundle, network, rows, arguments.label, root)
+        found = [*enumerate(_by_gradients(bundle, network, rows, arguments.label, root))]
+    elif arguments.label is not None:
+        found = [*enumerate(explain_rows(bundle, rows, label=arguments.label, background=background, root=root))]
     else:
-        found = explain_rows(bundle, rows, label=arguments.label, background=background, root=root)
-    told = [{"row": i, **one.to_json()} for i, one in enumerate(found)]
+        found = explain_labels(bundle, rows, background=background, root=root)
+    told = [{"row": i, **one.to_json()} for i, one in found]
     if arguments.out:
         _write(arguments, told, shown_rows(bundle, rows, root))
         place = shlex.quote(arguments.out)
@@ -65,7 +68,7 @@ def explain(arguments: argparse.Namespace) -> int:
             *(part for one in told for part in _table(one)),
             next_step("-o why.html", "a page"),
         )
-    return 1 if any(isinstance(one.answer, Refusal) for one in found) else 0
+    return 1 if any(isinstance(one.answer, Refusal) for _, one in found) else 0
 
 
 def _network(version: Version, store: Store) -> Any:
@@ -97,7 +100,7 @@ def _write(arguments: argparse.Namespace, told: list[dict[str, Any]], inputs: li
 
     out = Path(arguments.out)
     if out.suffix.lower() in (".html", ".htm"):
-        cards = [{**one, "input": cells} for one, cells in zip(told, inputs, strict=True)]
+        cards = [{**one, "input": inputs[one["row"]]} for one in told]
         text = write_explained(cards, arguments.model, language_of(arguments.language))
     else:
         text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told)
@@ -110,7 +113,8 @@ def _table(one: dict[str, Any]) -> list[Any]:
     if "error" in answer:
         return [Text(f"\nRow {one['row'] + 1}: {answer['error']}", style="yellow")]
     about = f" for {one['label']}" if one["label"] is not None and one["label"] != answer["prediction"] else ""
-    heading = Text.assemble(f"\nRow {one['row'] + 1}: ", (str(answer["prediction"]), "bold"), about)
+    said = str(answer["prediction"]) or "no label"
+    heading = Text.assemble(f"\nRow {one['row'] + 1}: ", (said, "bold"), about)
     lines = [
         (
             part["column"],

@@ -1,12 +1,13 @@
 """A dear model teaches a cheap one, on rows that nobody had to label.
 
-The teacher answers rows without labels, and the student learns its answers as if they were the truth. A network that the
-loop trains learns the whole distribution p of the teacher, at the temperature that validation rows gave it,
+The teacher answers rows without labels, and the student learns its answers as if they were the truth. It learns the whole
+distribution p of the teacher, at the temperature that validation rows gave it,
 
     loss = - Σ_k p_k log q_k(student),        p = ½ truth + ½ teacher on rows with labels
 
-for how likely the wrong labels are is what a label does not tell. A family that is fitted without the loop (margins,
-forests) takes the most likely label, the limit of temperature 0; numbers are learned as they are.
+for how likely the wrong labels are is what a label does not tell. The margins of n-grams count each row p_k times as of
+class k and 1 - p_k times as of another. A forest, which is fitted to classes, takes the most likely label, the limit of
+temperature 0; of sets of labels each label is learned so by itself, and numbers are learned as they are.
 Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network".
 """
 
@@ -22,8 +23,9 @@ import numpy as np
 from lingqu.bundle.read import Bundle
 from lingqu.bundle.write import write_candidate
 from lingqu.compress.comparison import Comparison, compare, losses
-from lingqu.contract import Rows
+from lingqu.contract import LabelSet, Rows
 from lingqu.data.accept import accept
+from lingqu.data.label_sets import sigmoid
 from lingqu.data.labels import softmax
 from lingqu.data.readers import stream
 from lingqu.models import find_family
@@ -69,8 +71,8 @@ def distil(
     memory = task.learn(train, front(task, family, student.size, student.kinds))
     facts = describe(task, memory, train)
     taught = _taught(teacher, rows, task.targets(train, memory))
-    if family.fit is not None and taught.ndim == 2:
-        taught = taught.argmax(axis=1)
+    if family.fit is not None and not family.soft and taught.ndim == 2:
+        taught = taught.round() if task.answer is LabelSet else taught.argmax(axis=1)
     # The classes' weights would count labels, and a distribution is none.
     settings = student.settings.model_copy(update={"class_weights": "none"})
     trained = fit_rung(
@@ -97,14 +99,16 @@ def _taught(teacher: Bundle, rows: Rows, targets: Array) -> Array:
     """What the student should say: probabilities (rows, classes) or standardised numbers (rows,), float32."""
     said = teacher.outputs(rows)["logits"]
     given = len(targets)
-    if targets.dtype.kind != "i":
-        said = said[:, 0].astype(np.float32)
-        said[:given] = OWN * targets + (1 - OWN) * said[:given]
-        return said
-    said = softmax(said, teacher.memory.get("temperature", 1.0)).astype(np.float32)
-    truth = np.eye(said.shape[1], dtype=np.float32)[targets]
-    said[:given] = OWN * truth + (1 - OWN) * said[:given]
-    return said
+    temperature = teacher.memory.get("temperature", 1.0)
+    if teacher.task.answer is LabelSet:
+        said, truth = sigmoid(said, temperature), targets
+    elif targets.dtype.kind == "i":
+        said, truth = softmax(said, temperature), np.eye(said.shape[1])[targets]
+    else:
+        said, truth = said[:, 0], targets
+    mixed = said.astype(np.float32)
+    mixed[:given] = OWN * truth + (1 - OWN) * mixed[:given]
+    return mixed
 
 
 def _told(found: Comparison, student: Student, unlabelled: int, valid: Rows) -> Comparison:

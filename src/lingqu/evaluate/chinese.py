@@ -202,7 +202,7 @@ OURS: dict[str, str] = {
     "{answer}: why": "{answer}：为何",
     "Explained rows": "逐行解释",
     "This row was refused": "该行被拒绝",
-    "What speaks for {label}": "支持 {label} 的部分",
+    "what speaks for {label}": "支持 {label} 的部分",
     "What moves the number": "影响数值的部分",
     "Column": "列",
     "Part": "部分",

@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+HALF = 0.5
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, *, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
@@ -32,11 +35,13 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Mean of -log p(right decision) over rows and labels, each label yes or no; logits (B, K), targets 0 or 1 (B, K).
 
-    With `smoothing` s a yes is worth 1 - s/2 and a no s/2. With `weights`, each label counts as its weight says.
+    With `smoothing` s a yes is worth 1 - s/2 and a no s/2. With `weights` (2, K) the no and the yes of each label count as
+    they say.
 
     >>> import torch
     >>> round(float(binary_cross_entropy(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, 1.0]]))), 4)
     0.6931
     """
     wanted = targets.float() * (1 - smoothing) + smoothing / 2
-    return functional.binary_cross_entropy_with_logits(outputs.float(), wanted, weight=weights)
+    each = None if weights is None else torch.where(targets > HALF, weights[1], weights[0])
+    return functional.binary_cross_entropy_with_logits(outputs.float(), wanted, weight=each)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
@@ -30,6 +31,8 @@ from lingqu.models.family import Tell
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
 
+UNLIKELY = 0.01
+"""A row that is of a class with less than this probability is not counted as of it: it would cost time and say nothing."""
 NEVER = -30.0
 """The bias of a class that no training row has: e^-30 is as good as never."""
 
@@ -103,7 +106,8 @@ def fit_margins(
     scores become probabilities by the temperature that is fitted later; at its best one the strengths are compared here.
 
     With `scales` class k sees column f times scales(k)[f], for CSR inputs; the weights given are for inputs as
-    they came.
+    they came. Targets are classes (rows,), or how likely each class is (rows, K): a row that is of a class with
+    probability p counts p as of it and 1 - p as of another.
 
     >>> import numpy as np
     >>> inputs, targets = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
@@ -111,27 +115,20 @@ def fit_margins(
     >>> (inputs @ line.weights + line.bias).argmax(1).tolist()
     [0, 0, 1, 1]
     """
-    model = LinearSVC(tol=1e-3, random_state=seed, class_weight="balanced" if balanced else None)
-    model.set_params(dual=True)
-
-    def fitted(rows: Any, labels: Array) -> tuple[Array, Array]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(rows, labels)
-        return model.coef_, np.asarray(model.intercept_)
+    soft = targets.ndim > 1
 
     def attempt(strength: float) -> tuple[Array, Array]:
-        model.set_params(C=strength)
-        if scales is None:
-            fitted(inputs, targets)
-            return _all_classes(model, outputs)
+        if scales is None and not soft:
+            return _all_classes(_margins(inputs, targets, strength, seed, balanced=balanced), outputs)
         weights, bias = np.zeros((inputs.shape[1], outputs)), np.full(outputs, NEVER)
-        present = np.unique(targets).tolist()
+        present = np.unique(targets.argmax(axis=1) if soft else targets).tolist()
         # Of two classes the second is fitted alone, its scale serving both: the first is its mirror.
         for k in present if len(present) > 2 else present[1:]:
-            scale = scales(k)
-            found, own = fitted(_scaled(inputs, scale), (targets == k).astype(np.int64))
-            weights[:, k], bias[k] = found[0] * scale, own[0]
+            scale = scales(k) if scales is not None else None
+            seen = inputs if scale is None else _scaled(inputs, scale)
+            wanted = targets[:, k] if soft else (targets == k).astype(np.int64)
+            found, bias[k] = _yes_or_no(seen, wanted, strength, seed, balanced=balanced)
+            weights[:, k] = found if scale is None else found * scale
         if len(present) == 2:
             weights[:, present[1]], bias[present[1]] = weights[:, present[1]] / 2, bias[present[1]] / 2
             weights[:, present[0]], bias[present[0]] = -weights[:, present[1]], -bias[present[1]]
@@ -142,6 +139,42 @@ def fit_margins(
         return log_loss(scores / fit_temperature(scores, valid_targets), valid_targets)
 
     return _best(attempt, loss, strengths, threads, tell)
+
+
+def _margins(
+    inputs: Any, labels: Array, strength: float, seed: int, *, balanced: bool, weights: Array | None = None
+) -> LinearSVC:
+    """Each class against the rest, fitted; `weights` (rows,) say how much a row counts."""
+    model = LinearSVC(C=strength, tol=1e-3, random_state=seed, class_weight="balanced" if balanced else None)
+    model.set_params(dual=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs, labels, sample_weight=weights)
+    return model
+
+
+def _yes_or_no(inputs: Any, wanted: Array, strength: float, seed: int, *, balanced: bool) -> tuple[Array, float]:
+    """Weights (F,) and bias of one question; `wanted` (rows,) is 0 or 1, or how likely yes is.
+
+    >>> import numpy as np
+    >>> inputs = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> _, unsure = _yes_or_no(inputs, np.array([0.4, 0.5, 0.5, 0.6]), 1.0, 0, balanced=False)
+    >>> _, sure = _yes_or_no(inputs, np.array([0, 0, 1, 1]), 1.0, 0, balanced=False)
+    >>> abs(unsure) < 0.3 < abs(sure)
+    True
+    """
+    labels, weights = wanted.astype(np.int64), None
+    if (labels != wanted).any():
+        yes, no = (np.flatnonzero(part > UNLIKELY) for part in (wanted, 1 - wanted))
+        both = [inputs[yes], inputs[no]]
+        inputs = sparse.vstack(both, format="csr") if sparse.issparse(inputs) else np.concatenate(both)
+        labels = np.repeat([1, 0], [len(yes), len(no)])
+        weights = np.concatenate([wanted[yes], 1 - wanted[no]]).astype(np.float64)
+    if labels.min() == labels.max():
+        # Nothing to tell apart: always or never.
+        return np.zeros(inputs.shape[1]), -NEVER if labels[0] else NEVER
+    model = _margins(inputs, labels, strength, seed, balanced=balanced, weights=weights)
+    return model.coef_[0], float(np.ravel(model.intercept_)[0])
 
 
 def _scaled(inputs: Any, scale: Array) -> Any:
@@ -160,10 +193,13 @@ def fit_each_margin(
     strengths: Sequence[float],
     seed: int,
     threads: int,
+    balanced: bool = False,
     tell: Tell = quiet,
 ) -> Line:
-    """Each label, yes or no, by the squared hinge loss of `fit_margins`; targets 0 or 1 (rows, K), any number of ones.
+    """Each label, yes or no, by the squared hinge loss of `fit_margins`; targets 0 or 1 (rows, K), any number of ones,
+    or how likely each label is.
 
+    When `balanced`, the yes of a label counts in all as much as its no.
     The strengths are compared by the binary log loss at the best temperature of each; one strength for all labels.
 
     >>> import numpy as np
@@ -176,17 +212,7 @@ def fit_each_margin(
     def attempt(strength: float) -> tuple[Array, Array]:
         weights, bias = np.zeros((inputs.shape[1], targets.shape[1])), np.full(targets.shape[1], NEVER)
         for label in range(targets.shape[1]):
-            wanted = targets[:, label].astype(np.int64)
-            if wanted.min() == wanted.max():
-                # Nothing to tell apart: always or never.
-                bias[label] = -NEVER if wanted[0] else NEVER
-                continue
-            model = LinearSVC(C=strength, tol=1e-3, random_state=seed)
-            model.set_params(dual=True)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(inputs, wanted)
-            weights[:, label], bias[label] = model.coef_[0], np.ravel(model.intercept_)[0]
+            weights[:, label], bias[label] = _yes_or_no(inputs, targets[:, label], strength, seed, balanced=balanced)
         return weights, bias
 
     def loss(weights: Array, bias: Array) -> float:

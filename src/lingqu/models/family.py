@@ -163,7 +163,8 @@ class Family:
     that front per size. `sizes` holds per size every number of the network and of its training. A family without
     `fit` is trained by the loop. `kinds` says which targets it can learn. A family that needs a pretrained encoder has
     `bind`, which gives the family of one encoder by its name; that one has a `transfer`. `dials` says which settings,
-    of the network or of its front, a search may turn; a family of the loop has the usual ones besides.
+    of the network or of its front, a search may turn; a family of the loop has the usual ones besides. With `soft` its
+    `fit` learns from probabilities as well as from classes, as the loop always does.
 
     >>> family = Family("demo", "An example.", {"table": {}}, {"small": {"width": 8}}, build=None)
     >>> family.front, family.settings("tiny")
@@ -181,6 +182,7 @@ class Family:
     bind: Callable[[Family, str], Family] | None = None
     transfer: Transfer | None = None
     dials: Mapping[str, Dial] = field(default_factory=dict)
+    soft: bool = False
 
     @property
     def front(self) -> str:

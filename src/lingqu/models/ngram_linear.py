@@ -106,6 +106,7 @@ def fit(
             valid_inputs,
             valid.targets,
             strengths=settings["strengths"],
+            balanced=settings.get("class_weights") == "balanced",
             seed=seed,
             threads=threads,
             tell=tell,
@@ -131,13 +132,18 @@ def fit(
 def _ratios(inputs: Any, targets: Array, outputs: int) -> Callable[[int], Array]:
     """What gives r_kt of all columns for one class k, (F,), so long that rows keep a length of 1 on average.
 
+    `targets` are classes (rows,), or how likely each is (rows, K): a text then counts as so much of a text.
+
     >>> rows = sparse.csr_array(np.array([[1.0, 1.0], [1.0, 0.0]]))
     >>> _ratios(rows, np.array([0, 1]), 2)(0).round(3).tolist()  # the second column speaks for class 0
     [-0.708, 0.998]
     """
     there = inputs.copy()
     there.data = np.ones_like(there.data)
-    one_hot = sparse.csr_array((np.ones(len(targets)), (targets, np.arange(len(targets)))), (outputs, len(targets)))
+    if targets.ndim > 1:
+        one_hot = sparse.csr_array(targets.T)
+    else:
+        one_hot = sparse.csr_array((np.ones(len(targets)), (targets, np.arange(len(targets)))), (outputs, len(targets)))
     texts: Any = one_hot @ there  # (K, F), sparse: texts of each class with each n-gram
     all_texts = np.asarray(there.sum(0)).ravel()  # (F,)
     columns = np.asarray(inputs.multiply(inputs).sum(0)).ravel()  # (F,)
@@ -194,6 +200,7 @@ FAMILY = Family(
     sizes={"small": {"strengths": _STRENGTHS, "rare": 2, "weightings": ["plain", "ratio"]}},
     build=build,
     fit=fit,
+    soft=True,
     dials={
         "rare": OneOf((1, 2, 3, 5)),
         "words": OneOf(([1], [1, 2], [1, 2, 3])),

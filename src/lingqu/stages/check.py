@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lingqu.contract import Task
+from lingqu.contract import LabelScores, LabelSet, Task
 from lingqu.data import augment
 from lingqu.data.look import problems_beside, task_named
 from lingqu.data.roles import roles_of
@@ -35,6 +35,9 @@ def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
         beside = problems_beside(spec, task) if task and isinstance(spec, str | Path) else []
         known = {(one.expected, one.found) for one in error.problems}
         raise SpecError(*error.problems, *(one for one in beside if (one.expected, one.found) not in known)) from None
+    if checked.compress.cascade and task is not None and task.answer not in (LabelScores, LabelSet):
+        found = f"{task.name}, whose answers are as sure for every row"
+        raise SpecError(Problem("compress.cascade for a task that answers with labels", found, "Leave it out."))
     if checked.tune.trials and find_spec("optuna") is None:
         raise missing_package("optuna", "tune", "searching over dials (tune.trials)")
     if task and (checked.train.method == "pretrain" or not isinstance(checked.train.augment, str)):

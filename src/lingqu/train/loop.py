@@ -350,9 +350,16 @@ def _optimiser(network: nn.Module, step: Step, settings: dict[str, Any]) -> Adam
 
 
 def _class_weights(train: Examples, facts: Facts, asked: str) -> Tensor | None:
-    """The weight n / (K n_k) of class k, so that every class counts the same; None when nothing was asked."""
-    if asked != "balanced" or facts.kind != "classification":
+    """The weight n / (K n_k) of class k, so that every class counts the same; None when nothing was asked.
+
+    Of labels that are each a question of their own, the weights of no and of yes, (2, K).
+    """
+    if asked != "balanced" or facts.kind not in ("classification", "multilabel"):
         return None
+    if facts.kind == "multilabel":
+        yes = torch.from_numpy(train.targets).float().sum(0)
+        both = torch.stack([len(train) - yes, yes]).clamp(min=1)
+        return len(train) / (2 * both)
     counts = torch.from_numpy(np.bincount(train.targets, minlength=facts.outputs)).float().clamp(min=1)
     return counts.sum() / (len(counts) * counts)
 

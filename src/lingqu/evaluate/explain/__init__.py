@@ -10,12 +10,12 @@ import numpy as np
 
 from lingqu.bundle.occlusion import Apart, take_apart
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Answer, Refusal, Rows
+from lingqu.contract import Answer, LabelSet, Refusal, Rows
 from lingqu.data.accept import accept
 from lingqu.evaluate.explain.parts import Explanation, Part
 from lingqu.evaluate.explain.scores import chosen_label, score
 
-__all__ = ["Explanation", "Part", "explain"]
+__all__ = ["Explanation", "Part", "explain", "explain_labels"]
 
 
 def explain(
@@ -28,14 +28,35 @@ def explain(
 ) -> list[Explanation]:
     """Why each row was answered as it was: its parts by what the answer's score loses without them.
 
-    `model` is a bundle or its folder; `label` asks about another label than the one answered; `background` are rows whose
-    values stand in for a column's, training rows at best. A refused row is explained by its refusal. It needs no torch.
+    `model` is a bundle or its folder; `label` asks about another label than the one answered, or the likeliest of a set;
+    `background` are rows whose values stand in for a column's, training rows at best. A refused row is explained by its
+    refusal. It needs no torch.
     """
     bundle = model if isinstance(model, Bundle) else Bundle.open(model)
     given = rows if isinstance(rows, Rows) else Rows.from_dicts(rows)
     answers = bundle.predict(given, root=root)
     accepted, _ = accept(given, bundle.manifest["columns"], root=root)
     return [_explain(bundle, accepted.row(i), answer, label, background) for i, answer in enumerate(answers)]
+
+
+def explain_labels(
+    model: Bundle | str | Path,
+    rows: Rows | Iterable[Mapping[str, Any]],
+    *,
+    background: Rows | None = None,
+    root: Path | None = None,
+) -> list[tuple[int, Explanation]]:
+    """As `explain`, with the place of each row, and of an answered set every label in its turn, the likeliest first."""
+    bundle = model if isinstance(model, Bundle) else Bundle.open(model)
+    given = rows if isinstance(rows, Rows) else Rows.from_dicts(rows)
+    found: list[tuple[int, Explanation]] = []
+    for place, one in enumerate(explain(bundle, given, background=background, root=root)):
+        found.append((place, one))
+        if isinstance(one.answer, LabelSet):
+            more = sorted({*one.answer.labels} - {one.label}, key=lambda name: -one.answer.scores[name])  # type: ignore[union-attr]
+            again = given.take([place])
+            found += [(place, explain(bundle, again, label=name, background=background, root=root)[0]) for name in more]
+    return found
 
 
 def _explain(

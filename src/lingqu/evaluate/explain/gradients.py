@@ -19,9 +19,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from lingqu.bundle.occlusion import CELLS
+from lingqu.contract import Answer, LabelSet
 from lingqu.errors import BundleError, Problem, RequestError
 from lingqu.evaluate.explain.parts import Explanation, Part
-from lingqu.evaluate.explain.scores import chosen_label, odds
+from lingqu.evaluate.explain.scores import chosen_label, score
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
@@ -61,18 +62,18 @@ def integrated_gradients(
     RequestError for a network that reads neither pixels nor embedded tokens.
     """
     arrays = {name: torch.from_numpy(array) for name, array in bundle.task.encode(row, memory).items()}
-    place, temperature = bundle.memory["labels"].index(label), bundle.memory.get("temperature", 1.0)
-    shipped = float(odds(bundle.outputs(row)["logits"], place, temperature)[0])
+    asked = _Odds(bundle.memory["labels"].index(label), bundle.memory.get("temperature", 1.0), bundle.task.answer)
+    shipped = float(score(bundle, row, label).values[0])
     network.eval()
-    own = float(_odds(network(**arrays), place, temperature)[0].detach())
+    own = float(asked(network(**arrays))[0].detach())
     if abs(own - shipped) > AGREE * max(1.0, abs(shipped)):
         found = f"{own:.4g} from the network and {shipped:.4g} from the bundle"
         raise BundleError(Problem("a network that scores as its bundle does", found, OCCLUSION))
     middle = (torch.arange(steps, dtype=torch.float32) + 0.5) / steps
     if "pixels" in arrays:
-        weights, baseline = _of_pixels(network, arrays, middle, place, temperature)
+        weights, baseline = _of_pixels(network, arrays, middle, asked)
     else:
-        weights, baseline = _of_tokens(network, arrays, middle, place, temperature)
+        weights, baseline = _of_tokens(network, arrays, middle, asked)
     return Gradients(weights, own, baseline, shipped)
 
 
@@ -116,26 +117,35 @@ def _part(column: str, what: str, weight: float, place: tuple[float, ...]) -> Pa
     return Part(column, what, float(weight), float("nan"), place)
 
 
-def _odds(logits: Tensor, place: int, temperature: float) -> Tensor:
-    """The log-odds log p - log(1 - p), (B,)."""
-    scaled = logits / temperature
-    others = torch.cat([scaled[:, :place], scaled[:, place + 1 :]], 1)
-    return scaled[:, place] - others.logsumexp(1)
+@dataclass(frozen=True, slots=True)
+class _Odds:
+    """The log-odds log p - log(1 - p) of one label in logits (B, K), (B,); of an answer that is a set, its own logit."""
+
+    place: int
+    temperature: float
+    answer: type[Answer]
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        scaled = logits / self.temperature
+        if self.answer is LabelSet:
+            return scaled[:, self.place]
+        others = torch.cat([scaled[:, : self.place], scaled[:, self.place + 1 :]], 1)
+        return scaled[:, self.place] - others.logsumexp(1)
 
 
 def _of_pixels(
-    network: nn.Module, arrays: Mapping[str, Tensor], middle: Tensor, place: int, temperature: float
+    network: nn.Module, arrays: Mapping[str, Tensor], middle: Tensor, asked: _Odds
 ) -> tuple[np.ndarray[Any, Any], float]:
     pixels = arrays["pixels"].float()  # (1, C, H, W)
     nothing = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
     path = (nothing + middle[:, None, None, None] * (pixels - nothing)).requires_grad_()  # (S, C, H, W)
-    slopes = torch.autograd.grad(_odds(network(pixels=path), place, temperature).sum(), path)[0].mean(0)
-    baseline = float(_odds(network(pixels=nothing), place, temperature)[0].detach())
+    slopes = torch.autograd.grad(asked(network(pixels=path)).sum(), path)[0].mean(0)
+    baseline = float(asked(network(pixels=nothing))[0].detach())
     return ((pixels - nothing)[0] * slopes).detach().numpy(), baseline
 
 
 def _of_tokens(
-    network: nn.Module, arrays: Mapping[str, Tensor], middle: Tensor, place: int, temperature: float
+    network: nn.Module, arrays: Mapping[str, Tensor], middle: Tensor, asked: _Odds
 ) -> tuple[np.ndarray[Any, Any], float]:
     """Through the first embedding: its output is scaled from nothing to all by a hook, all steps in one batch."""
     embedding = next((part for part in network.modules() if isinstance(part, nn.Embedding)), None)
@@ -154,7 +164,7 @@ def _of_tokens(
     many = {name: array.expand(len(share), *array.shape[1:]) for name, array in arrays.items()}
     hook = embedding.register_forward_hook(scale)
     try:
-        scores = _odds(network(**many), place, temperature)
+        scores = asked(network(**many))
     finally:
         hook.remove()
     slopes = torch.autograd.grad(scores[:-1].sum(), held[0])[0][:-1].mean(0)  # (T, D)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lingqu.contract import Rows
+from lingqu.contract import JOINT, Rows
 from lingqu.data.accept import accept
 from lingqu.data.pictures import encode_png
 from lingqu.evaluate.explain import explain
@@ -48,7 +48,7 @@ def explanations(
         most = [one["column"] for one in told["importance"][:MOST_EFFECTS]]
         told["effects"] = effects(bundle, rows, background, most)
     texts = [column["name"] for column in bundle.manifest["columns"] if column["kind"] == "text"]
-    if texts and judged.kind == "labels":
+    if texts and judged.kind != "numbers":
         told["words"] = telling_words(_many(bundle, rows, background), texts)
         if len(texts) == len(kinds) == 1 and bundle.memory.get("front", {}).get("name") == "ngrams":
             told["phrases"] = phrases(bundle, [str(text or "") for text in rows[texts[0]]], texts[0])
@@ -65,28 +65,44 @@ def shown_rows(bundle: Bundle, rows: Rows, root: Path | None = None) -> list[lis
 
 def _examples(bundle: Bundle, rows: Rows, judged: Judged, background: Rows) -> list[dict[str, Any]]:
     """Some answers that are right and some that are wrong, the surest of both, of as many labels as there are."""
-    sure = judged.prediction.max(axis=1) if judged.kind == "labels" else -judged.cost
-    right = judged.right if judged.kind == "labels" else judged.cost <= np.median(judged.cost)
+    sure, right = _sure(judged)
     found: list[dict[str, Any]] = []
     for is_right in (True, False):
         places = np.flatnonzero(right == is_right)
         places = places[
-            np.argsort(-sure[places] if is_right or judged.kind == "labels" else sure[places], kind="stable")
+            np.argsort(-sure[places] if is_right or judged.kind != "numbers" else sure[places], kind="stable")
         ]
         chosen = _various(places, judged)
         explained = explain(bundle, rows.take(chosen), background=background)
         for place, one in zip(chosen, explained, strict=True):
-            truth = judged.labels[judged.truth[place]] if judged.kind == "labels" else float(judged.truth[place])
-            shown = {"row": place, "right": is_right, "truth": truth, **one.to_json(MOST_PARTS)}
+            shown = {"row": place, "right": is_right, "truth": _truth(judged, place), **one.to_json(MOST_PARTS)}
             found.append({**shown, "input": shown_input(bundle.task, rows.take([place]))})
     return found
 
 
+def _sure(judged: Judged) -> tuple[Any, Any]:
+    """How sure the model is of each answer, and whether it is right; of numbers, how near, and whether nearer than most."""
+    if judged.kind == "labels":
+        return judged.prediction.max(axis=1), judged.right
+    if judged.kind == "label-sets":
+        return np.maximum(judged.prediction, 1 - judged.prediction).min(axis=1), judged.right
+    return -judged.cost, judged.cost <= np.median(judged.cost)
+
+
+def _truth(judged: Judged, place: int) -> str | float:
+    """What is true of a row, as its cell holds it."""
+    if judged.kind == "labels":
+        return judged.labels[judged.truth[place]]
+    if judged.kind == "label-sets":
+        return JOINT.join(label for label, held in zip(judged.labels, judged.truth[place], strict=True) if held)
+    return float(judged.truth[place])
+
+
 def _various(places: Any, judged: Judged) -> list[int]:
     """The first of these rows with different answers, then the first of the rest."""
-    if judged.kind != "labels":
+    if judged.kind == "numbers":
         return [int(place) for place in places[:SHOWN]]
-    first = {int(judged.guess[place]): int(place) for place in reversed(places)}
+    first = {judged.guess[place].tobytes(): int(place) for place in reversed(places)}
     listed = [int(place) for place in places]
     return [*dict.fromkeys([*sorted(first.values(), key=listed.index), *listed])][:SHOWN]
 

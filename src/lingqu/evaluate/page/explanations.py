@@ -136,7 +136,7 @@ def examples(report: Report, say: Words) -> Markup | None:
     if not found.get("examples"):
         return None
     right, wrong = ([one for one in found["examples"] if one["right"] is is_right] for is_right in (True, False))
-    numbers = report["kind"] != "labels"
+    numbers = report["kind"] == "numbers"
     blocks = [
         (right, say("Close to the truth") if numbers else say("Right")),
         (wrong, say("Far from the truth") if numbers else say("Wrong")),
@@ -185,16 +185,19 @@ def explained(one: Mapping[str, Any], say: Words) -> Markup:
     answer = one["answer"]
     cls = "wrong" if one.get("right") is False else "right"
     told = f" {percent(answer['confidence'], 0)}" if "confidence" in answer else ""
-    said = answer["prediction"] if isinstance(answer["prediction"], str) else measured(answer["prediction"])
+    said = (answer["prediction"] or "–") if isinstance(answer["prediction"], str) else measured(answer["prediction"])
     verdict = [el("span", say("said"), " "), el("span", said, cls=cls), el("span", told)]
-    return el("div", *content, el("p", *verdict, *_truth(one, say)), cls="card")
+    asked = None
+    if one["label"] not in (None, answer["prediction"]):
+        asked = el("small", say("what speaks for {label}", label=one["label"]), f" ({percent(one['read'], 0)})")
+    return el("div", asked, *content, el("p", *verdict, *_truth(one, say)), cls="card")
 
 
 def _truth(one: Mapping[str, Any], say: Words) -> list[Markup]:
     """What is true, where that is known."""
     if "truth" not in one:
         return []
-    true = one["truth"] if isinstance(one["truth"], str) else measured(one["truth"])
+    true = (one["truth"] or "–") if isinstance(one["truth"], str) else measured(one["truth"])
     return [el("br"), el("span", say("truth"), " "), el("span", true, cls="right")]
 
 
