@@ -28,6 +28,7 @@ from lingqu.train import ladder
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
+    from lingqu.data.version import DataVersion
 
 __all__ = ["Tell", "check", "home", "improve", "load", "reading", "run"]
 
@@ -91,8 +92,7 @@ def run(
         # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
         result = stages.conclude(shipped, measured, rungs, data)
         track(spec, result, store)
-    told = {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
-    return Result({**result, **told, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
+    return Result({**result, **_about(data), **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
 
 
 def improve(
@@ -138,7 +138,13 @@ def improve(
 
         # Better on fresh rows that nobody could volunteer, no worse on the frozen ones; then it is a version.
         result = stages.conclude(shipped, measured, [rung], data, fresh=circle.fresh)
-        return circle.record({**result, **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
+        return circle.record(
+            {**result, **_about(data), **stages.told(), "seconds": round(time.perf_counter() - started, 3)}
+        )
+
+
+def _about(data: DataVersion) -> dict[str, Any]:
+    return {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
 
 
 def load(reference: str | Path, *, store: Store | None = None) -> Bundle:

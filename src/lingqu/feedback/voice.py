@@ -62,12 +62,20 @@ def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, w
         return 0
     with store.database.writing() as connection:
         known = {
-            row.id: row.status
-            for row in connection.execute(select(FEEDBACK.c.id, FEEDBACK.c.status).where(FEEDBACK.c.name == name))
+            row.id: (row.status, row.reason)
+            for row in connection.execute(
+                select(FEEDBACK.c.id, FEEDBACK.c.status, FEEDBACK.c.reason).where(FEEDBACK.c.name == name)
+            )
         }
         _all_known(rulings, known, name)
-        changed = {id: ruling for id, ruling in rulings.items() if known[id] != ruling[0]}
-        for id, (status, reason) in changed.items():
+        changed = {id: ruling for id, ruling in rulings.items() if known[id][0] != ruling[0]}
+        for id, (status, reason) in rulings.items():
+            if known[id] == (status, reason):
+                continue
+            if id not in changed:
+                # Where it stands is as before; why is news.
+                connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(reason=reason))
+                continue
             values = {"status": status, "reason": reason, "decided_by": who, "decided_at": now()}
             connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(**values))
         if changed:
