@@ -179,3 +179,13 @@ def test_five_hundred_paths_lead_nowhere(live: int) -> None:
         body = answer.partition(b"\r\n\r\n")[2]
         assert b"root:" not in body
         assert b"import" not in body
+
+
+@pytest.mark.heavy
+def test_the_names_of_a_service_are_told_in_its_settings(bundles: dict[str, Path]) -> None:
+    from lingqu.serve.app import host_names
+    from lingqu.serve.service import Service
+    from lingqu.spec.settings import ServeSettings
+
+    service = Service.load([bundles["houses"]], settings=ServeSettings(hosts=["Model.Example"]))
+    assert host_names(service) >= {"localhost", "model.example"}

@@ -56,7 +56,7 @@ def application(service: Service) -> ASGIApp:
 
 def host_names(service: Service) -> frozenset[str]:
     """The names that a request may give as its Host; a numeric address always may."""
-    given = {"localhost", service.settings.host, socket.gethostname(), *getattr(service.settings, "hosts", ())}
+    given = {"localhost", service.settings.host, socket.gethostname(), *service.settings.hosts}
     return frozenset(name.lower() for name in given if name)
 
 
@@ -66,7 +66,9 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
     route: Route | None = None
     try:
         if stranger := foreign(scope["headers"], names):
-            raise ProtocolError(Problem("a request for this service from a page of its own", stranger), status=403)
+            advice = "A name of the service is made known by serve.hosts."
+            problem = Problem("a request to a name of this service, from a page of its own", stranger, advice)
+            raise ProtocolError(problem, status=403)
         response = pages.static(scope["path"], scope["method"])
         if response is None:
             route, call.params = match(scope["path"], scope["method"])

@@ -421,6 +421,9 @@ class ServeSettings(_Settings):
 
     host: Host = Field(default="127.0.0.1", description="The address to listen on; any but this machine's needs a key.")
     port: Whole = Field(default=8000, ge=0, le=65_535, description="The port; 0 takes any free one.")
+    hosts: list[Host] = Field(
+        default_factory=list, description="Names under which the service is reached, besides localhost and addresses."
+    )
     workers: Whole = Field(default=1, ge=1, le=256, description="Processes that answer on the one port.")
     queue: Whole = Field(default=64, ge=1, le=100_000, description="Requests of a model that may wait in a process.")
     deadline: Duration = Field(default="10 s", description="A request is answered within this time, or with an error.")
