@@ -191,7 +191,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg(
                 "things",
                 nargs="*",
-                metavar="THING",
+                metavar="THINGS",
                 help="add: the id of a prediction, or a file of labels; accept and reject: ids of feedback",
             ),
             _arg("--model", metavar="NAME", help="of this model (default: the only one)"),
