@@ -54,7 +54,12 @@ def test_live_risk_is_a_mixture_of_likelihood_ratios() -> None:
     wrong = np.random.default_rng(1).random(80) < 0.3
     limit = 0.12
     grid = limit + (1 - limit) * np.geomspace(0.02, 0.9, 20)
-    by_hand = np.mean((grid / limit) ** wrong.sum() * ((1 - grid) / (1 - limit)) ** (~wrong).sum())
+    first, second = (
+        np.mean((grid / limit) ** some.sum() * ((1 - grid) / (1 - limit)) ** (~some).sum())
+        for some in (wrong, wrong[50:])
+    )
+    # The second game began after 50 labels, and a third of the stake waits for those that come.
+    by_hand = first / 2 + second / 6 + 1 / 3
     found = live_risk(wrong, limit)
     assert found.evalue == pytest.approx(by_hand)
     assert (found.labels, found.losses) == (80, wrong.sum())
@@ -62,6 +67,15 @@ def test_live_risk_is_a_mixture_of_likelihood_ratios() -> None:
     running = risk_evalues(wrong.astype(float), limit)
     assert found.first_warn == int(np.argmax(running >= np.log(20))) + 1
     assert live_risk([], 0.1).level == "quiet"
+
+
+def test_a_model_that_was_good_for_long_cannot_break_unseen() -> None:
+    rng = np.random.default_rng(8)
+    found = live_risk(np.concatenate([rng.random(3000) < 0.08, rng.random(100) < 0.5]), 0.12)
+    assert found.first_act is not None
+    assert 3000 < found.first_act <= 3060
+    # One game alone would have needed hundreds of labels.
+    assert live_risk(rng.random(3000) < 0.08, 0.12).level == "quiet"
 
 
 @pytest.mark.parametrize("limit", [0.0, 1.0, -1.0])
@@ -101,16 +115,16 @@ def test_the_sign_test_promotes_an_equal_challenger_rarely_however_often_one_loo
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
 def test_live_risk_alarms_rarely_while_the_limit_is_kept(alpha: float) -> None:
     rng = np.random.default_rng(3)
-    evidence = in_parts(risk_evalues, (rng.random((600, 1000)) < 0.12).astype(float), limit=0.12)
-    assert np.mean(np.isfinite(first_at(evidence, alpha))) <= alpha + 3 * np.sqrt(alpha / 600)
+    evidence = in_parts(risk_evalues, (rng.random((300, 600)) < 0.12).astype(float), limit=0.12)
+    assert np.mean(np.isfinite(first_at(evidence, alpha))) <= alpha + 3 * np.sqrt(alpha / 300)
 
 
 @pytest.mark.heavy
 def test_live_risk_holds_for_losses_between_0_and_1() -> None:
     rng = np.random.default_rng(4)
-    kept = in_parts(risk_evalues, rng.beta(1, 4, (400, 1000)), limit=0.2)
+    kept = in_parts(risk_evalues, rng.beta(1, 4, (200, 500)), limit=0.2)
     assert np.mean(np.isfinite(first_at(kept, 0.05))) <= 0.05
-    broken = in_parts(risk_evalues, rng.beta(1, 2, (100, 1000)), limit=0.2)
+    broken = in_parts(risk_evalues, rng.beta(1, 2, (50, 500)), limit=0.2)
     assert np.mean(np.isfinite(first_at(broken, 0.01))) == 1.0
 
 

@@ -26,7 +26,7 @@ class Risk:
     >>> found.level, round(found.limit, 3)
     ('act', 0.137)
     >>> print(found.sentence())
-    The champion errs more than it may: 20 of 40 audit labels say it was wrong, where at most 0.137 may be (E reached 4.5e+05, act at 100).
+    The champion errs more than it may: 20 of 40 audit labels say it was wrong, where at most 0.137 may be (E reached 2.2e+05, act at 100).
     """
 
     limit: float

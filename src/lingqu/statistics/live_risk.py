@@ -2,9 +2,14 @@
 
 For losses x in [0, 1] and "the mean loss is at most r0", E = mean over p in a grid above r0 of prod (1 + b_p (x - r0))
 with b_p = (p - r0) / (r0 (1 - r0)). For errors that are 0 or 1 each factor is the likelihood ratio of p against r0. It
-is an e-process: while the model keeps its risk, all looks together reach 1/alpha with probability alpha at most. Labels
-must come from rows that were chosen without looking at whether they are right, in the order in which they come.
-Source: Podkopaev and Ramdas 2022, arXiv 2110.06177; Waudby-Smith and Ramdas 2024, JRSS-B 86(1) (bets on bounded means).
+is an e-process: while the model keeps its risk, all looks together reach 1/alpha with probability alpha at most.
+
+A model that was good for long has lost such a game so thoroughly that it could break unseen. So a new game begins every
+50 labels: the j-th is given 1 / (j (j + 1)) of the stake, which waits until then, and their sum is an e-process too.
+
+Labels must come from rows that were chosen without looking at whether they are right, in the order in which they come.
+Source: Podkopaev and Ramdas 2022, arXiv 2110.06177; Waudby-Smith and Ramdas 2024, JRSS-B 86(1) (bets on bounded means);
+Shin, Ramdas and Rinaldo 2022, arXiv 2203.03532 (games that begin later).
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from lingqu.statistics.evalues import anytime_p, crosses, log_mean_exp
 
 WARN, ACT = 0.05, 0.01
+EVERY = 50
+"""After so many labels another game begins."""
 _ABOVE = np.geomspace(0.02, 0.9, 20)
 """How far above the limit the grid lies, as shares of the way to 1."""
 
@@ -80,7 +87,7 @@ def risk_evalues(losses: NDArray[np.float64], limit: float) -> NDArray[np.float6
     """The logarithm of the e-value after each label, float (..., labels) for losses (..., labels).
 
     >>> np.exp(risk_evalues(np.array([0.0, 1.0]), 0.5)).round(2).tolist()
-    [0.76, 0.88]
+    [0.88, 0.94]
     """
     if not 0 < limit < 1:
         raise ValueError(f"a limit between 0 and 1 expected, found {limit!r}")
@@ -88,7 +95,16 @@ def risk_evalues(losses: NDArray[np.float64], limit: float) -> NDArray[np.float6
         raise ValueError(f"losses in 0..1 expected, found {losses.min():g} to {losses.max():g}")
     above = limit + (1 - limit) * _ABOVE
     bets = (above - limit) / (limit * (1 - limit))
-    return log_mean_exp(np.cumsum(np.log1p((losses - limit)[..., None] * bets), axis=-2))
+    fortune = np.cumsum(np.log1p((losses - limit)[..., None] * bets), axis=-2)
+    starts = np.arange(0, losses.shape[-1], EVERY)
+    # A game that begins after s labels has won exp(fortune[t] - fortune[s]), times its share of the stake.
+    before = np.concatenate([np.zeros_like(fortune[..., :1, :]), fortune[..., starts[1:] - 1, :]], axis=-2)
+    stakes = -np.log((np.arange(len(starts)) + 1.0) * (np.arange(len(starts)) + 2.0))[:, None]
+    begun_with = np.logaddexp.accumulate(stakes - before[..., : len(starts), :], axis=-2)
+    game = np.arange(losses.shape[-1]) // EVERY
+    total = log_mean_exp(fortune + begun_with[..., game, :])
+    # What later games are given waits: 1 / (games begun + 1) of the stake.
+    return np.logaddexp(total, -np.log(game + 2.0))
 
 
 def _first(reached: NDArray[np.bool_]) -> int | None:
