@@ -29,8 +29,31 @@ def echo_graph(number: int) -> bytes:
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 
 
-def loop_graph(number: int, *, steps_per_row: int = 0, hangs_above: float | None = None) -> bytes:
-    """The same answers by a loop: slow in proportion to rows, or endless for a row above a number."""
+def failing_graph(number: int, above: float) -> bytes:
+    """The same answers up to a number; a row above it makes ONNX Runtime fail, and all that share its batch."""
+    made = helper.make_graph(
+        [
+            helper.make_node("Greater", ["numbers", "most"], ["is_above"]),
+            helper.make_node("Cast", ["is_above"], ["place"], to=TensorProto.INT64),
+            # There is one offset: the second place is none.
+            helper.make_node("Gather", ["offsets", "place"], ["offset"], axis=0),
+            helper.make_node("Add", ["numbers", "offset"], ["logits"]),
+        ],
+        "failing",
+        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", None])],
+        [
+            helper.make_tensor("offsets", TensorProto.FLOAT, [1], [number * STEP]),
+            helper.make_tensor("most", TensorProto.FLOAT, [], [above]),
+        ],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
+def loop_graph(
+    number: int, *, steps_per_row: int = 0, hangs_above: float | None = None, hang_steps: int = 1 << 62
+) -> bytes:
+    """The same answers by a loop: slow in proportion to rows, or, for a row above a number, for very long."""
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [
@@ -51,7 +74,7 @@ def loop_graph(number: int, *, steps_per_row: int = 0, hangs_above: float | None
         helper.make_tensor("offset", TensorProto.FLOAT, [1], [number * STEP]),
         helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
         helper.make_tensor("per_row", TensorProto.INT64, [], [steps_per_row]),
-        helper.make_tensor("ever", TensorProto.INT64, [], [1 << 62]),
+        helper.make_tensor("ever", TensorProto.INT64, [], [hang_steps]),
         helper.make_tensor("first", TensorProto.INT64, [], [0]),
         helper.make_tensor("most", TensorProto.FLOAT, [], [1e30 if hangs_above is None else hangs_above]),
     ]

@@ -1,4 +1,7 @@
-"""The verb `serve`: models over HTTP until Ctrl-C."""
+"""The verb `serve`: models over HTTP until Ctrl-C.
+
+What the other verbs share is not imported here: it would double the time until the service answers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lingqu.cli.present import err, out, store_folder
 from lingqu.errors import Problem, RequestError
 from lingqu.store import Store
 
@@ -36,14 +38,14 @@ def serve(arguments: argparse.Namespace) -> int:
     if not models:
         advice = "Name one: lingqu serve MODEL. `lingqu versions` lists them."
         raise RequestError(Problem("a model to serve", "none, and no lingqu.yaml here", advice))
-    home = store_folder(arguments)
+    home = Path(arguments.home or os.environ.get("LINGQU_HOME") or ".lingqu")
     # First the key, then the port: nothing listens on a network before it is known that somebody needs one.
     required = settings.host not in LOOPBACK and _guarded(settings.host, home)
     listener = listen(settings.host, settings.port)
     url = _url(settings.host, listener.getsockname()[1])
     there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
     plan = Plan(models, str(home) if there or required else None, settings.model_dump(), settings.workers, required)
-    return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), err.print).run()
+    return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), _tell).run()
 
 
 def _guarded(host: str, home: Path) -> bool:
@@ -86,4 +88,11 @@ def _ready(arguments: argparse.Namespace, url: str, served: Sequence[str]) -> No
         sys.stdout.flush()
         return
     name = served[0].partition("@")[0]
-    out.print(f"{', '.join(served)} at {url}  Ctrl-C stops it. Try: curl {shlex.quote(f'{url}/v1/models/{name}')}")
+    line = f"{', '.join(served)} at {url}  Ctrl-C stops it. Try: curl {shlex.quote(f'{url}/v1/models/{name}')}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+    sys.stderr.flush()

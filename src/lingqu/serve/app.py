@@ -20,7 +20,7 @@ from lingqu.serve.call import Call, GoneError, empty
 from lingqu.serve.origin import foreign
 from lingqu.serve.page import CSP
 from lingqu.serve.refusals import refusal, status_of
-from lingqu.serve.routes import NoRouteError, Route, match
+from lingqu.serve.routes import ASK, NoRouteError, Route, match
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -107,8 +107,11 @@ def _tell(call: Call, route: Route | None, status: int, began: float) -> None:
     seconds = time.perf_counter() - began
     told = call.told
     model = told.get("model")
-    if model is not None and model in call.service.engines:
-        call.service.metrics.request(model, told.get("version", ""), told.get("role", ""), status, seconds)
+    if route is not None and route.scopes == ASK:
+        # Every question counts, whatever became of it; a name that is not served here is no label.
+        asked = model or call.params.get("name")
+        label = asked if asked in call.service.engines else ""
+        call.service.metrics.request(label, told.get("version", ""), told.get("role", ""), status, seconds)
     if not ACCESS.isEnabledFor(logging.INFO):
         return
     line = {

@@ -83,6 +83,11 @@ class Engine:
         refused = [(Served(self.name, number), [], "refused") for number in self.refusals if number not in found]
         return [*found.values(), *refused]
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._batcher.depth
+
     # Answering
 
     async def answer(

@@ -14,9 +14,11 @@ import gc
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,9 +111,11 @@ class Follower:
         self._refused: dict[tuple[str, int], str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
-        self._asked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
         self._down = False
+        self._fallen: deque[tuple[str, int, int, str]] = deque()
+        for name, engine in self.engines.items():
+            engine.fell_back = partial(self._fell_back, name)
 
     def start(self) -> None:
         """Begin to look, inside the event loop."""
@@ -122,11 +126,25 @@ class Follower:
         """Look no more."""
         self._stop.set()
 
+    def _fell_back(self, name: str, broken: int, instead: int, why: str) -> None:
+        """Keep in mind, in the event loop, that a champion's circuit opened; the thread tells the registry."""
+        self._fallen.append((name, broken, instead, why))
+
+    def _roll_back(self, registry: Registry) -> None:
+        """Let the registry say what is so: then every worker follows, and people find it in the history."""
+        while self._fallen:
+            name, broken, instead, why = self._fallen[0]
+            if registry.aliases(name).get(CHAMPION) == broken:
+                reason = f"the circuit breaker of the service opened ({why})"
+                registry.rollback(name, to=instead, who="lingqu", why=reason)
+            self._fallen.popleft()
+
     def _run(self) -> None:
         registry = Registry(self.store)
         while not self._stop.is_set():
             for name, engine in self.engines.items():
                 try:
+                    self._roll_back(registry)
                     self.look(registry, name, engine)
                     self._down = False
                 except Exception as error:  # whatever goes wrong here must not end the thread, or no swap would come

@@ -112,7 +112,7 @@ async def _life(service: Service, server: Any, listener: socket.socket, parent: 
         except TimeoutError:
             continue
     if service.stuck:
-        parent.say({"stuck": "a model does not come back from a batch"})
+        parent.say({"stuck": "a model does not come back from a batch."})
     service.state = "draining"
     await server.stop(service.settings.drain_seconds, service.settings.deadline_seconds, tell=lambda: parent.say({}))
     await service.close()
