@@ -85,8 +85,8 @@ def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, w
     return len(changed)
 
 
-def _all_known(ids: Iterable[str], known: Mapping[str, str], name: str) -> None:
-    unknown = sorted(set(ids) - known.keys())
+def _all_known(ids: Iterable[str], known: Iterable[str], name: str) -> None:
+    unknown = sorted(set(ids) - set(known))
     if unknown:
         raise UnknownNameError(
             Problem(f"the id of feedback on {name}", repr(one), "See: lingqu feedback queue") for one in unknown
