@@ -83,9 +83,14 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
         if status_of(error) == 500:
             FAULTS.exception("request %s failed", call.id, extra={"request_id": call.id})
         response = refusal(error, call.id, route.family if route else "native")
-    response.raw_headers.append((b"x-request-id", call.id.encode()))
-    present = {name for name, _ in response.raw_headers}
-    response.raw_headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
+    headers = response.raw_headers
+    headers.append((b"x-request-id", call.id.encode()))
+    if route is None:
+        # A file of the page has some of its own.
+        present = {name for name, _ in headers}
+        headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
+    else:
+        headers.extend(SECURITY_HEADERS)
     await response(scope, receive, send)
     _tell(call, route, response.status_code, began)
 
@@ -117,7 +122,7 @@ def _tell(call: Call, route: Route | None, status: int, began: float) -> None:
     line = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "request": call.id,
-        "method": call.request.method,
+        "method": call.method,
         "route": route.path if route else None,
         "status": status,
         "ms": round(seconds * 1000, 2),

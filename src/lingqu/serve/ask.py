@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
 from lingqu.serve.journal import Entry, new_id
+from lingqu.spec import amounts
 from lingqu.store.history import CHAMPION
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 WATCH_AFTER_SECONDS = 0.02
 """Quicker answers are given without looking whether the client is still there."""
+
+
+_seconds = lru_cache(maxsize=16)(amounts.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ async def ask(
     engine = service.engine(name)
     call.told.update(model=name, rows=len(rows))
     loop = asyncio.get_running_loop()
-    most = service.settings.deadline_seconds
+    most = _seconds(service.settings.deadline)
     deadline = loop.time() + (most if seconds is None else min(most, seconds))
     if service.keys is not None:
         service.keys.spend(principal, len(rows))

@@ -6,8 +6,8 @@ import asyncio
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from lingqu.errors import Problem, ProtocolError
@@ -31,17 +31,32 @@ class GoneError(Exception):
 class Call:
     """What a handler is given.
 
-    `params` are the parts of the path, `principal` is who asks, `told` is what the access log will hold besides.
+    `headers` has the first of each name, in lower case; `params` are the parts of the path, `principal` is who asks, `told` is what the access log will hold besides.
     """
 
-    __slots__ = ("_body", "_gone", "id", "params", "principal", "request", "service", "told")
+    __slots__ = (
+        "_body",
+        "_gone",
+        "_query",
+        "_receive",
+        "headers",
+        "id",
+        "method",
+        "params",
+        "principal",
+        "service",
+        "told",
+    )
 
     def __init__(self, service: Service, scope: Scope, receive: Receive) -> None:
         self.service = service
-        self.request = Request(scope, receive)
+        self.method: str = scope["method"]
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        self._query: bytes = scope["query_string"]
+        self._receive = receive
         self.params: dict[str, str] = {}
         self.principal: Principal = ANYONE
-        given = self.request.headers.get("x-request-id", "")
+        given = self.headers.get("x-request-id", "")
         self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
         self.told: dict[str, Any] = {}
         self._body: bytes | None = None
@@ -50,26 +65,29 @@ class Call:
     @property
     def user(self) -> str | None:
         """Whom a canary sticks to: the header X-User-Id, if it is plain."""
-        given = self.request.headers.get("x-user-id", "")
+        given = self.headers.get("x-user-id", "")
         return given if _USER.fullmatch(given) else None
 
     @property
     def token(self) -> str | None:
         """The key of `Authorization: Bearer` or `X-API-Key`."""
-        kind, _, token = self.request.headers.get("authorization", "").partition(" ")
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and token.strip():
             return token.strip()
-        return self.request.headers.get("x-api-key") or None
+        return self.headers.get("x-api-key") or None
 
     @property
     def media_type(self) -> str:
         """The body's type in lower case, without parameters; JSON when the client says none."""
-        given = self.request.headers.get("content-type", "application/json")
+        given = self.headers.get("content-type", "application/json")
         return given.partition(";")[0].strip().lower()
 
     def query(self, name: str, known: tuple[str, ...] | None = None) -> str | None:
         """A parameter of the address; ProtocolError 400 when it stands twice, or is none of those known."""
-        found = self.request.query_params.getlist(name)
+        if not self._query:
+            return None
+        pairs = parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)
+        found = [value for key, value in pairs if key == name]
         if not found:
             return None
         if len(found) > 1 or (known and found[0] not in known):
@@ -90,7 +108,7 @@ class Call:
         return read_json(await self.body())
 
     async def _read(self) -> bytes:
-        headers = self.request.headers
+        headers = self.headers
         if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             raise unread(f"Content-Encoding {headers['content-encoding'][:40]}", "a plain body")
         if int(headers.get("content-length", 0)) > MOST_BYTES:
@@ -98,7 +116,7 @@ class Call:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await self.request.receive()
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise GoneError
             part = message.get("body", b"")
@@ -111,7 +129,7 @@ class Call:
 
     async def unless_gone(self, waiting: asyncio.Future[Any]) -> None:
         """Cancel `waiting` as soon as the client leaves; to be called when the body has been read."""
-        while (await self.request.receive())["type"] != "http.disconnect":
+        while (await self._receive())["type"] != "http.disconnect":
             pass
         self._gone = True
         waiting.cancel()

@@ -42,11 +42,11 @@ async def style(call: Call) -> Response:
 
 async def page(call: Call) -> Response:
     """How to call each model, with an example that works."""
-    accepted = call.request.headers.get("accept-language", "").lower()
+    accepted = call.headers.get("accept-language", "").lower()
     language = call.query("language", LANGUAGES) or ("zh" if accepted.startswith("zh") else "en")
     say = in_language(language)
     title = escape(say("How to call this service"))
-    address = call.request.headers["host"]
+    address = call.headers["host"]
     models = "".join(_model(engine, language, address) for engine in call.service.engines.values())
     also = escape(document(call.service, language)["info"]["description"])
     described = escape(say("The machine-readable description is at"))

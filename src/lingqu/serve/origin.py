@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
 _PORTS = {"http": "80", "https": "443"}
@@ -27,15 +28,19 @@ def foreign(headers: Iterable[tuple[bytes, bytes]], names: Collection[str]) -> s
     >>> foreign([(b"host", b"127.0.0.1:8000"), (b"origin", b"https://evil.example")], ())
     "the origin 'https://evil.example'"
     """
-    given: dict[bytes, list[bytes]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
-    for name, value in headers:
-        if name in given:
-            given[name].append(value)
-    host = b",".join(given[b"host"]).decode("latin-1")
+    given = [pair for pair in headers if pair[0] in (b"host", b"origin")]
+    hosts = b",".join(value for name, value in given if name == b"host")
+    return _foreign(hosts, tuple(value for name, value in given if name == b"origin"), frozenset(names))
+
+
+@lru_cache(maxsize=256)
+def _foreign(hosts: bytes, origins: tuple[bytes, ...], names: frozenset[str]) -> str:
+    # One client sends the same ones with each request.
+    host = hosts.decode("latin-1")
     found = _HOST.fullmatch(host)
     if found is None or not (_is_address(found["name"]) or found["name"].lower().rstrip(".") in names):
         return f"the host {host[:80]!r}"
-    for origin in given[b"origin"]:
+    for origin in origins:
         if not _same(origin.decode("latin-1"), found):
             return f"the origin {origin.decode('latin-1')[:80]!r}"
     return ""

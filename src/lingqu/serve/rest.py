@@ -121,7 +121,7 @@ async def _rows(call: Call, bundle: Bundle) -> tuple[Rows, bool]:
     if call.media_type == "application/json":
         return _of_json(await call.json(), limits)
     if call.media_type == FORM:
-        content_type = call.request.headers["content-type"].encode("latin-1")
+        content_type = call.headers["content-type"].encode("latin-1")
         return _of_form(read_form(await call.body(), content_type), limits)
     kinds = {limit["kind"] for limit in limits}
     if len(limits) == 1 and kinds == {"text"} and call.media_type == "text/plain":
@@ -171,7 +171,7 @@ async def feedback(call: Call) -> Response:
     if call.service.inbox is None:
         advice = "Serve a model of a store, not a folder alone."
         raise UnknownNameError(Problem("a service that keeps its answers", "one that does not", advice))
-    key = call.request.headers.get("idempotency-key")
+    key = call.headers.get("idempotency-key")
     receipt = await asyncio.to_thread(call.service.inbox.receive, given, call.principal, key)
     source = given.get("source", "api")
     # Whoever may choose a label of a metric may fill the memory of whoever collects it.

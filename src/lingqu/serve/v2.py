@@ -26,7 +26,7 @@ from lingqu.serve.v2_tensors import read_tensor, write_raw
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
 
-JSON_LENGTH = "Inference-Header-Content-Length"
+JSON_LENGTH = "inference-header-content-length"
 OCTETS = "application/octet-stream"
 PLATFORM = "lingqu_onnxv1"
 
@@ -137,7 +137,7 @@ async def _read(call: Call) -> tuple[dict[str, Any], bytes]:
     if call.media_type not in ("application/json", OCTETS):
         raise unread(call.media_type, f"application/json or {OCTETS}")
     body = await call.body()
-    given = call.request.headers.get(JSON_LENGTH)
+    given = call.headers.get(JSON_LENGTH)
     length = len(body)
     if given is not None:
         if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) <= len(body)):
@@ -263,7 +263,7 @@ def _write(
     headers = asked.headers()
     if not behind:
         return Response(body, headers=headers, media_type="application/json")
-    headers[JSON_LENGTH.lower()] = str(len(body))
+    headers[JSON_LENGTH] = str(len(body))
     return Response(body + b"".join(behind), headers=headers, media_type=OCTETS)
 
 
