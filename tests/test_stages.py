@@ -131,7 +131,7 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
         rungs = [
             stages.bundle(stages.train(name, data, 1.0), data) for name in ladder.families(stages.context.task, checked)
         ]
-        chosen = stages.tune(stages.choose(rungs, data), rungs, data, 60.0)
+        chosen = stages.tune(stages.choose(rungs, data), rungs, data)
         shipped = stages.refit(stages.compress(chosen, data, rungs), rungs, data)
         stages.conclude(shipped, stages.evaluate(shipped, rungs, data), rungs, data)
     except Undone:

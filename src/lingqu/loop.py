@@ -9,43 +9,21 @@ when the stage has work to do: a run that changes nothing takes less than a seco
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lingqu.data.look import telling_lines
 from lingqu.spec import Spec
 from lingqu.stages import Stages, Tell, silent
 from lingqu.stages.check import check
+from lingqu.stages.opening import home, load
 from lingqu.store import Store
 from lingqu.tasks import find_task
 from lingqu.train import ladder
 
-if TYPE_CHECKING:
-    from lingqu.bundle.read import Bundle
-    from lingqu.data.version import DataVersion
-
-__all__ = ["Tell", "check", "home", "improve", "load", "reading", "run"]
-
-
-def home(folder: Path) -> Path:
-    """Where the store of a project is: LINGQU_HOME, or `.lingqu` in its folder."""
-    return Path(os.environ.get("LINGQU_HOME") or folder / ".lingqu")
-
-
-@contextmanager
-def reading(folder: Path) -> Iterator[Store]:
-    """The store in this folder; where there is none, an empty one elsewhere, since looking should leave no trace."""
-    if folder.expanduser().exists() or os.environ.get("LINGQU_DATABASE_URL"):
-        yield Store.open(folder)
-        return
-    with TemporaryDirectory(prefix="lingqu-") as empty:
-        yield Store.open(Path(empty))
+__all__ = ["Tell", "check", "home", "improve", "load", "run"]
 
 
 def run(
@@ -77,8 +55,7 @@ def run(
                 rungs += [rung] if rung else []
 
         # The cheapest rung that is as good as the best; a search may turn its dials in what is left of the budget.
-        chosen = stages.choose(rungs, data)
-        chosen = stages.tune(chosen, rungs, data, ladder.affordable(rungs, spec.budget_seconds - stages.piloting))
+        chosen = stages.tune(stages.choose(rungs, data), rungs, data)
 
         # It is made smaller where a paired test sees no cost.
         shipped = stages.compress(chosen, data, rungs)
@@ -92,7 +69,7 @@ def run(
         # It must beat its baseline, or the champion by a paired test with an error budget; then it is a version.
         result = stages.conclude(shipped, measured, rungs, data)
         track(spec, result, store)
-    return Result({**result, **_about(data), **stages.told(), "seconds": round(time.perf_counter() - started, 3)})
+    return Result({**result, **stages.told(data), "seconds": round(time.perf_counter() - started, 3)})
 
 
 def improve(
@@ -130,7 +107,7 @@ def improve(
             return circle.told()
 
         # The champion's recipe, on everything, from the beginning.
-        rung = stages.rung(circle.family, data, spec.budget_seconds, needed=True)
+        rung = stages.rung(circle.family, data, spec.budget_seconds, needed=True, dials=circle.dials)
         assert rung is not None
         shipped = stages.compress(stages.choose([rung], data), data, [rung])
         shipped = stages.refit(shipped, [rung], data)
@@ -138,26 +115,4 @@ def improve(
 
         # Better on fresh rows that nobody could volunteer, no worse on the frozen ones; then it is a version.
         result = stages.conclude(shipped, measured, [rung], data, fresh=circle.fresh)
-        return circle.record(
-            {**result, **_about(data), **stages.told(), "seconds": round(time.perf_counter() - started, 3)}
-        )
-
-
-def _about(data: DataVersion) -> dict[str, Any]:
-    return {"quarantined": data.quarantined, "findings": [asdict(finding) for finding in data.findings]}
-
-
-def load(reference: str | Path, *, store: Store | None = None) -> Bundle:
-    """A bundle that predicts, without torch: a bundle folder, or `name`, `name@champion`, `name@3` of the store here.
-
-    `lingqu.load("digits@champion").predict(rows)` takes rows as mappings and gives one answer each.
-    """
-    from lingqu.bundle.read import Bundle
-    from lingqu.bundle.trust import MANIFEST
-    from lingqu.registry import Registry
-
-    if (Path(reference) / MANIFEST).is_file():
-        return Bundle.open(reference)
-    with nullcontext(store) if store else reading(home(Path.cwd())) as here:
-        version = Registry(here).get(str(reference))
-        return Bundle.open(here.folder_path(version.bundle, verify=False))
+        return circle.record({**result, **stages.told(data), "seconds": round(time.perf_counter() - started, 3)})

@@ -19,7 +19,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from lingqu.loop import Tell, home, reading
+from lingqu.loop import Tell, home
+from lingqu.stages.opening import reading
 from lingqu.store import Store
 
 # Who pipes a table wants its cells whole, not folded at the 80 columns that no terminal has.

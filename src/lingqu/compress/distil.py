@@ -30,9 +30,9 @@ from lingqu.data.labels import softmax
 from lingqu.data.readers import stream
 from lingqu.models import find_family
 from lingqu.spec import TrainSettings
+from lingqu.train.encoded import describe, encode, front
 from lingqu.train.fit import fit_rung, rebuild
 from lingqu.train.options import TrainOptions
-from lingqu.train.rung import describe, encode, front
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array

@@ -123,6 +123,11 @@ OURS: dict[str, str] = {
     "Model": "模型",
     "Memory": "内存",
     "foretold: {value}": "预计：{value}",
+    "Search over dials": "超参数搜索",
+    "{done} of {asked} trials of {recipe} in {time}; {early} ended early on a part of the rows.": "对 {recipe} 做了 {asked} 次试验中的 {done} 次，用时 {time}；{early} 次在部分数据上提前结束。",
+    "Trial": "试验",
+    "Error (half of validation)": "误差（一半验证数据）",
+    "Dials": "超参数",
     "Trained in": "训练用时",
     "Size": "大小",
     "An answer": "一次回答",
@@ -346,6 +351,9 @@ RECORDED: dict[str, str] = {
     # The search over dials
     "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p}), and is no larger": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}），且并不更大",
     "it leads {family} by {lead} on {rows} rows that judged no trial (p = {p})": "在未参与评判试验的 {rows} 行上领先 {family} {lead}（p = {p}）",
+    "it does not lead {family} on {rows} rows that judged no trial (p = {p})": "在未参与评判试验的 {rows} 行上并不领先 {family}（p = {p}）",
+    "it is larger, and its lead over {family}, {lead}, is not seen on {rows} rows that judged no trial (p = {p})": "它更大，而对 {family} 的领先 {lead} 在未参与评判试验的 {rows} 行上看不出来（p = {p}）",
+    "no trial was better than the settings of the size": "没有试验比该规模的默认设置更好",
     # The steps of compression; sentences within sentences come first
     "distil": "蒸馏",
     "prune": "剪枝",

@@ -78,6 +78,7 @@ class Trial:
     measured: dict[str, Any]
     rungs: list[dict[str, Any]]
     fresh: Fresh | None = None
+    tuned: dict[str, Any] | None = None
 
     def decide(self, stage: Path, say: Callable[[float, str], None]) -> dict[str, Any]:
         """Gate the bundle, and write its card and its report: digests of the finished bundle and the report."""
@@ -102,6 +103,7 @@ class Trial:
                 "why": self.shipped["why"],
                 "learned_from": self.shipped["learned_from"],
             },
+            "tune": self.tuned,
             "compress": self.shipped["steps"],
             "gate": gate,
             "data": self.data.as_dict(),

@@ -41,6 +41,13 @@ class Circle:
         """The recipe of the champion."""
         return read_manifest(self.store.folder_path(self.champion.bundle, verify=False))["family"]
 
+    @property
+    def dials(self) -> dict[str, Any] | None:
+        """The dials that a search set for the champion; None where none did."""
+        report = self.store.get_json(self.champion.lineage["report"])
+        recipe = report["chosen"]["recipe"]
+        return next((rung.get("dials") for rung in report["ladder"] if rung["recipe"] == recipe), None)
+
     def gather(self, base: DataVersion, *, alarm: str, asked: bool) -> Turn:
         """What has come in, and whether this is the time."""
         self.gathered = gather(self.store, self.spec, base, alarm=alarm, asked=asked)

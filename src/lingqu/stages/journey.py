@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Task
@@ -34,9 +35,11 @@ class Stages:
         self.piloting = 0.0
         self.tuned: dict[str, Any] | None = None
 
-    def told(self) -> dict[str, Any]:
-        """What a run tells of its way."""
+    def told(self, data: DataVersion) -> dict[str, Any]:
+        """What a run tells of its rows and of its way."""
         return {
+            "quarantined": data.quarantined,
+            "findings": [asdict(finding) for finding in data.findings],
             "failed": self.failed,
             "pilots": self.pilots,
             "skipped": self.skipped,
@@ -64,13 +67,24 @@ class Stages:
             self.pilots.append({"recipe": family, **told})
         return not why
 
-    def rung(self, family: str, data: DataVersion, seconds: float, *, needed: bool) -> dict[str, Any] | None:
-        """Train one family and make its bundle; None when that fails and the rung is not `needed`, its reason kept."""
+    def rung(
+        self,
+        family: str,
+        data: DataVersion,
+        seconds: float,
+        *,
+        needed: bool,
+        dials: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any] | None:
+        """Train one family and make its bundle; None when that fails and the rung is not `needed`, its reason kept.
+
+        `dials` are those that an earlier search has set.
+        """
         told = self.foretold(family)
         if told:
             self.context.tell(f"train {family}", 0.0, forecast.sentence(told))
         try:
-            made = self.bundle(self.train(family, data, seconds), data)
+            made = self.bundle(self.train(family, data, seconds, dials), data)
             return {**made, "forecast": told or made["forecast"]}
         except (TrainingError, BundleError) as error:
             if needed:
@@ -85,9 +99,11 @@ class Stages:
         found = next((told for told in self.pilots if told["recipe"] == family), None)
         return {"by": "pilot", **{name: found[name] for name in names}} if found else None
 
-    def train(self, family: str, data: DataVersion, seconds: float) -> dict[str, Any]:
+    def train(
+        self, family: str, data: DataVersion, seconds: float, dials: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Train one family within so many seconds."""
-        return rung.train(self.context, family, data, seconds)
+        return rung.train(self.context, family, data, seconds, over=dials)
 
     def bundle(self, trained: dict[str, Any], data: DataVersion) -> dict[str, Any]:
         """Export what was trained, and score the bundle on validation rows."""
@@ -97,13 +113,13 @@ class Stages:
         """The rung to ship: the cheapest that cannot be told from the best."""
         return choice.choose(self.context, rungs, data)
 
-    def tune(
-        self, chosen: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion, seconds: float
-    ) -> dict[str, Any]:
-        """The chosen rung, or its recipe with dials that a search found; that one joins the `rungs`."""
-        if not self.context.spec.tune.trials:
+    def tune(self, chosen: dict[str, Any], rungs: list[dict[str, Any]], data: DataVersion) -> dict[str, Any]:
+        """The chosen rung, or its recipe with dials that a search found in the rest of the budget; it joins the `rungs`."""
+        spec = self.context.spec
+        if not spec.tune.trials:
             return chosen
-        chosen, more, self.tuned = tune.tune(self.context, chosen, data, seconds)
+        left = ladder.affordable(rungs, spec.budget_seconds - self.piloting)
+        chosen, more, self.tuned = tune.tune(self.context, chosen, data, left)
         rungs += more
         return chosen
 
@@ -131,4 +147,4 @@ class Stages:
         fresh: Fresh | None = None,
     ) -> dict[str, Any]:
         """Its gate and its number; with `fresh` rows it has to be better there, and no worse on the test rows."""
-        return trial.conclude(self.context, shipped, measured, rungs, data, fresh=fresh)
+        return trial.conclude(self.context, shipped, measured, rungs, data, fresh=fresh, tuned=self.tuned)

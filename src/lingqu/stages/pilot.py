@@ -52,8 +52,8 @@ def _point(
 ) -> dict[str, Any]:
     """What the recipe reaches when it learns from these rows of so many, and what that takes."""
     from lingqu.evaluate.rung import error_of
+    from lingqu.train.encoded import Encoded
     from lingqu.train.fit import sparing
-    from lingqu.train.folds import Encoded
     from lingqu.train.meter import held
     from lingqu.train.options import TrainOptions
     from lingqu.train.rung import kept_bytes

@@ -36,12 +36,17 @@ def conclude(
     data: DataVersion,
     *,
     fresh: Fresh | None = None,
+    tuned: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Its gate, then its number in the registry; asked again about the same bundle, the answer stands."""
+    """Its gate, then its number in the registry; asked again about the same bundle, the answer stands.
+
+    `tuned` is what a search over dials told, for the report.
+    """
     from lingqu.evaluate.trial import Trial
 
     spec = context.spec
-    trial = Trial(spec, context.task, data, context.store, shipped=shipped, measured=measured, rungs=rungs, fresh=fresh)
+    made: dict[str, Any] = {"shipped": shipped, "measured": measured, "rungs": rungs, "tuned": tuned}
+    trial = Trial(spec, context.task, data, context.store, **made, fresh=fresh)
     inputs = {
         "name": spec.name,
         "data": data.as_dict(),

@@ -25,7 +25,8 @@ from lingqu.store.atomic import remove_folder
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
     from lingqu.models.dials import Dial
-    from lingqu.train.folds import Encoded
+    from lingqu.train.encoded import Encoded
+    from lingqu.train.tune import Tried
 
 LEAST_JUDGES = 40
 """With fewer validation rows neither half could tell anything."""
@@ -79,16 +80,19 @@ def _searched(context: Context, chosen: dict[str, Any], data: DataVersion, secon
     seconds = min(seconds - least, spec.tune.budget_seconds or seconds)
 
     def work(stage: Path, say: Say) -> dict[str, Any]:
-        from lingqu.train.tune import best, parts_for, search
+        from lingqu.train.tune import parts_for, search
 
         attempts = _Attempts(context, chosen, data, stage)
         dials = attempts.dials()
+        why = ""
         if data.counts["validation"] < LEAST_JUDGES:
-            return _nothing(f"{data.counts['validation']} validation rows are too few to judge trials by")
-        if not dials:
-            return _nothing(f"{chosen['family']} has no dials to turn")
-        if seconds < least:
-            return _nothing("nothing is left of the budget")
+            why = f"{data.counts['validation']} validation rows are too few to judge trials by"
+        elif not dials:
+            why = f"{chosen['family']} has no dials to turn"
+        elif seconds < least:
+            why = "nothing is left of the budget"
+        if why:
+            return _told([], 0) | {"why": why}
         trials = search(
             dials,
             attempts.attempt,
@@ -100,16 +104,7 @@ def _searched(context: Context, chosen: dict[str, Any], data: DataVersion, secon
             parts=parts_for(data.counts["train"]),
             tell=say,
         )
-        first = best(trials)
-        better = first is not None and first.number > 0
-        return {
-            "trials": [one.to_json() for one in trials],
-            "asked": spec.tune.trials,
-            "seconds": round(sum(one.seconds for one in trials), 3),
-            "best": first.number if first is not None else None,
-            "dials": first.dials if first is not None and better else None,
-            "why": "" if better else "no trial was better than the settings of the size",
-        }
+        return _told(trials, spec.tune.trials)
 
     inputs = {
         "data": data.id,
@@ -123,8 +118,20 @@ def _searched(context: Context, chosen: dict[str, Any], data: DataVersion, secon
     return context.once(f"tune {chosen['name']}", inputs, (*TRAIN, *EVALUATE, "stages/tune"), work)
 
 
-def _nothing(why: str) -> dict[str, Any]:
-    return {"trials": [], "asked": 0, "seconds": 0.0, "best": None, "dials": None, "why": why}
+def _told(trials: list[Tried], asked: int) -> dict[str, Any]:
+    """Every trial, the number of the best and its dials, where it is another one than the first."""
+    from lingqu.train.tune import best
+
+    first = best(trials)
+    better = first is not None and first.number > 0
+    return {
+        "trials": [one.to_json() for one in trials],
+        "asked": asked,
+        "seconds": round(sum(one.seconds for one in trials), 3),
+        "best": first.number if first is not None else None,
+        "dials": first.dials if first is not None and better else None,
+        "why": "" if better else "no trial was better than the settings of the size",
+    }
 
 
 class _Attempts:
@@ -154,20 +161,17 @@ class _Attempts:
         """The error on the judging half after learning from every part-th row."""
         from lingqu.evaluate.rung import error_of
         from lingqu.train.options import TrainOptions
-        from lingqu.train.rung import dialled
 
         fed = {name: value for name, value in dials.items() if name in self.front}
         held = self.encoded(part, json.dumps(fed, sort_keys=True))
         options = TrainOptions(**self.context.spec.train.model_dump(), seconds=_bound(self.chosen))
         work = self.stage / f"trial{number}-{part}"
-        trained = held.learned(
-            dialled(held.family, self.size, fed, dials), options, store=self.context.store, work=work
-        )
+        trained = held.learned(held.dialled(self.size, dials), options, store=self.context.store, work=work)
         remove_folder(work)
         return error_of(self.context.task, self.judges, held.answers(trained))
 
     def _encode(self, part: int, fed: str) -> Encoded:
-        from lingqu.train.folds import Encoded
+        from lingqu.train.encoded import Encoded
 
         rows = self.train.take(range(0, len(self.train), part))
         parts = (rows, self.judges, self.judges)

@@ -27,9 +27,9 @@ from lingqu.data.split import place
 from lingqu.models import Examples, find_family
 from lingqu.models.family import Tell
 from lingqu.statistics import confident
+from lingqu.train.encoded import describe, encode, front
 from lingqu.train.judge import outputs_of
 from lingqu.train.options import TrainOptions
-from lingqu.train.rung import describe, encode, front
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array

@@ -7,28 +7,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from safetensors.numpy import load, save
 from torch import nn
 
-from lingqu.contract import Front, Memory, Rows, Task
-from lingqu.data.fronts import RAGGED
-from lingqu.data.ragged import pack
-from lingqu.errors import Problem, SpecError
-from lingqu.models import Facts, Family, find_family
+from lingqu.contract import Memory, Rows, Task
+from lingqu.models import Facts, find_family
 from lingqu.models.hub import shown
 from lingqu.spec import TrainSettings
 from lingqu.store import Store
 from lingqu.store.canonical import canonical_json
+from lingqu.train.encoded import Encoded, encode
 from lingqu.train.fit import Trained, fit_rung, rebuild
 from lingqu.train.meter import held
 from lingqu.train.options import TrainOptions
 
 if TYPE_CHECKING:
-    from lingqu.contract.task import Array
-    from lingqu.data.ragged import Ragged
+    pass
 
-ENCODE_ROWS = 512
 GRAPH_BYTES = 4000
 """What an ONNX file, a manifest and the facts take besides, more or less."""
 
@@ -53,35 +48,20 @@ def climb(
     `kinds` are the kinds of the columns, `work` holds checkpoints so that a run that was killed goes on where it was,
     `seconds` bounds the training loop, and `over` are dials that a search has set.
     """
-    family = find_family(name)
     with held() as resident:
         started = time.perf_counter()
         tell(0.0, f"encoding {len(train):,} rows")
-        chosen = front(task, family, size, kinds, over)
-        memory = task.learn(train, chosen)
-        facts = describe(task, memory, train)
-        arrays = encode(task, train, memory), encode(task, valid, memory)
+        encoded = Encoded.of(task, name, train, valid, valid, kinds=kinds, size=size, over=over)
         encoding = time.perf_counter() - started
-        trained = fit_rung(
-            family,
-            dialled(family, size, chosen.settings, over),
-            arrays[0],
-            task.targets(train, memory),
-            arrays[1],
-            task.targets(valid, memory),
-            facts=facts,
-            steps=task.steps(),
-            options=TrainOptions(**settings.model_dump(), seconds=seconds),
-            work=work,
-            rows=store.rows,
-            progress=tell,
-        )
+        options = TrainOptions(**settings.model_dump(), seconds=seconds)
+        trained = encoded.learned(encoded.dialled(size, over), options, store=store, work=work, tell=tell)
+    memory = encoded.memory
     return {
         "family": shown(name),
         "recipe": name,
         "weights": store.put_bytes(save(trained.weights)),
         "memory": store.put_json(memory),
-        "facts": store.put_json(facts.to_json()),
+        "facts": store.put_json(encoded.facts.to_json()),
         "settings": trained.settings,
         "history": trained.history,
         "epochs": trained.epochs,
@@ -155,50 +135,3 @@ def restore(rung: dict[str, Any], store: Store) -> tuple[nn.Module, Memory]:
     facts = Facts.from_json(store.get_json(rung["facts"]))
     network = rebuild(rung["family"], rung["settings"], facts, load(store.get_bytes(rung["weights"])))
     return network, store.get_json(rung["memory"])
-
-
-def front(
-    task: Task, family: Family, size: str, kinds: Mapping[str, str], over: Mapping[str, Any] | None = None
-) -> Front:
-    """The front that feeds this family on this task, with those dials of `over` that are its own.
-
-    SpecError when family and task do not fit.
-    """
-    chosen = family.front_for(task.fronts)
-    if chosen is None:
-        raise SpecError(
-            Problem(
-                f"a model family that reads {' or '.join(task.fronts)}, as {task.name} needs",
-                f"'{family.name}', which reads {' or '.join(family.fronts)}",
-                f"Try model: {task.ladder[0]}.",
-            )
-        )
-    settings = family.front_settings(size, chosen)
-    settings |= {name: value for name, value in (over or {}).items() if name in settings}
-    if task.takes_features:
-        settings["kinds"] = {name: kind for name, kind in kinds.items() if name != task.target.name}
-    return Front(chosen, settings)
-
-
-def dialled(family: Family, size: str, fed: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The settings of this size with the dials of `over` that are not the front's, `fed`; these are then `decided`."""
-    own = {name: value for name, value in (over or {}).items() if name not in fed}
-    return {**family.settings(size), **own, "decided": sorted(own)} if own else family.settings(size)
-
-
-def describe(task: Task, memory: Memory, rows: Rows) -> Facts:
-    """What a network must know of its data before it is built."""
-    targets = task.targets(rows, memory)
-    outputs = task.outputs(memory)
-    if targets.ndim == 2:
-        return Facts(outputs, "multilabel", memory["front"], len(rows))
-    if targets.dtype.kind != "i":
-        return Facts(outputs, "regression", memory["front"], len(rows))
-    counts = tuple(np.bincount(targets, minlength=outputs).tolist())
-    return Facts(outputs, "classification", memory["front"], len(rows), counts)
-
-
-def encode(task: Task, rows: Rows, memory: Memory) -> dict[str, Array | Ragged]:
-    """All rows as training arrays, those of different length end to end."""
-    ragged = RAGGED.get(memory["front"]["name"], ())
-    return pack((task.encode(batch, memory) for batch in rows.batches(ENCODE_ROWS)), ragged)

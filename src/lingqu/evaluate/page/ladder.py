@@ -11,6 +11,9 @@ from lingqu.evaluate.page.quality import section
 from lingqu.evaluate.translation import Words
 from lingqu.evaluate.wording import between, measured, milliseconds, seconds, size, title
 
+SHOWN_TRIALS = 5
+"""The best trials of a search; the first one stands below for comparison."""
+
 Report = Mapping[str, Any]
 Rungs = Sequence[Mapping[str, Any]]
 PRICES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -42,6 +45,7 @@ def ladder(report: Report, say: Words) -> Markup | None:
         "taken only if it pays. Bars are 95 % intervals; further left is cheaper."
     )
     content = [why, el("div", *pictures, cls="panels three") if pictures else None, el("div", table, cls="scroll")]
+    content.append(searched(report.get("tune"), say))
     return section(say("Models tried"), guide, *content, smaller(report.get("compress"), say))
 
 
@@ -151,6 +155,43 @@ def verdict(found: Mapping[str, Any], say: Words) -> str:
     if found["verdict"] == "levelled-off":
         return say("Learned enough: validation loss levelled off at {best} (epoch {epoch}).", **values)
     return say("Too few epochs to tell over- from underfitting; validation loss was {best}.", **values)
+
+
+def searched(told: Mapping[str, Any] | None, say: Words) -> Markup | None:
+    """The search over dials: how many trials, the best of them, and whether it is shipped."""
+    if not told or not told["trials"]:
+        return None
+    trials = told["trials"]
+    tried = say(
+        "{done} of {asked} trials of {recipe} in {time}; {early} ended early on a part of the rows.",
+        done=len(trials),
+        asked=told["asked"],
+        recipe=told["recipe"],
+        time=seconds(told["seconds"]),
+        early=sum(one["state"] == "pruned" for one in trials),
+    )
+    ended = [one for one in trials if one["state"] == "complete"]
+    best = sorted(ended, key=lambda one: (one["error"], one["number"]))[:SHOWN_TRIALS]
+    shown = [*best, *(one for one in trials[:1] if one not in best)]
+    heads = (say("Trial"), say("Error (half of validation)"), say("Dials"))
+    lines = [
+        el(
+            "tr",
+            el("td", str(one["number"])),
+            el("td", measured(one["error"])),
+            el("td", ", ".join(f"{name} {_dial(value)}" for name, value in one["dials"].items()), cls="wrap"),
+            cls="own" if told["taken"] and one["number"] == told["best"] else None,
+        )
+        for one in shown
+    ]
+    head = el("tr", *[el("th", text, scope="col") for text in heads])
+    table = el("div", el("table", el("thead", head), el("tbody", *lines)), cls="scroll")
+    why = str(told["why"])
+    return join(el("h3", say("Search over dials")), el("p", tried, " ", say.told(why)), table)
+
+
+def _dial(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def smaller(steps: Sequence[Mapping[str, Any]] | None, say: Words) -> Markup | None:
