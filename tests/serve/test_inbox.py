@@ -18,6 +18,7 @@ from lingqu.serve.keys import ANYONE, Principal
 from lingqu.spec.settings import ServeSettings
 from lingqu.store import Store
 
+pytestmark = pytest.mark.heavy
 ANNA = Principal("a" * 12, "anna", frozenset(("predict", "feedback")), "ward 3")
 BEN = Principal("b" * 12, "ben", frozenset(("predict", "feedback")), "ward 3")
 CARL = Principal("c" * 12, "carl", frozenset(("predict", "feedback")), "ward 4")
@@ -230,7 +231,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("kills", [pytest.param(2, marks=pytest.mark.heavy), pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_kill_loses_or_doubles_an_acknowledged_vote(store, kills):
     """F1: each giver is killed in the midst of its work, and the next one repeats what the last one tried."""
     ids = answered(store, count=10 * kills)

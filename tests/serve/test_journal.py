@@ -17,6 +17,7 @@ from lingqu.spec.settings import JournalSettings
 from lingqu.store import Store
 from lingqu.store.database import Database
 
+pytestmark = pytest.mark.heavy
 YES = LabelScores.of({"yes": 0.75, "no": 0.25})
 
 
@@ -276,7 +277,6 @@ print(lost, journal.written > before, journal.written + journal.lost, slowest)
 """
 
 
-@pytest.mark.heavy
 def test_a_full_disk_costs_entries_and_no_answer(tmp_path):
     """S16: files may not grow (what a full disk is to who writes); then they may again."""
     done = subprocess.run(

@@ -1,14 +1,9 @@
-"""`lingqu keys` and `lingqu feedback`, as they are typed."""
-
-import time
+"""`lingqu keys`, as it is typed."""
 
 import pytest
 
-from lingqu.contract.answers import NumberValue
 from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.journal import Entry, Journal, new_id
-from lingqu.serve.keys import ANYONE, Keys
-from lingqu.spec.settings import JournalSettings
+from lingqu.serve.keys import Keys
 from lingqu.store import Store
 from tests.conftest import as_json
 
@@ -63,21 +58,3 @@ def test_what_is_wrong_is_told(lingqu, tmp_path, arguments, message):
 
 def test_a_secret_is_one_that_encrypts(lingqu):
     assert MasterKeys.given(as_json(lingqu("keys", "secret", "--json")))
-
-
-def test_feedback_by_hand(lingqu, tmp_path):
-    one = new_id()
-    assert lingqu("feedback").stdout == "Next: lingqu serve MODEL  no feedback yet\n"
-    with Journal(Store.open(tmp_path / ".lingqu"), JournalSettings(inputs="plain")) as journal:
-        answer = NumberValue(3.0, 2.0, 4.0)
-        row = {"picture": b"123"}
-        journal.record(Entry(one, "r", time.time(), "rents", 1, "champion", ANYONE, None, row, answer, 1.0))
-    assert lingqu("feedback", "add").stderr == (
-        "Expected the id of a prediction, found none. Type: lingqu feedback add PREDICTION --label LABEL\n"
-    )
-    given = as_json(lingqu("feedback", "add", one, "--label", "3.5", "--comment", "measured", "--json"))
-    assert given["status"] == "quarantined"
-    (vote,) = as_json(lingqu("feedback", "--json"))["feedback"]
-    assert (vote["value"], vote["comment"], vote["source"]) == (3.5, "measured", "cli")
-    assert vote["input"] == {"picture": {"$bytes": "MTIz"}}
-    assert "quarantined" in lingqu("feedback", "list").stdout
