@@ -291,7 +291,8 @@ def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # What fails is raised, and told by whoever asked; the library would write it to standard error as well.
+    options.log_severity_level = 4
     # Spinning threads starve their neighbours on small machines; an arena keeps the memory of the longest text for ever.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
