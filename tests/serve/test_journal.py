@@ -11,7 +11,7 @@ from lingqu.contract.answers import LabelScores, Refusal
 from lingqu.errors import StoreError
 from lingqu.privacy.encrypt import MasterKeys, new_master_key
 from lingqu.serve import journal as journal_module
-from lingqu.serve.journal import Entry, Journal, moment_of, new_id, purge, recorded
+from lingqu.serve.journal import Entry, Journal, moment_of, new_id, pseudonym, purge, recorded
 from lingqu.serve.keys import ANYONE
 from lingqu.spec.settings import JournalSettings
 from lingqu.store import Store
@@ -54,7 +54,7 @@ def test_an_answer_as_it_is_kept(store):
 
 def test_one_user_stays_one_user_and_nobody_can_try_names(store, tmp_path):
     first, second, third = kept(store, entry(user="anna"), entry(user="anna"), entry(user="ben"))
-    assert first.user == second.user != third.user
+    assert first.user == second.user == pseudonym(store, "anna") != third.user
     other = kept(Store.open(tmp_path / "other"), entry(user="anna"))[0]
     assert other.user != first.user
 

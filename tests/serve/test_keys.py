@@ -1,6 +1,8 @@
 """Keys: who may call, for what, how often, and what was counted."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ import zlib
 import pytest
 
 from lingqu.errors import AccessError, QuotaError, RequestError, ScopeError, UnknownNameError
+from lingqu.serve import keys as keys_module
 from lingqu.serve.keys import ANYONE, Keys, all_keys, find_key, guard, new_key, revoke
 from lingqu.serve.quota import Limits
 from lingqu.spec.tariff import Allowance, Pace
@@ -245,3 +248,29 @@ def test_the_hash_alone_is_kept(store):
     assert token.encode() not in kept
     assert token not in repr(keys.__dict__)
     assert json.loads(json.dumps(all_keys(store)[0].scopes)) == ["predict", "feedback", "read"]
+
+
+def test_only_the_owner_reads_what_the_service_keeps(store):
+    """X35: files 0600 and folders 0700, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        new_key(store, "anna")
+        store.secret("users")
+        with Keys(store, required=True):
+            modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in store.folder.rglob("*")}
+    finally:
+        os.umask(before)
+    assert {path.name for path in modes} >= {"lingqu.db", "limits", "users"}
+    assert {oct(mode) for path, mode in modes.items() if path.is_file()} == {"0o600"}
+    assert {oct(mode) for path, mode in modes.items() if path.is_dir()} == {"0o700"}
+
+
+def test_a_stop_does_not_wait_for_a_busy_database(store, monkeypatch):
+    monkeypatch.setattr(keys_module, "CLOSE_SECONDS", 0.2)
+    keys = Keys(store, required=False)
+    keys.start()
+    keys.meter(ANYONE, "router", rows=1, compute_seconds=0)
+    with store.database.writing():
+        began = time.monotonic()
+        keys.close()
+        assert time.monotonic() - began < 2

@@ -59,6 +59,7 @@ EVERY_SECONDS = 0.2
 RETRY_SECONDS = 10.0
 CYCLE_SECONDS = 3600.0
 _MOST_SCORES = 5
+_USERS = "users"
 _COUNT = itertools.count()
 _LOG = logging.getLogger("lingqu.serve")
 
@@ -285,10 +286,9 @@ class Journal:
         }
 
     def _pseudonym(self, user: str) -> str:
-        # The store's secret keeps the name of a user from being found by trying all names; one user stays one user.
         if self._secret is None:
-            self._secret = self.store.secret("users")
-        return hmac.digest(self._secret, user.encode("utf-8", "replace"), "sha256").hex()[:32]
+            self._secret = self.store.secret(_USERS)
+        return _keyed(self._secret, user)
 
     def _lose(self, count: int, problem: StoreError) -> None:
         before, self.lost = self.lost, self.lost + count
@@ -301,6 +301,18 @@ class Journal:
             purge(self.store, self.settings.keep_seconds)
         except StoreError as error:
             _LOG.warning("journal: old answers were not removed: %s", error)
+
+
+def pseudonym(store: Store, user: str) -> str:
+    """What the journal keeps instead of the name of a user: the same for the same user of one store.
+
+    The store's secret keeps the name from being found by trying all names.
+    """
+    return _keyed(store.secret(_USERS), user)
+
+
+def _keyed(secret: bytes, user: str) -> str:
+    return hmac.digest(secret, user.encode("utf-8", "replace"), "sha256").hex()[:32]
 
 
 class Sealed:

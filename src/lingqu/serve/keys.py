@@ -60,6 +60,9 @@ REFRESH_SECONDS = 0.4
 TRUST_SECONDS = 60.0
 """How long keys are believed that the database could not be asked about."""
 
+CLOSE_SECONDS = 4.0
+"""How long a stop waits for a database that does not answer."""
+
 _TOKEN = re.compile(r"lq_([0-9a-f]{12})_([A-Za-z0-9_\-]{43})_([0-9a-f]{8})")
 _NAME = re.compile(r"[\w][\w .@+\-]{0,99}")
 _LOG = logging.getLogger("lingqu.serve")
@@ -242,15 +245,14 @@ class Keys:
             self._threads.append(thread)
 
     def close(self) -> None:
-        """Stop following, and write the last counts."""
+        """Stop following, and write the last counts, for a few seconds at most."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(CLOSE_SECONDS)
         self._threads.clear()
-        self._try(self.usage.flush)
-        if self._limits is not None:
-            self._limits.close()
-            self._limits = None
+        limits, self._limits = self._limits, None
+        if limits is not None:
+            limits.close()
 
     def principal(self, token: str | None, scope: str | None = None) -> Principal:
         """Who calls with this key; AccessError when nobody may (401), ScopeError when that one may not (403)."""
@@ -335,6 +337,8 @@ class Keys:
             if work == self._account and time.monotonic() - tidied > 3600:
                 tidied = time.monotonic()
                 self._try(lambda: tidy(self.store))
+        if work == self._account:
+            self._try(self.usage.flush)
 
     def _try(self, work: Any) -> None:
         # Whatever the database does, the service goes on answering; what could not be written is tried again.

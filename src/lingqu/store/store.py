@@ -159,6 +159,7 @@ class Store:
         path = self.folder / "secrets" / _file_name(name)
         with self.lock(f"secret-{name}"):
             if not path.exists():
+                make_folder(path.parent)
                 write_bytes(path, os.urandom(32), permissions=0o600)
             return path.read_bytes()
 
