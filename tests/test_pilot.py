@@ -82,6 +82,9 @@ def test_memory_grows_with_the_rows_and_disk_only_if_it_did():
     # 10,264 rows of a kibibyte more, held three times.
     assert told["memory_mib"] == pytest.approx(300 + 3 * 10_264 / 1024, abs=0.1)
     assert told["disk_bytes"] == 5000
+    # A loop goes on as it was seen to grow: 20 MiB for each 500 rows more.
+    looped = [point(500, 0.2, looped=True), point(1000, 0.2, looped=True, peak_mib=320.0)]
+    assert forecast(looped, 4000)["memory_mib"] == 440.0
     assert forecast([point(500, 0.2), point(1000, 0.2, disk_bytes=10_000)], 4000)["disk_bytes"] == 40_000
 
 

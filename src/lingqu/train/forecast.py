@@ -1,7 +1,8 @@
 """What a recipe should reach and cost on all rows, foretold from what it did on two parts of them.
 
 A point holds `rows`, `error` (1 - score, or the error itself), `learning` (seconds to encode and fit), `peak_mib` (the
-most memory that the process held meanwhile), `array_bytes` (the encoded rows) and `disk_bytes` (what it would keep).
+most memory that the process held meanwhile), `array_bytes` (the encoded rows), `disk_bytes` (what it would keep) and,
+when it was trained in steps, `looped`.
 
 >>> points = [
 ...     {"rows": 500, "error": 0.2, "learning": 1.0, "peak_mib": 300.0, "array_bytes": 1 << 20, "disk_bytes": 4000},
@@ -38,7 +39,7 @@ def forecast(points: Sequence[Point], rows: int) -> dict[str, Any]:
         "error": round(large["error"] * more**-slope, 4),
         "slope": round(slope, 4),
         "seconds": round(_seconds(small, large, rows), 1),
-        "memory_mib": round(large["peak_mib"] + COPIES * large["array_bytes"] * (more - 1) / (1 << 20), 1),
+        "memory_mib": round(large["peak_mib"] + _mib_a_row(small, large) * (rows - large["rows"]), 1),
         "disk_bytes": int(large["disk_bytes"] * more ** _power(small, large, "disk_bytes", 1, 1.0)),
     }
 
@@ -63,6 +64,17 @@ def _power(small: Point, large: Point, name: str, sign: int, most: float) -> flo
     wider = math.log(large["rows"] / small["rows"])
     found = sign * math.log(max(large[name], 1e-9) / max(small[name], 1e-9)) / wider if wider else 0.0
     return min(max(0.0, found), most)
+
+
+def _mib_a_row(small: Point, large: Point) -> float:
+    """How much memory a row more takes: copies of what is encoded of it, or what it was seen to take in a loop.
+
+    What steps allocate and free leaves gaps, more of them with each new length of a batch; a fit without steps has few,
+    and two points of it differ by chance.
+    """
+    held = COPIES * large["array_bytes"] / large["rows"] / (1 << 20)
+    wider = large["rows"] - small["rows"]
+    return max(held, (large["peak_mib"] - small["peak_mib"]) / wider) if large.get("looped") and wider else held
 
 
 def _seconds(small: Point, large: Point, rows: int) -> float:
