@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from lingqu.errors import Problem, ProtocolError
 from lingqu.serve.body import MOST_BYTES, read_json
+from lingqu.serve.fresh import fresh
 from lingqu.serve.keys import ANYONE
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Call:
         self.params: dict[str, str] = {}
         self.principal: Principal = ANYONE
         given = self.headers.get("x-request-id", "")
-        self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+        self.id = given if _REQUEST_ID.fullmatch(given) else fresh(12).hex()
         self.told: dict[str, Any] = {}
         self._body: bytes | None = None
         self._gone = False

@@ -25,7 +25,6 @@ import itertools
 import json
 import logging
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -42,6 +41,7 @@ from lingqu.contract.answers import Answer
 from lingqu.errors import LingquError, Problem, StoreError
 from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys
 from lingqu.privacy.mask import mask_row
+from lingqu.serve.fresh import fresh
 from lingqu.serve.keys import Principal
 from lingqu.spec.settings import JournalSettings
 from lingqu.store import Store
@@ -110,7 +110,7 @@ def new_id() -> str:
     >>> len(set(ids)), {len(one) for one in ids}
     (1000, {32})
     """
-    return f"{time.time_ns() // 1_000_000:012x}{next(_COUNT) & 0xFFFFF:05x}{os.urandom(8).hex()[1:]}"
+    return f"{time.time_ns() // 1_000_000:012x}{next(_COUNT) & 0xFFFFF:05x}{fresh(8).hex()[1:]}"
 
 
 def moment_of(prediction_id: str) -> float | None:

@@ -1,0 +1,34 @@
+"""Random bytes of the system, fetched many at a time.
+
+Each call of os.urandom lets go of Python's interpreter lock, and a busy thread takes it for milliseconds: two calls a request
+were a third of a request's time.
+
+>>> len(fresh(10)), fresh(10) != fresh(10)
+(10, True)
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+MANY = 4096
+
+
+class _Pool(threading.local):
+    """What one thread has fetched and not yet given; no byte is given twice."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.at = 0
+
+
+_POOL = _Pool()
+
+
+def fresh(count: int) -> bytes:
+    """So many random bytes, at most 4,096, as unpredictable as os.urandom's."""
+    if _POOL.at + count > len(_POOL.bytes):
+        _POOL.bytes, _POOL.at = os.urandom(MANY), 0
+    _POOL.at += count
+    return _POOL.bytes[_POOL.at - count : _POOL.at]
