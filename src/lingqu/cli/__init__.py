@@ -216,6 +216,15 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg("--every", default="1 min", metavar="TIME", help="how often --watch looks (default: 1 min)"),
         ),
     ),
+    "up": (
+        "up:up",
+        "the whole loop until Ctrl-C: serve the champion, listen, improve",
+        (
+            SPEC,
+            _arg("--port", type=int, metavar="N", help="listen here (default: as the spec says)"),
+            _arg("--every", default="1 min", metavar="TIME", help="how often it is looked whether a round is due"),
+        ),
+    ),
     "freeze": (
         "improve:freeze",
         "stop all automation of a model, at once",

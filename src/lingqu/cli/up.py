@@ -1,0 +1,99 @@
+"""The verb `up`: the whole loop under one roof until Ctrl-C. The service answers, the circle goes round.
+
+Each is a process of its own, so that learning anew never slows an answer; they share nothing but the store. The circle
+is the more patient of the two: it runs at a lower priority, and when it breaks it is begun again a little later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from lingqu.cli.journey import tell_result
+from lingqu.cli.present import err, progress
+from lingqu.errors import GateError, Problem
+from lingqu.loop import check, home, run
+from lingqu.registry import Registry
+from lingqu.spec import Spec
+from lingqu.store import Store
+
+LOOK_SECONDS = 0.2
+PATIENCE_SECONDS = 20.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+NICE = 10
+_DIE_WITH_PARENT = 1
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Serve and improve until SIGTERM or Ctrl-C; a model that has no champion yet is learned first."""
+    spec = check(arguments.spec)
+    folder = Path(arguments.home) if arguments.home else home(spec.folder)
+    _champion(arguments, spec, Store.open(folder))
+    lingqu = [sys.executable, "-m", "lingqu"]
+    here = ["--home", str(folder.absolute())]
+    port = [] if arguments.port is None else ["--port", str(arguments.port)]
+    serve = _begin([*lingqu, "serve", spec.name, *port, *here], spec.folder)
+    watch = [*lingqu, "improve", str(Path(arguments.spec).absolute()), "--watch", "--every", arguments.every, *here]
+    try:
+        return _stand(serve, watch, spec.folder)
+    finally:
+        _end(serve)
+
+
+def _champion(arguments: argparse.Namespace, spec: Spec, store: Store) -> None:
+    """GateError when even the first model did not pass its gate: there is nothing to serve."""
+    if Registry(store).alias(spec.name, "champion") is not None:
+        return
+    with progress() as tell:
+        result = run(arguments.spec, store=store, tell=tell)
+    if not arguments.json:
+        tell_result(arguments, result)
+    if result["champion"] is None:
+        found = f"none: the gate said {result['gate']['decision']}"
+        raise GateError(Problem(f"a champion of {spec.name} to serve", found, f"See: lingqu show {spec.name}"))
+
+
+def _begin(command: list[str], folder: Path, *, nice: int = 0) -> subprocess.Popen[bytes]:
+    def child() -> None:
+        os.nice(nice)
+        # Whoever kills the parent kills the children too.
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+
+    return subprocess.Popen(command, cwd=folder, preexec_fn=child)  # noqa: PLW1509 - before any thread of ours
+
+
+def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path) -> int:
+    """Until the service ends: keep the circle going round; the service's status."""
+    pause, circle, again = FIRST_PAUSE, _begin(watch, folder, nice=NICE), 0.0
+    try:
+        while serve.poll() is None:
+            time.sleep(LOOK_SECONDS)
+            if circle.poll() is None:
+                continue
+            if not again:
+                err.print(f"The circle ended with status {circle.returncode}; it begins again in {pause:.0f} s.")
+                again = time.monotonic() + pause
+            elif time.monotonic() >= again:
+                circle, again, pause = _begin(watch, folder, nice=NICE), 0.0, min(2 * pause, LONGEST_PAUSE)
+    finally:
+        _end(circle)
+    return serve.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a child to end, and wait for it; it is killed when it does not."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
+    if process.poll() is None:
+        process.kill()
+        process.wait()

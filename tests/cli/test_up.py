@@ -1,0 +1,56 @@
+"""`lingqu up`: one command that learns, serves, listens and goes round; and that leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lingqu.cli import call
+
+
+def posted(url: str, body: dict[str, object]) -> dict[str, object]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def children(parent: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False).stdout.split()
+    return [int(one) for one in found]
+
+
+@pytest.mark.heavy
+def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(["new", "kinds", "--task", "text-classification"]) == 0
+    spec = tmp_path / "kinds" / "lingqu.yaml"
+    spec.write_text(spec.read_text() + "model: ngram-linear\nimprove: {after: 1 new labels}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "lingqu", "up", str(spec), "--port", "0", "--every", "1 s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(found[0] for line in process.stdout if (found := re.search(r"http://[\d.:]+", line)))
+            base = f"{url}/v1/models/kinds"
+            told = posted(f"{base}/predict", {"row": {"text": "ramen with egg"}})
+            identity = told["predictions"][0]["id"]  # type: ignore[index]
+            assert posted(f"{url}/v1/feedback", {"prediction_id": identity, "label": "food"})["status"] == "quarantined"
+            said = next(line for line in process.stdout if "Waiting: " in line or "Learned" in line)
+            assert said
+            family = [process.pid, *children(process.pid)]
+            assert len(family) == 3
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, 130)
+    deadline = time.monotonic() + 5
+    while alive := [pid for pid in family if Path(f"/proc/{pid}").exists() and os.getpid() != pid]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
