@@ -2,6 +2,7 @@
 
 import pytest
 
+from lingqu.cli import COMMANDS
 from lingqu.errors import SpecError
 from lingqu.spec import Spec, load_spec, settings_table
 from lingqu.spec.names import _GATES
@@ -9,8 +10,7 @@ from lingqu.spec.settings import GateSettings
 from lingqu.spec.synonyms import ACCEPTED, TARGET_WORDS, VALUES, VERBS
 
 HEAD = "name: a\ntask: text-classification\ndata:\n  source: sklearn:iris\n"
-OUR_VERBS = {"new", "check", "run", "show", "predict", "versions", "history", "promote", "rollback", "export"}
-OUR_VERBS |= {"tasks", "doctor", "demo", "fsck"}
+OUR_VERBS = set(COMMANDS)
 SETTINGS = {row.name for row in settings_table()}
 TRAIN_VALUES = {
     "class_weights": "balanced",
