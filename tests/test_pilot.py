@@ -85,7 +85,9 @@ def test_memory_grows_with_the_rows_and_disk_only_if_it_did():
     # A loop goes on as it was seen to grow: 20 MiB for each 500 rows more.
     looped = [point(500, 0.2, looped=True), point(1000, 0.2, looped=True, peak_mib=320.0)]
     assert forecast(looped, 4000)["memory_mib"] == 440.0
-    assert forecast([point(500, 0.2), point(1000, 0.2, disk_bytes=10_000)], 4000)["disk_bytes"] == 40_000
+    grown = [point(500, 0.2), point(1000, 0.2, disk_bytes=10_000)]
+    assert forecast(grown, 4000)["disk_bytes"] == 40_000
+    assert forecast([grown[0], {**grown[1], "room": 1.5}], 4000)["disk_bytes"] == 15_000
 
 
 def test_why_a_recipe_does_not_pay():

@@ -71,6 +71,15 @@ class Encoded:
         held = self.arrays[0].values()
         return sum(one.values.nbytes + one.offsets.nbytes if isinstance(one, Ragged) else one.nbytes for one in held)
 
+    @property
+    def room(self) -> float:
+        """How many times larger a network of this front may get with more rows; 1000 where nothing bounds it.
+
+        A vocabulary that the rows filled is as large as it will ever be.
+        """
+        most, now = self.fed.get("vocabulary"), self.memory["front"].get("vocabulary")
+        return max(1.0, most / now) if isinstance(most, int) and isinstance(now, int) else 1000.0
+
     def with_more(self, rows: Rows) -> Encoded:
         """The same with these rows to learn from; what was remembered and described stays."""
         arrays = (encode(self.task, rows, self.memory), *self.arrays[1:])

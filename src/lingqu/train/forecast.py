@@ -1,8 +1,8 @@
 """What a recipe should reach and cost on all rows, foretold from what it did on two parts of them.
 
 A point holds `rows`, `error` (1 - score, or the error itself), `learning` (seconds to encode and fit), `peak_mib` (the
-most memory that the process held meanwhile), `array_bytes` (the encoded rows), `disk_bytes` (what it would keep) and,
-when it was trained in steps, `looped`.
+most memory that the process held meanwhile), `array_bytes` (the encoded rows), `disk_bytes` (what it would keep), `room`
+(how many times larger it can get: a vocabulary ends somewhere) and, when it was trained in steps, `looped`.
 
 >>> points = [
 ...     {"rows": 500, "error": 0.2, "learning": 1.0, "peak_mib": 300.0, "array_bytes": 1 << 20, "disk_bytes": 4000},
@@ -40,7 +40,7 @@ def forecast(points: Sequence[Point], rows: int) -> dict[str, Any]:
         "slope": round(slope, 4),
         "seconds": round(_seconds(small, large, rows), 1),
         "memory_mib": round(large["peak_mib"] + _mib_a_row(small, large) * (rows - large["rows"]), 1),
-        "disk_bytes": int(large["disk_bytes"] * more ** _power(small, large, "disk_bytes", 1, 1.0)),
+        "disk_bytes": int(large["disk_bytes"] * min(_growth(small, large, more), large.get("room", math.inf))),
     }
 
 
@@ -64,6 +64,11 @@ def _power(small: Point, large: Point, name: str, sign: int, most: float) -> flo
     wider = math.log(large["rows"] / small["rows"])
     found = sign * math.log(max(large[name], 1e-9) / max(small[name], 1e-9)) / wider if wider else 0.0
     return min(max(0.0, found), most)
+
+
+def _growth(small: Point, large: Point, more: float) -> float:
+    """How many times more is kept with so many times the rows, if it goes on as between the two points."""
+    return more ** _power(small, large, "disk_bytes", 1, 1.0)
 
 
 def _mib_a_row(small: Point, large: Point) -> float:
