@@ -1,0 +1,1 @@
+"""Small honest services of the usual kind, which `tools.serving` measures lingqu's against."""
