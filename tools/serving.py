@@ -81,6 +81,7 @@ def capacity(running: Running, requests: Sequence[Request], oracle: Oracle, seco
     """
     low, high = 0.0, 1.1 * load(running.url, requests, connections=8, seconds=min(2.0, seconds)).rate
     best: Report | None = None
+    found: Report | None = None
     for probe in range(PROBES):
         rate = (low + high) / 2
         found = load(running.url, requests, arrivals=poisson(rate, seconds, probe), oracle=oracle)
@@ -89,7 +90,7 @@ def capacity(running: Running, requests: Sequence[Request], oracle: Oracle, seco
         else:
             high = rate
     if best is None:
-        raise RuntimeError(f"no rate at which {running.path} answers within {LIMIT} s: {found.summary()}")
+        raise RuntimeError(f"no rate at which {running.path} answers within {LIMIT} s: {found and found.summary()}")
     return low, best
 
 
