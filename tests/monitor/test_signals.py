@@ -73,8 +73,8 @@ def test_texts_of_another_kind_are_seen_and_their_like_is_not() -> None:
     assert not any(one.drifted for one in same)
     assert "text: wording" in [one.signal for one in other if one.drifted]
     vectors = text_vectors(["", "a", "灵渠连接两条河", "\ud800x"])
-    assert vectors[:2].sum() == 0
-    assert np.allclose(np.linalg.norm(vectors[2:], axis=1), 1, atol=1e-5)
+    assert vectors[0].sum() == 0
+    assert np.allclose(np.linalg.norm(vectors[1:], axis=1), 1, atol=1e-5)
 
 
 def test_pictures_are_numbers() -> None:

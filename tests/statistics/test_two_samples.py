@@ -179,7 +179,7 @@ def test_mmd_and_auc_are_those_of_the_books() -> None:
         told = (np.arange(80) >= 40)[order].astype(float)
         judged = []
         for learn, test in ((slice(0, 40), slice(40, 80)), (slice(40, 80), slice(0, 40))):
-            ridge = Ridge(alpha=40, fit_intercept=False).fit(rows[learn], told[learn] - told[learn].mean())
+            ridge = Ridge(alpha=400, fit_intercept=False).fit(rows[learn], told[learn] - told[learn].mean())
             judged.append(roc_auc_score(told[test], ridge.predict(rows[test])))
         assert domain_classifier(c, d, repeats=1).auc == pytest.approx(np.mean(judged))
 

@@ -71,12 +71,14 @@ def _judged(
 ) -> tuple[Floats, float]:
     """The AUC on rows not learned from, for each column of labels, and the rank-sum p-value of the first column."""
     width = learned.shape[1]
-    # As strong a pull towards zero as there are rows: the columns have deviation 1, and chance should not be learned.
+    # A pull towards zero of ten times the rows, where the columns have deviation 1: on text and tables alike it told
+    # changed rows best from others, since a few hundred rows teach little beyond where each sample lies.
+    pull = 10 * len(learned)
     if width <= len(learned):
-        weights = np.linalg.solve(learned.T @ learned + len(learned) * np.eye(width), learned.T)
+        weights = np.linalg.solve(learned.T @ learned + pull * np.eye(width), learned.T)
         scores = held_out @ (weights @ (told - told.mean(axis=0)))
     else:
-        between = learned @ learned.T + len(learned) * np.eye(len(learned))
+        between = learned @ learned.T + pull * np.eye(len(learned))
         scores = (held_out @ learned.T) @ np.linalg.solve(between, told - told.mean(axis=0))
     ranks = np.empty(scores.shape)
     np.put_along_axis(
