@@ -49,6 +49,7 @@ for family in task.ladder:
     bundle = suite.learn(task, family, rows, Path(sys.argv[1]) / family)
     for check in suite.CHECKS:
         check(task, bundle, rows)
+suite.serves_its_own_example_over_http(task, bundle, rows)
 suite.is_learned_again_to_the_bit(task, bundle, rows, Path(sys.argv[1]) / "again")
 """
 

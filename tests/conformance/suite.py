@@ -122,6 +122,22 @@ suite.learn(task, sys.argv[2], task.toy(suite.EIGHT), Path(sys.argv[3]))
 """
 
 
+def serves_its_own_example_over_http(task: Task, bundle: Bundle, rows: Rows) -> None:
+    from lingqu.serve.service import Service
+    from lingqu.spec.settings import ServeSettings
+    from tests.serve.live import call, serving
+
+    with serving(lambda: Service.load([bundle.path], settings=ServeSettings())) as (_, port):
+        path = f"/v1/models/{bundle.path.name}"
+        _, told = call(port, "GET", path)
+        status, answer = call(port, "POST", f"{path}/predict", {"row": told["example"]})
+        assert status == 200, answer
+        assert answer["predictions"][0]["prediction"] is not None
+        assert told["task"] == task.name
+        assert call(port, "POST", f"{path}/explain", {"row": told["example"]})[0] == 200
+        assert call(port, "GET", "/openapi.json")[0] == 200
+
+
 def is_learned_again_to_the_bit(task: Task, bundle: Bundle, rows: Rows, folder: Path) -> None:
     """A process that shares nothing with this one but the rows ends with the same files."""
     assert rows == task.toy(EIGHT)

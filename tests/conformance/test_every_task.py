@@ -32,6 +32,11 @@ def test_a_task_keeps_its_promise(check, learned: tuple[Task, Bundle, Rows]) -> 
 
 
 @pytest.mark.heavy
+def test_a_task_serves_its_own_example(learned: tuple[Task, Bundle, Rows]) -> None:
+    suite.serves_its_own_example_over_http(*learned)
+
+
+@pytest.mark.heavy
 def test_the_same_rows_give_the_same_bundle(learned: tuple[Task, Bundle, Rows], tmp_path: Path) -> None:
     task, bundle, rows = learned
     suite.is_learned_again_to_the_bit(task, bundle, rows, tmp_path)

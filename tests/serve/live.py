@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import socket
 import threading
 import time
@@ -68,3 +70,14 @@ def exchange(port: int, sent: bytes, *, end: bool = False, seconds: float = 5.0)
         except OSError:
             pass
         return b"".join(parts)
+
+
+def call(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Status and JSON of one request."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    sent = None if body is None else json.dumps(body)
+    connection.request(method, path, sent, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    return answer.status, told
