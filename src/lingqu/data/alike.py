@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,8 +26,8 @@ class Alike(Protocol):
         """Look at some more rows."""
         ...
 
-    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
-        """The number of each row's group, int64 (rows,), and what is worth telling; `found` are the rows' digests."""
+    def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
+        """The number of each row's group, int32 (rows,), and what is worth telling; `found` reads the rows' digests."""
         ...
 
 
@@ -51,9 +51,9 @@ class _Nothing:
     def add(self, typed: Typed) -> None:
         del typed
 
-    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+    def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
         del found
-        return np.arange(rows), []
+        return np.arange(rows, dtype=np.int32), []
 
 
 class _Texts:
@@ -63,7 +63,7 @@ class _Texts:
     def add(self, typed: Typed) -> None:
         self._texts.add(typed.rows["text"])
 
-    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+    def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
         del rows, found
         return self._texts.numbers(), []
 
@@ -78,10 +78,10 @@ class _Pictures:
             self._thumbnails += thumbnail.tobytes()
         self._contents += row_digests(typed.rows, ["image"])
 
-    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
+    def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
         del found
         grey = np.frombuffer(self._thumbnails, np.uint8).reshape(rows, SIDE, SIDE)
-        return np.array(image_groups(grey, self._contents), np.int64), []
+        return np.array(image_groups(grey, self._contents), np.int32), []
 
 
 class _Cells:
@@ -95,8 +95,8 @@ class _Cells:
         if self._names:
             self._digests += b"".join(digests(typed.rows, self._names))
 
-    def groups(self, rows: int, found: Array) -> tuple[Array, list[Finding]]:
-        same = places(np.frombuffer(self._digests, np.uint8).reshape(rows, -1)) if self._names else places(found)
+    def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
+        same = places(np.frombuffer(self._digests, np.uint8).reshape(rows, -1)) if self._names else places(found())
         if not self._coincide:
             return same, []
         near, coincidences = table_groups(same)

@@ -26,7 +26,7 @@ MOST_TOLD = 6
 """So many missing classes are told one by one; a column of ids taken for labels has hundreds."""
 
 _TRAIN = SPLITS.index("train")
-_BY_NAME = np.argsort(np.argsort(SPLITS))
+_BY_NAME = np.argsort(np.argsort(SPLITS)).astype(np.uint8)
 _CHUNK = 50_000
 
 
@@ -39,20 +39,21 @@ class Divided:
 
     def __init__(self, marks: Marks, settings: DataSettings) -> None:
         self._marks = marks
-        content = places(marks.digests)
-        asked = places(marks.identities)
-        self._numbers = numbered(asked, content)
         near, self.findings = marks.near()
+        content, asked = places(marks.digests()), places(marks.identities())
+        self._numbers = numbered(asked, content)
         named = marks.names.in_order() if settings.group else None
         self.leaders = group_leaders(asked, self._numbers, near, named)
         self._named = None if named is None else (marks.names.codes, marks.names.values)
+        del near, asked
+        self._identities = marks.identities()
         self.splits = self._split(settings)
         self.findings += [*_large(self.leaders), *_leaks(self.leaders, self.splits)]
         # Rows of the same content and split differ by the number of their repetition at most.
         keys = spelled_order(self._numbers[self.leaders])
-        self._by_content = np.lexsort((keys, _BY_NAME[self.splits], content))
+        self._by_content = np.lexsort((keys, _BY_NAME[self.splits], content)).astype(np.int32)
         times = () if marks.times is None else (marks.times,)
-        self.order = np.lexsort((keys, content, *times, self.splits))
+        self.order = np.lexsort((keys, content, *times, self.splits)).astype(np.int32)
         self.counts: dict[str, int] = dict(
             zip(SPLITS, np.bincount(self.splits, minlength=len(SPLITS)).tolist(), strict=True)
         )
@@ -83,7 +84,7 @@ class Divided:
         """The key of the group that a row names: its name, or else its digest with the number of its repetition."""
         if self._named is not None and self._named[0][leader] >= 0:
             return self._named[1][self._named[0][leader]]
-        digest, number = self._marks.identities[leader].tobytes().hex(), int(self._numbers[leader])
+        digest, number = self._identities[leader].tobytes().hex(), int(self._numbers[leader])
         return f"{digest}#{number}" if number else digest
 
     def keys(self, rows: Array) -> list[str]:
@@ -97,7 +98,7 @@ class Divided:
 
     def lines(self) -> Iterator[tuple[str, str, str]]:
         """Digest, split and key of every row, sorted."""
-        digests = self._marks.digests
+        digests = self._marks.digests()
         for row in self._by_content.tolist():
             yield digests[row].tobytes().hex(), SPLITS[self.splits[row]], self.key(int(self.leaders[row]))
 

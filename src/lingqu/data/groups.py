@@ -67,7 +67,7 @@ def _cell(value: Any) -> bytes:
 
 
 def places(found: Array) -> Array:
-    """Where each digest, uint8 (rows, 32), stands among those that differ, in their order: int64 (rows,).
+    """Where each digest, uint8 (rows, 32), stands among those that differ, in their order: int32 (rows,).
 
     >>> places(np.array([[2] * 32, [1] * 32, [2] * 32], np.uint8)).tolist()
     [1, 0, 1]
@@ -80,8 +80,8 @@ def places(found: Array) -> Array:
         # The first eight of 32 bytes nearly always tell two digests apart.
         order = np.lexsort(words.T[::-1])
         new = _new(found, order)
-    numbers = np.empty(len(found), np.int64)
-    numbers[order] = np.cumsum(new) - 1
+    numbers = np.empty(len(found), np.int32)
+    numbers[order] = np.cumsum(new, dtype=np.int32) - 1
     return numbers
 
 
@@ -95,7 +95,7 @@ def _new(found: Array, order: Array) -> Array:
 
 
 def numbered(asked: Array, order: Array) -> Array:
-    """How many rows that ask the same come before each, so that equal rows can go to different splits: int64 (rows,).
+    """How many rows that ask the same come before each, so that equal rows can go to different splits: int32 (rows,).
 
     They are counted in the order of a second number, so that the order of the rows does not matter.
 
@@ -106,9 +106,9 @@ def numbered(asked: Array, order: Array) -> Array:
     ordered = asked[ranked]
     opens = np.ones(len(asked), bool)
     opens[1:] = ordered[1:] != ordered[:-1]
-    turn = np.arange(len(asked))
-    out = np.empty(len(asked), np.int64)
-    out[ranked] = turn - np.maximum.accumulate(np.where(opens, turn, 0))
+    turn = np.arange(len(asked), dtype=np.int32)
+    out = np.empty(len(asked), np.int32)
+    out[ranked] = turn - np.maximum.accumulate(np.where(opens, turn, np.int32(0)))
     return out
 
 
@@ -120,13 +120,13 @@ def spelled_order(numbers: Array) -> Array:
     """
     different, inverse = np.unique(numbers, return_inverse=True)
     words = [str(number) if number else "" for number in different.tolist()]
-    rank = np.empty(len(words), np.int64)
+    rank = np.empty(len(words), np.int32)
     rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
     return rank[inverse]
 
 
 def group_leaders(asked: Array, numbers: Array, near: Array, named: Array | None = None) -> Array:
-    """For each row the position of the one that names its group, int64 (rows,).
+    """For each row the position of the one that names its group, int32 (rows,).
 
     Rows of one near-duplicate group (`near`) and rows with one name (`named`, -1 where there is none) belong together.
     It is the row of the smallest name among them, or of the smallest digest (`asked`, then `numbers`), so that it follows
@@ -138,16 +138,15 @@ def group_leaders(asked: Array, numbers: Array, near: Array, named: Array | None
     >>> group_leaders(asked, numbers, np.array([0, 1, 1]), np.array([0, 1, -1])).tolist()
     [0, 1, 1]
     """
-    _, group = np.unique(near, return_inverse=True)
-    unnamed = np.zeros(len(asked), np.int64)
+    by = [spelled_order(numbers), asked]
     if named is not None:
-        group = _joined(group, named)
-        unnamed = np.where(named < 0, np.iinfo(np.int64).max, named)
-    order = np.lexsort((spelled_order(numbers), asked, unnamed))
-    found, first = np.unique(group[order], return_index=True)
-    leader = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
-    leader[found] = order[first]
-    return leader[group]
+        near = _joined(near, named)
+        by.append(np.where(named < 0, np.iinfo(np.int32).max, named))
+    order = np.lexsort(by)
+    leader = np.full(int(near.max(initial=-1)) + 1, -1, np.int32)
+    # The last to be written is the first in order.
+    leader[near[order[::-1]]] = order[::-1]
+    return leader[near]
 
 
 def _joined(group: Array, named: Array) -> Array:
@@ -163,9 +162,10 @@ def _joined(group: Array, named: Array) -> Array:
 def table_groups(same: Array) -> tuple[Array, bool]:
     """Equal rows together, unless most rows repeat others; and whether that is so.
 
-    >>> table_groups(np.array([0, 1, 0])), table_groups(np.array([0, 0, 0, 1, 1]))
-    ((array([0, 1, 0]), False), (array([0, 1, 2, 3, 4]), True))
+    >>> groups, coincidences = table_groups(np.array([0, 0, 0, 1, 1]))
+    >>> groups.tolist(), coincidences
+    ([0, 1, 2, 3, 4], True)
     """
     if len(same) and 1 - len(np.unique(same)) / len(same) >= COMMON:
-        return np.arange(len(same)), True
+        return np.arange(len(same), dtype=np.int32), True
     return same, False

@@ -1,6 +1,6 @@
-"""What decides the split of each row, kept for all rows as arrays while the rows themselves pass by.
+"""What decides the split of each row, kept for all rows while the rows themselves pass by.
 
-A row costs about a hundred bytes here, however wide it is.
+However wide a row is, it costs some tens of bytes in memory; its digests lie in scratch files until they are asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lingqu.data.prepare import Prepared, Typed
 from lingqu.data.split import SPLITS
 from lingqu.data.values import time_key
 from lingqu.spec.settings import DataSettings
+from lingqu.store.scratch import Scratch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -78,7 +79,7 @@ class Marks:
         self._time = self._inside(settings.time) if settings.time else None
         near = settings.near_duplicates
         self._alike = looking_for(prepared.kinds, task, self._open, near=near, identity=self._identity, folder=folder)
-        self._digests, self._requests, self._keys = bytearray(), bytearray(), bytearray()
+        self._digests, self._requests, self._keys = (self._open.enter_context(Scratch(folder)) for _ in range(3))
         self._given, self._times = bytearray(), array("d")
         self.targets = Coded()
         self.names = Coded()
@@ -99,11 +100,11 @@ class Marks:
     def add(self, typed: Typed) -> None:
         """Mark some more rows."""
         rows = typed.rows
-        self._digests += b"".join(digests(rows))
+        self._digests.write(b"".join(digests(rows)))
         # Neither a corrected label nor a new column beside the text may move a row to another split.
-        self._requests += b"".join(digests(rows, self._asked))
+        self._requests.write(b"".join(digests(rows, self._asked)))
         if self._identity:
-            self._keys += b"".join(digests(rows, self._identity))
+            self._keys.write(b"".join(digests(rows, self._identity)))
         self._given += bytes([GIVEN.index(typed.split)]) * len(rows)
         if self._group:
             self.names.add(rows[self._group])
@@ -113,20 +114,17 @@ class Marks:
             self.targets.add(rows[self._target])
         self._alike.add(typed)
 
-    @property
     def digests(self) -> Array:
-        """SHA-256 of each row, uint8 (rows, 32)."""
-        return np.frombuffer(self._digests, np.uint8).reshape(-1, 32)
+        """SHA-256 of each row, uint8 (rows, 32), read back."""
+        return _read(self._digests)
 
-    @property
     def asked(self) -> Array:
-        """SHA-256 of what a request would hold of each row, uint8 (rows, 32)."""
-        return np.frombuffer(self._requests, np.uint8).reshape(-1, 32)
+        """SHA-256 of what a request would hold of each row, uint8 (rows, 32), read back."""
+        return _read(self._requests)
 
-    @property
     def identities(self) -> Array:
-        """SHA-256 of what tells each row from others: `asked`, or the columns that the settings name."""
-        return np.frombuffer(self._keys, np.uint8).reshape(-1, 32) if self._identity else self.asked
+        """SHA-256 of what tells each row from others: that of a request, or of the columns that the settings name."""
+        return _read(self._keys if self._identity else self._requests)
 
     @property
     def given(self) -> Array:
@@ -139,5 +137,9 @@ class Marks:
         return np.frombuffer(self._times, np.float64) if self._time else None
 
     def near(self) -> tuple[Array, list[Finding]]:
-        """The number of each row's near-duplicate group, int64 (rows,), and what is worth telling about them."""
+        """The number of each row's near-duplicate group, int32 (rows,), and what is worth telling about them."""
         return self._alike.groups(len(self), self.digests)
+
+
+def _read(scratch: Scratch) -> Array:
+    return np.frombuffer(scratch.read(), np.uint8).reshape(-1, 32)

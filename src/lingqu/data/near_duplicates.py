@@ -47,7 +47,7 @@ class Unions:
     """
 
     def __init__(self, size: int) -> None:
-        self._parent = array("q", range(size))
+        self._parent = array("i", range(size))
 
     def find(self, item: int) -> int:
         """The leader of an item's group."""
@@ -63,8 +63,8 @@ class Unions:
         self._parent[max(a, b)] = min(a, b)
 
     def leaders(self) -> Array:
-        """The leader of every item, int64."""
-        leaders = np.array(self._parent, np.int64)
+        """The leader of every item, int32."""
+        leaders = np.array(self._parent, np.int32)
         while True:
             further = leaders[leaders]
             if np.array_equal(further, leaders):
@@ -115,8 +115,8 @@ class TextGroups:
             self._sorted.add(_plain(text))
 
     def numbers(self) -> Array:
-        """The number of each text's group, int64; groups are numbered in the order of their first texts' characters."""
-        number = np.empty(len(self._sorted), np.int64)
+        """The number of each text's group, int32; groups are numbered in the order of their first texts' characters."""
+        number = np.empty(len(self._sorted), np.int32)
         unique = self._open.enter_context(_Unique(self._folder))
         for text, i in self._sorted:
             number[i] = unique.add(text)
@@ -283,11 +283,13 @@ def _odd_numbers(count: int) -> Array:
 
 def _pairs(keys: Array) -> Iterator[tuple[Array, Array]]:
     """Pairs of items with one key: each meets the first few of its bucket and its predecessor, so the work is linear."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    opens = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    start = np.maximum.accumulate(np.where(opens, np.arange(len(keys)), 0))
-    later = np.flatnonzero(~opens)
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    opens = np.ones(len(keys), bool)
+    for first in range(1, len(keys), _CHUNK):
+        ordered = keys[order[first - 1 : first + _CHUNK]]
+        opens[first : first + _CHUNK] = ordered[1:] != ordered[:-1]
+    start = np.maximum.accumulate(np.where(opens, np.arange(len(keys), dtype=np.int32), np.int32(0)))
+    later = np.flatnonzero(~opens).astype(np.int32)
     for first in range(0, len(later), _CHUNK // 16):
         place = later[first : first + _CHUNK // 16, None]
         begin = start[place]

@@ -163,8 +163,8 @@ class Parts:
         most = int(max(self._memory, self._bytes / BINS) / width)
         group = min(ROW_GROUP, max(most, 1))
         size = max(1, most // group) * group
-        place = np.full(self._count, -1, np.int64)
-        place[order] = np.arange(len(order))
+        place = np.full(self._count, -1, np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
         with ExitStack() as opened:
             files = (Scratch(self._folder, memory=MEMORY // BINS) for _ in range(0, len(order), size))
             bins = [_Tables(opened.enter_context(file)) for file in files]

@@ -191,7 +191,7 @@ def _held(folder: Path, prepared: Prepared, marks: Marks, divided: Divided) -> H
     """What a look at a version needs, of which the first rows are read back from its files."""
     names = list(prepared.kinds)
     files = {split: folder / f"{split}.parquet" for split in SPLITS}
-    asked, codes = places(marks.asked), marks.targets.codes
+    asked, codes = places(marks.asked()), marks.targets.codes
     rows = {split: divided.places(split) for split in SPLITS}
     return Held(
         heads={split: from_parquet(file, names, SAMPLE) for split, file in files.items()},
@@ -348,7 +348,7 @@ def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Pat
 
 def _write(parts: Parts, divided: Divided, marks: Marks, store: Store, identity: str) -> str:
     """One Parquet file per split, as a folder blob; its digest."""
-    asked = marks.asked
+    asked = marks.asked()
 
     def beside(rows: Array) -> dict[str, list[str]]:
         return {ROW: [digest.tobytes().hex() for digest in asked[rows]], GROUP: divided.keys(rows)}
