@@ -149,6 +149,45 @@ def test_new_finds_the_columns_or_lists_them(lingqu: Lingqu, tmp_path: Path) -> 
     assert lingqu("check", "second/lingqu.yaml").returncode == 0
 
 
+def test_new_names_rows_in_the_same_place_so_that_both_can_move(lingqu: Lingqu, tmp_path: Path) -> None:
+    rows = "text,label\n" + "".join(f"fine {n * n},{'ab'[n % 2]}\n" for n in range(60))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/a.csv").write_text(rows)
+    made = lingqu("new", "here/mine", "--task", "text-classification", "--data", "here/a.csv", "--json")
+    assert as_json(made)["source"] == "../a.csv"
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert lingqu("check", "there/mine").returncode == 0
+
+
+def test_new_refuses_a_file_that_no_reader_takes(lingqu: Lingqu, tmp_path: Path) -> None:
+    (tmp_path / "notes.docx").write_text("some notes")
+    done = lingqu("new", "mine", "--task", "text-classification", "--data", "notes.docx")
+    assert (done.returncode, done.stderr) == (
+        2,
+        (
+            "Expected a csv, tsv, txt, jsonl, json, parquet, npz or xlsx file or a folder of images, found 'notes.docx'. "
+            "Known: .csv, .json, .jsonl, .ndjson, .npz, .parquet, .pq, .tab, .tsv, .txt, .xlsm, .xlsx.\n"
+        ),
+    )
+    assert not (tmp_path / "mine").exists()
+
+
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: lingqu [-h]")
+    assert call(["help", "run"]) == 0
+    assert capsys.readouterr().out.startswith("usage: lingqu run [-h]")
+
+
+def test_a_folder_stands_for_the_spec_in_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    status, said = told(capsys, "check", folder.name)
+    assert status == 2
+    assert said.startswith(f"{folder.name}/lingqu.yaml:5: Expected the column 'mesage' for text")
+
+
 def test_new_with_a_wrong_name_writes_nothing(lingqu: Lingqu, tmp_path: Path) -> None:
     done = lingqu("new", "bad name", "--task", "text-classification")
     assert (done.returncode, done.stderr) == (

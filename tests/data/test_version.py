@@ -290,6 +290,76 @@ def test_a_number_to_predict(tmp_path: Path) -> None:
     assert version.labels == {}
 
 
+def test_a_number_taken_for_a_class_is_told_once(tmp_path: Path) -> None:
+    rows = [{"x": n, "price": n * 1000 + 0.5} for n in range(200)]
+    with pytest.raises(DataError) as error:
+        make(tmp_path, rows, TABLE, columns={"label": "price"})
+    assert str(error.value) == (
+        "Expected classes for label, found 200 different numbers in 200 rows. To predict a number, say task: "
+        "tabular-regression."
+    )
+
+
+def test_what_the_settings_leave_out_is_not_told(tmp_path: Path) -> None:
+    rows = [{"x": n, "spare": n, "empty": "", "label": "ab"[n % 2]} for n in range(200)]
+    version, _ = make(tmp_path, rows, TABLE, types={"spare": "ignore"})
+    assert [one.message for one in version.findings if one.code == "not-a-feature-ignore"] == [
+        "Column 'empty' has no value in any row. Say otherwise with data.types."
+    ]
+
+
+def customers(count: int) -> list[dict[str, Any]]:
+    draw = random.Random(2)
+    return [
+        {"customer": f"c-{n // 2}", "age": 20 + draw.randrange(60), "zone": draw.randrange(5), "label": "ab"[n % 2]}
+        for n in range(count)
+    ]
+
+
+def split_of(version: DataVersion, store: Store) -> dict[tuple[str, float], str]:
+    rows = {split: version.rows(split, store) for split in version.counts}
+    return {(row["customer"], row["age"]): split for split, held in rows.items() for row in held}
+
+
+def test_columns_that_identify_a_row_alone_decide_its_split(tmp_path: Path) -> None:
+    rows, identity = customers(300), ["customer", "age"]
+    before = make(tmp_path, rows, TABLE, identity=identity)
+    wider = [row | {"new": n % 7, "label": "ab"[n % 3 == 0]} for n, row in enumerate(rows)]
+    after = make(tmp_path, wider, TABLE, identity=identity, types={"zone": "category"})
+    assert before[0].id != after[0].id
+    assert split_of(*before) == split_of(*after)
+    # Without it all features are the identity, of which one more moves rows.
+    assert split_of(*make(tmp_path, rows, TABLE)) != split_of(*make(tmp_path, wider, TABLE))
+
+
+def test_rows_of_one_identity_stay_together(tmp_path: Path) -> None:
+    version, store = make(tmp_path, customers(300), TABLE, identity=["customer"])
+    held = [set(version.rows(split, store)["customer"]) for split in version.counts]
+    assert sum(map(len, held)) == len(set.union(*held)) == 150
+
+
+def test_an_identity_that_can_not_be_used_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        make(tmp_path, customers(60), TABLE, identity=["custmer", "label"])
+    assert str(error.value) == (
+        "1. Expected the column 'custmer' for data.identity.1, found the columns 'customer', 'age', 'zone', 'label'. "
+        "Did you mean 'customer'?\n"
+        "2. Expected columns under data.identity that stay as they are, found 'label', the target, which may be "
+        "corrected. Leave it out there."
+    )
+    with pytest.raises(DataError) as error:
+        make(tmp_path, customers(60), TABLE, identity=["age"], types={"age": "ignore"})
+    assert str(error.value) == (
+        "Expected columns under data.identity that tell rows apart, found 'age', which is left out. Leave it out there."
+    )
+    with pytest.raises(DataError) as error:
+        make(tmp_path, texts(60), identity=["text"])
+    assert str(error.value) == (
+        "Expected data.identity for tables only, found it for text-classification, whose rows go by their text. "
+        "Leave it out."
+    )
+
+
 def test_a_preview_reads_without_writing(tmp_path: Path) -> None:
     source = write(tmp_path / "rows.csv", texts(50))
     found = preview(DataSettings(source=source), TEXT)

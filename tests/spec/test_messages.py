@@ -88,8 +88,7 @@ MESSAGES = {
     "size: tiny\nsize: tiny": "6: Expected each name once, found 'size' again (first on line 5). Keep one of them.",
     "train: {epochs: 3": "6: Expected YAML, found while parsing a flow mapping, expected ',' or '}', but got "
     "'<stream end>'. Check indentation, colons, quotes and brackets here.",
-    "train:\n\tepochs: 3": "6: Expected YAML, found while scanning for the next token, "
-    "found character '\\t' that cannot start any token. Indent with spaces.",
+    "train:\n\tepochs: 3": "6: Expected spaces, found a tab. Put spaces in its place: YAML takes no tabs there.",
     "size: \x07": "5: Expected text without control characters, found the character U+0007. Remove it.",
     "---\nname: b": "5: Expected one YAML document, found a second one. Remove the line --- and what follows.",
     "size: " + "[" * 30: "5: Expected at most 20 levels, found more.",

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from lingqu import __version__
@@ -31,7 +32,14 @@ def _arg(*names: str, **settings: object) -> Argument:
     return names, settings
 
 
-SPEC = _arg("spec", nargs="?", default="lingqu.yaml", help="the YAML file (default: lingqu.yaml)")
+def _spec(text: str) -> str:
+    """The file of a spec; of a folder, the one that `lingqu new` writes there."""
+    return str(Path(text) / "lingqu.yaml") if Path(text).is_dir() else text
+
+
+SPEC = _arg(
+    "spec", nargs="?", default="lingqu.yaml", type=_spec, help="the YAML file, or its folder (default: lingqu.yaml)"
+)
 MODEL = _arg("model", metavar="MODEL", help="name, name@champion, name@3 or a bundle folder")
 WHO = _arg("--who", help="who decides this (default: you)")
 LANGUAGE = _arg("--language", choices=("auto", "en", "zh"), default="auto", help="English, Chinese, or the locale's")
@@ -315,6 +323,8 @@ def _verb(arguments: list[str]) -> list[str]:
     if place is None or arguments[place] in COMMANDS:
         return arguments
     word = arguments[place]
+    if word == "help":
+        return [*_verb(arguments[place + 1 :]), "--help"]
     if word in VERBS and VERBS[word] in COMMANDS:
         arguments[place] = VERBS[word]
         return arguments

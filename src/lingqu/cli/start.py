@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,8 @@ def new(arguments: argparse.Namespace) -> int:
     if arguments.data is not None:
         source = located(source, Path.cwd().resolve())
     columns, there = _columns(task, source if arguments.data is not None else None)
+    if given is not None:
+        source = _seen_from(folder.resolve(), source)
     write_bytes(spec, _text(folder.absolute().name, task, source, columns, there).encode())
     emit(
         arguments,
@@ -81,14 +84,25 @@ def new(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _seen_from(folder: Path, source: str) -> str:
+    """A path as a spec in this folder names it: relative where both lie in one place, so that they can move together.
+
+    >>> _seen_from(Path("/work/router"), "/work/tickets.csv"), _seen_from(Path("/work/router"), "/data/tickets.csv")
+    ('../tickets.csv', '/data/tickets.csv')
+    """
+    return os.path.relpath(source, folder) if Path(source).is_relative_to(folder.parent) else source
+
+
 def _columns(task: Task, source: str | None) -> tuple[dict[str, str], list[str]]:
     """Role -> column as far as the names tell it; and the columns that there are, when a role's is for the user to say."""
     from lingqu.data.readers import stream
     from lingqu.data.roles import guess, roles_of
 
     roles = roles_of(task)
+    # What no reader takes is told at once.
+    batches = iter(stream(source, 1)) if source is not None else iter(())
     try:
-        names = list(next(iter(stream(source, 1))).rows.names) if source is not None else roles
+        names = list(next(batches).rows.names) if source is not None else roles
     except (LingquError, StopIteration):
         # What is wrong with the file is for `lingqu check` to say.
         names = roles

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from lingqu.contract import Task
 from lingqu.data.findings import Finding
 from lingqu.data.groups import group_leaders, numbered, places, spelled_order
 from lingqu.data.labels import tally
 from lingqu.data.marks import GIVEN, Marks
 from lingqu.data.split import SPLITS, assign, assign_by_time
+from lingqu.data.values import CellFault, to_number
 from lingqu.errors import DataError, Problem
 from lingqu.spec.settings import DataSettings
 
@@ -24,6 +27,9 @@ LARGE = 0.1
 
 MOST_TOLD = 6
 """So many missing classes are told one by one; a column of ids taken for labels has hundreds."""
+
+MANY = 20
+"""From so many numbers on labels may be amounts: stars and grades are fewer."""
 
 _TRAIN = SPLITS.index("train")
 _BY_NAME = np.argsort(np.argsort(SPLITS)).astype(np.uint8)
@@ -103,19 +109,36 @@ class Divided:
             yield digests[row].tobytes().hex(), SPLITS[self.splits[row]], self.key(int(self.leaders[row]))
 
 
-def divide(marks: Marks, kind: str, settings: DataSettings) -> Divided:
-    """The split of every row: as given, by time, or by the hash of its group; DataError when one cannot be used.
-
-    `kind` is that of the target.
-    """
+def divide(marks: Marks, task: Task, settings: DataSettings) -> Divided:
+    """The split of every row: as given, by time, or by the hash of its group; DataError when one cannot be used."""
     divided = Divided(marks, settings)
-    labels = None
+    labels, kind = None, marks.kind
     if kind in ("label", "labels"):
         codes, values = marks.targets.codes, marks.targets.values
         labels = {split: tally(codes[divided.splits == at], values, kind) for at, split in enumerate(SPLITS)}
     given = {GIVEN[at] for at in np.unique(marks.given).tolist()}
-    check_splits(divided.counts, labels, given)
+    try:
+        check_splits(divided.counts, labels, given)
+    except DataError:
+        if task.takes_features and (amounts := _amounts(marks.targets.values)):
+            found = f"{amounts:,} different numbers in {len(marks):,} rows"
+            advice = "To predict a number, say task: tabular-regression."
+            raise DataError(Problem(f"classes for {task.target.name}", found, advice)) from None
+        raise
     return divided
+
+
+def _amounts(labels: Sequence[str]) -> int:
+    """How many labels there are, when they look like amounts: many, and every one a number.
+
+    >>> _amounts([str(n) for n in range(40)]), _amounts(["1", "2"])
+    (40, 0)
+    """
+    if len(labels) < MANY:
+        return 0
+    with suppress(CellFault):
+        return len([to_number(label) for label in labels])
+    return 0
 
 
 def _large(leaders: Array) -> list[Finding]:

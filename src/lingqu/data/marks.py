@@ -72,7 +72,8 @@ class Marks:
     def __init__(self, prepared: Prepared, task: Task, settings: DataSettings, folder: Path | None = None) -> None:
         self._open = ExitStack()
         self._columns = prepared.columns
-        self._target = task.target.name if prepared.kinds[task.target.name] in ("label", "labels") else None
+        self.kind = prepared.kinds[task.target.name]
+        self._target = task.target.name if self.kind in ("label", "labels") else None
         self._asked = list(columns_of(task, prepared.kinds))
         self._identity = [self._inside(column) for column in settings.identity]
         self._group = self._inside(settings.group) if settings.group else None

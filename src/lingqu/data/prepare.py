@@ -78,7 +78,9 @@ class Prepared:
         if task.takes_features and not self._features:
             expected = "at least one column of numbers or categories"
             raise DataError(Problem(expected, "none", "Say their kinds: data.types."))
-        self.findings = [*found.findings, *_ignored(kinds, roles, task)]
+        # What the settings leave out was seen by who wrote them.
+        seen = {name: kind for name, kind in kinds.items() if settings.types.get(name) != "ignore"}
+        self.findings = [*found.findings, *_ignored(seen, roles, task)]
         self.quarantined: list[Quarantined] = []
         self.seen = 0
 

@@ -158,7 +158,7 @@ def ingest(
         quarantine = _quarantine(prepared, settings, store)
         _two_classes(marks.targets.values, prepared, task)
         tell(0.4, "finding near-duplicates")
-        divided = divide(marks, prepared.kinds[task.target.name], settings)
+        divided = divide(marks, task, settings)
         tell(0.7, "writing")
         identity = version_id(task.name, prepared.kinds, divided.lines())
         folder = _write(parts, divided, marks, store, identity)
@@ -274,7 +274,7 @@ def examine(settings: DataSettings, task: Task) -> Examined:
                 cells += typed.rows[name]
         _enough(prepared, settings)
         _two_classes(marks.targets.values, prepared, task)
-        divided = divide(marks, prepared.kinds[task.target.name], settings)
+        divided = divide(marks, task, settings)
     rows = Rows(columns)
     splits = {split: rows.take(divided.places(split).tolist()) for split in SPLITS}
     keys = {split: divided.keys(divided.places(split)) for split in SPLITS}

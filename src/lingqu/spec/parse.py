@@ -170,12 +170,9 @@ def _line(event: Any) -> int:
 def _unreadable(error: yaml.YAMLError, text: str) -> tuple[int, Problem]:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        advice = (
-            "Indent with spaces."
-            if "\t" in said or "\\t" in said
-            else "Check indentation, colons, quotes and brackets here."
-        )
-        return mark.line + 1, Problem("YAML", said, advice)
+        if "\\t" in said:
+            return mark.line + 1, Problem("spaces", "a tab", "Put spaces in its place: YAML takes no tabs there.")
+        return mark.line + 1, Problem("YAML", said, "Check indentation, colons, quotes and brackets here.")
     position = getattr(error, "position", 0)
     code = getattr(error, "character", 0)
     found = f"the character U+{code if isinstance(code, int) else ord(code):04X}"
