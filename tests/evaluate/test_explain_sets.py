@@ -91,6 +91,8 @@ def test_the_command_line_explains_every_label(bundle: Bundle, tmp_path: Path, l
     page = (tmp_path / "why.html").read_text(encoding="utf-8")
     assert "what speaks for delivery" in page
     assert "what speaks for 价格" in page
+    assert page.count("row 1<") == 2
+    assert page.count("row 2<") == 1
 
 
 def test_gradients_of_a_set(tmp_path: Path) -> None:

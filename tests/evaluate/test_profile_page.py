@@ -74,3 +74,7 @@ def test_doubtful_labels_of_the_test_rows_are_shown_in_both_languages(reports: R
         assert found["message"] in read(write_page(report)).text
         assert found["message"] not in read(write_page(report, "zh")).text
     assert reports["tabular-regression"]["doubts"] is None
+    seen = read(write_page({**whole(reports["image-classification"])})).seen
+    shown = [a for tag, a in seen if tag == "img" and (a.get("class") or "").startswith("pic")]
+    assert len(shown) == len(reports["image-classification"]["doubts"]["rows"])
+    assert all((a["src"] or "").startswith("data:image/png;base64,") for a in shown)

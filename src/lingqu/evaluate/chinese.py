@@ -205,10 +205,9 @@ OURS: dict[str, str] = {
     "How faithful this is: when the parts go in this order the score falls by {gain} more ({between}) than in random orders, on "
     "{rows} rows; zero would mean that the colours say nothing.": "可信程度：按此顺序去掉各部分，得分比随机顺序多下降 {gain}（{between}），共 {rows} 行；若为零，则颜色毫无意义。",
     "{answer}: why": "{answer}：为何",
-    "Explained rows": "逐行解释",
+    "row {number}": "第 {number} 行",
     "This row was refused": "该行被拒绝",
     "what speaks for {label}": "支持 {label} 的部分",
-    "What moves the number": "影响数值的部分",
     "Column": "列",
     "Part": "部分",
     "Weight": "权重",

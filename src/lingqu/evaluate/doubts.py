@@ -17,11 +17,13 @@ Of 1 of 121 test rows the model is surer of another label: about 0.8% of the lab
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lingqu.contract import Rows
 from lingqu.data.overview import SHOWN_ROWS, as_finding, shown_row
 from lingqu.evaluate.judged import Judged
+from lingqu.evaluate.mistakes import thumbnail
 from lingqu.statistics import confident
 
 LEAST_ROWS = 100
@@ -36,7 +38,7 @@ def doubtful(rows: Rows, judged: Judged, target: str) -> dict[str, Any] | None:
     if not len(found.rows):
         return None
     shown = [
-        shown_row(rows, int(row), probably=judged.labels[label])
+        {**shown_row(rows, int(row), probably=judged.labels[label]), **_pictures(rows.row(int(row)))}
         for row, label in zip(found.rows[:SHOWN_ROWS], found.suggested[:SHOWN_ROWS], strict=True)
     ]
     message = (
@@ -44,3 +46,8 @@ def doubtful(rows: Rows, judged: Judged, target: str) -> dict[str, Any] | None:
         "the labels may be wrong, or the rows are hard."
     )
     return as_finding("note", CODE, message, target, shown)
+
+
+def _pictures(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The pictures of a row, small, for a page to show."""
+    return {name: {"picture": thumbnail(value)} for name, value in row.items() if isinstance(value, bytes)}

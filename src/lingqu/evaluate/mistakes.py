@@ -79,7 +79,7 @@ def shown_input(task: Task, row: Rows) -> list[dict[str, Any]]:
         if name == task.target.name or len(cells) == MOST_COLUMNS:
             continue
         if isinstance(value, bytes):
-            cells.append({"column": name, "kind": "image", "value": _thumbnail(value)})
+            cells.append({"column": name, "kind": "image", "value": thumbnail(value)})
         else:
             cells.append({"column": name, "kind": kinds.get(name, "value"), "value": _plain(value)})
     return cells
@@ -92,7 +92,7 @@ def _plain(value: Any) -> str | float | int | None:
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
-def _thumbnail(data: bytes) -> str:
+def thumbnail(data: bytes) -> str:
     """A picture as a small PNG in a data address; drawn anew, so that nothing hidden in the file travels on."""
     try:
         picture = open_picture(data)

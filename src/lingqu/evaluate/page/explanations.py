@@ -206,7 +206,7 @@ def write_explained(told: Sequence[Mapping[str, Any]], name: str, language: str 
     from lingqu.evaluate.page import document
 
     say = Words(language)
-    cards = [explained(one, say) if one["label"] is not None or one["parts"] else _refused(one, say) for one in told]
+    cards = [_numbered(one, say) for one in told]
     guide = say(
         "Each part of the input is taken away and the shipped model asked again. In colour what speaks for the answer, in the "
         "warm colour what speaks against it."
@@ -214,6 +214,12 @@ def write_explained(told: Sequence[Mapping[str, Any]], name: str, language: str 
     head = el("header", el("div", el("span", el("b", "灵渠 lingqu")), cls="mark"), el("h1", name))
     body = el("main", section(say("Why these answers"), guide, el("div", *cards, cls="cards")))
     return document(say("{answer}: why", answer=name), say, head, body)
+
+
+def _numbered(one: Mapping[str, Any], say: Words) -> Markup:
+    """The card of a row under its number in the file."""
+    made = explained(one, say) if one["label"] is not None or one["parts"] else _refused(one, say)
+    return el("div", el("small", say("row {number}", number=f"{one['row'] + 1:,}")), made, cls="numbered")
 
 
 def _refused(one: Mapping[str, Any], say: Words) -> Markup:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lingqu.data.overview import shown_number
+from lingqu.evaluate.page.errors import SMALL_PICTURE
 from lingqu.evaluate.page.markup import Markup, breakable, el, join
 from lingqu.evaluate.page.quality import section
 from lingqu.evaluate.translation import Words
@@ -80,9 +81,12 @@ def _rows(rows: Sequence[Mapping[str, Any]], say: Words) -> Markup | None:
     return el("details", el("summary", say("{count} rows that show it", count=str(len(rows)))), table)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Markup | str:
     if value is None:
         return ""
+    if isinstance(value, Mapping):
+        small = len(value["picture"]) < SMALL_PICTURE
+        return el("img", src=value["picture"], alt="", cls=f"pic{' small' * small}")
     return shown_number(value) if isinstance(value, float) else str(value)
 
 

@@ -112,6 +112,7 @@ td.wrap,.scroll td.wrap{white-space:normal;min-width:180px}td.wrap small{font-we
 line-height:1.5;color:rgb(var(--bad));white-space:nowrap}
 .gone{display:block;width:56px;height:4px;margin:3px 0 0 auto;border-radius:2px;background:rgb(128 130 122/.2)}
 .gone i{display:block;height:4px;min-width:2px;border-radius:2px;background:rgb(var(--bad)/.75)}
+img.pic{width:56px;height:56px;object-fit:contain;border-radius:4px}img.pic.small{image-rendering:pixelated}
 td.spread{min-width:200px}td.spread svg{margin-left:auto}td.spread .bars{grid-template-columns:minmax(50px,130px) minmax(50px,1fr) auto;
 gap:1px 8px;font-size:12.5px;line-height:1.4;text-align:left}td.spread .bars span{overflow:hidden;text-overflow:ellipsis}
 .beside{display:flex;flex-wrap:wrap;gap:32px 56px;align-items:flex-start}
@@ -134,7 +135,8 @@ flex-direction:column;gap:12px;min-width:0}
 .card dl dt{color:var(--soft)}.card dl dd{margin:0;text-align:right}
 .card p{margin:0;font-size:14px;line-height:1.5;border-top:1px solid var(--line);padding-top:10px}
 .card p span{color:var(--soft)}.card .wrong{color:rgb(var(--bad));font-weight:600}.card .right{font-weight:600}
-mark{color:inherit;border-radius:3px;padding:1px 0}h4{font-size:14px;font-weight:600;margin:0 0 8px}
+.numbered{display:flex;flex-direction:column;gap:4px}.numbered>small{color:var(--soft);font-size:13px}.numbered .card{flex:1}
+.card>small{color:var(--soft);font-size:13px}mark{color:inherit;border-radius:3px;padding:1px 0}h4{font-size:14px;font-weight:600;margin:0 0 8px}
 .lists{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:28px 36px;margin-top:14px}
 .lists .bars{gap:3px 10px;font-size:13.5px}
 .tiles{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:10px 0}.tiles small{width:100%;color:var(--soft);font-size:13px}
