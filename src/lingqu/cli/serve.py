@@ -44,7 +44,14 @@ def serve(arguments: argparse.Namespace) -> int:
     listener = listen(settings.host, settings.port)
     url = _url(settings.host, listener.getsockname()[1])
     there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
-    plan = Plan(models, str(home) if there or required else None, settings.model_dump(), settings.workers, required)
+    plan = Plan(
+        models,
+        home=str(home) if there or required else None,
+        settings=settings.model_dump(),
+        workers=settings.workers,
+        keys_required=required,
+        patience=max(18.0, settings.drain_seconds + settings.deadline_seconds + 5.0),
+    )
     return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), _tell).run()
 
 

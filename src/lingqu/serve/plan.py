@@ -17,7 +17,7 @@ from typing import Any
 class Plan:
     """Plain values only.
 
-    `home` is the folder of the store, or nothing where only bundle folders are served; in the folder `shared` the workers
+    `patience` is how many seconds a worker may take to stop; `home` is the folder of the store, or nothing where only bundle folders are served; in the folder `shared` the workers
     tell each other what they found of a bundle.
     """
 
@@ -27,6 +27,7 @@ class Plan:
     workers: int = 1
     keys_required: bool = False
     shared: str | None = None
+    patience: float = 18.0
 
     def line(self) -> str:
         """The plan in one line."""

@@ -29,9 +29,8 @@ BACKLOG = 2048
 STEADY = 10.0
 """A worker that lived so many seconds was well; the next one starts without a pause."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-LONGEST_STOP = 18.0
-SILENT = 30.0
-"""A worker that says nothing for so many seconds hangs, and is ended."""
+SILENT, LOADING = 30.0, 600.0
+"""A worker that says nothing for so many seconds hangs, and is ended; while it loads it may take longer."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 EXIT_STUCK = 75
 
@@ -64,7 +63,7 @@ class Supervisor:
     failures: int = 0
     next_start: float = 0.0
     was_ready: bool = False
-    stopping: signal.Signals | None = None
+    stopping: bool = False
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; 0 when every worker ended well. LingquError when no worker could begin."""
@@ -86,7 +85,7 @@ class Supervisor:
         environment = {
             **os.environ,
             FOLDER: str(self.folder / "metrics"),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads(self.plan.workers)),
+            "OMP_NUM_THREADS": str(min(threads(self.plan.workers), int(os.environ.get("OMP_NUM_THREADS") or 1024))),
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "lingqu.serve.worker", str(self.listener.fileno()), str(theirs)],
@@ -105,7 +104,7 @@ class Supervisor:
         self.children.append(Child(process, ours, now, now))
 
     def _watch(self, wake: int) -> None:
-        while self.stopping is None:
+        while not self.stopping:
             missing = self.plan.workers - sum(not child.leaving for child in self.children)
             now = time.monotonic()
             if missing > 0 and now >= self.next_start:
@@ -120,14 +119,12 @@ class Supervisor:
         for child in self.children:
             if child.status in found:
                 self._hear(child)
-            elif time.monotonic() - child.heard > SILENT:
-                self.tell(f"Worker {child.process.pid} has said nothing for {SILENT:.0f} s and is ended.")
+            elif time.monotonic() - child.heard > (most := SILENT if child.ready else LOADING):
+                self.tell(f"Worker {child.process.pid} has said nothing for {most:.0f} s and is ended.")
                 child.process.kill()
                 child.heard = time.monotonic()
         if wake in found:
-            for number in os.read(wake, 64):
-                if number in (signal.SIGTERM, signal.SIGINT):
-                    self.stopping = signal.Signals(number)
+            self.stopping |= any(number in (signal.SIGTERM, signal.SIGINT) for number in os.read(wake, 64))
 
     def _hear(self, child: Child) -> None:
         with suppress(BlockingIOError):
@@ -161,7 +158,7 @@ class Supervisor:
             lived = time.monotonic() - child.started
             if child.error is not None and not self.was_ready:
                 raise child.error
-            if self.stopping is not None or child.leaving:
+            if self.stopping or child.leaving:
                 continue
             self.failures = 0 if lived > STEADY else self.failures + 1
             pause = 0.0 if self.failures <= 1 else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.failures - 2))
@@ -183,12 +180,11 @@ class Supervisor:
             path.unlink()
 
     def _stop(self) -> int:
-        """Ask every worker to end and wait; those that do not within 18 seconds are ended."""
+        """Ask every worker to end and wait; those that do not in time are ended."""
         self.listener.close()
-        number = self.stopping or signal.SIGTERM
         for child in self.children:
-            child.process.send_signal(number)
-        worst, until = 0, time.monotonic() + LONGEST_STOP
+            child.process.terminate()
+        worst, until = 0, time.monotonic() + self.plan.patience
         for child in [*self.children]:
             try:
                 child.process.wait(max(0.0, until - time.monotonic()))
