@@ -20,6 +20,8 @@ class Between:
 
     >>> Between(1, 8, whole=True).with_value(12)
     Between(low=1, high=12, log=False, whole=True)
+    >>> Between(0.1, 1.0, log=True).with_value(0.0)  # no order of magnitude holds 0
+    Between(low=0.0, high=1.0, log=False, whole=False)
     """
 
     low: float
@@ -29,7 +31,7 @@ class Between:
 
     def with_value(self, value: Any) -> Between:
         """The same dial, wide enough for this value."""
-        return replace(self, low=min(self.low, value), high=max(self.high, value))
+        return replace(self, low=min(self.low, value), high=max(self.high, value), log=self.log and value > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ USUAL: Mapping[str, Callable[[Any], Dial]] = {
     "dropout": lambda _: Between(0.0, 0.5),
     "smoothing": lambda _: Between(0.0, 0.2),
     "epochs": lambda own: Between(max(1, own // 2), 2 * own, whole=True),
-    "batch_size": lambda own: OneOf((max(2, own // 2), own, 2 * own)),
+    "batch_size": lambda own: OneOf(tuple(sorted({max(2, own // 2), own, 2 * own}))),
 }
 """Setting of a family that the loop trains -> how far its dial turns around the family's own value."""
 
