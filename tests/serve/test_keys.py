@@ -274,3 +274,21 @@ def test_a_stop_does_not_wait_for_a_busy_database(store, monkeypatch):
         began = time.monotonic()
         keys.close()
         assert time.monotonic() - began < 2
+
+
+def test_a_damaged_key_is_refused_and_found_and_harms_no_other(store):
+    damaged, token = new_key(store, "anna", rate="100 per minute")
+    broken, other = new_key(store, "ben")
+    _, good = new_key(store, "carl")
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE keys SET rate = '1\x01 per minute' WHERE id = ?", (damaged.id,))
+        connection.exec_driver_sql("UPDATE keys SET scopes = '[\"predict' WHERE id = ?", (broken.id,))
+    with Keys(store, required=True) as keys:
+        assert "one that it does not know" in refused(keys, token)
+        assert "which may nothing" in refused(keys, other, "predict")
+        assert keys.principal(good, "predict").name == "carl"
+    assert {str(problem) for problem in store.fsck()} == {
+        f"Expected the key {key.id} as it was written, found other content. Revoke it: lingqu keys revoke {key.id}"
+        for key in (damaged, broken)
+    }
+    revoke(store, damaged.id)

@@ -28,7 +28,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -298,7 +298,8 @@ class Journal:
     def _purge(self) -> None:
         self._purged = time.monotonic()
         try:
-            purge(self.store, self.settings.keep_seconds)
+            # What comes meanwhile is written between the parts, so that the queue does not fill up.
+            purge(self.store, self.settings.keep_seconds, between=self._empty)
         except StoreError as error:
             _LOG.warning("journal: old answers were not removed: %s", error)
 
@@ -372,13 +373,19 @@ def recorded(
     ]
 
 
-def purge(store: Store, keep_seconds: float, *, now: float | None = None) -> int:
+def purge(
+    store: Store, keep_seconds: float, *, now: float | None = None, between: Callable[[], None] = lambda: None
+) -> int:
     """Delete the answers that are older, and the inputs of feedback that was never accepted; gives how many answers.
 
-    In SQLite the bytes are overwritten, and the write-ahead log is emptied too.
+    They leave in small parts, with a call of `between` after each. In SQLite the bytes are overwritten, and the write-ahead
+    log is emptied too.
     """
     before = iso((time.time() if now is None else now) - keep_seconds)
-    count = sum(_purge_some(store, before))
+    count = 0
+    for some in _purge_some(store, before):
+        count += some
+        between()
     if count and store.database.is_sqlite:
         with store.database.engine.connect() as connection:
             connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -292,7 +292,11 @@ class Keys:
         known = {}
         for key, digest in _read(self.store):
             old = before.get(key.id)
-            known[key.id] = old if old and old[1] == key else (digest, key, key.principal())
+            try:
+                known[key.id] = old if old and old[1] == key else (digest, key, key.principal())
+            except ValueError:
+                # A key whose limits cannot be read is refused, and takes no other with it; `lingqu fsck` tells of it.
+                continue
         self._known = known
         self._seen = time.monotonic()
 
@@ -362,11 +366,19 @@ def _read(store: Store) -> list[tuple[Key, str]]:
         rows = connection.execute(select(KEYS).order_by(KEYS.c.created, KEYS.c.id)).mappings().all()
     return [
         (
-            Key(**{**{f: row[f] for f in Key.__dataclass_fields__}, "scopes": tuple(json.loads(row["scopes"]))}),
+            Key(**{**{f: row[f] for f in Key.__dataclass_fields__}, "scopes": _scopes(row["scopes"])}),
             row["hash"],
         )
         for row in rows
     ]
+
+
+def _scopes(kept: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(kept)
+    except ValueError:
+        found = None
+    return tuple(scope for scope in found if scope in SCOPES) if isinstance(found, list) else ()
 
 
 def _check(

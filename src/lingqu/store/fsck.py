@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, select, text
+from sqlalchemy import Connection, create_engine, func, or_, select, text
 
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import TEMPORARY
@@ -29,7 +29,7 @@ from lingqu.store.canonical import is_digest
 from lingqu.store.database import Database
 from lingqu.store.folders import Folders
 from lingqu.store.history import row_hash
-from lingqu.store.tables import DATA_VERSIONS, STAGES, VERSIONS
+from lingqu.store.tables import DATA_VERSIONS, FEEDBACK, KEYS, STAGES, USAGE, VERSIONS
 from lingqu.store.upgrades import upgrade
 
 LEFTOVER_SECONDS = 24 * 3600
@@ -73,6 +73,7 @@ def _database(folders: Folders, database: Database) -> list[Problem]:
             if database.is_sqlite and (problems := _structure(connection)):
                 return problems
             problems += _rows(connection, folders)
+            problems += _of_the_service(connection)
             problems += verify(connection)
     except StoreError as error:
         problems += error.problems
@@ -118,6 +119,30 @@ def _rows(connection: Connection, folders: Folders) -> Iterator[Problem]:
         if is_digest(row["bundle"]) and not folders.final(row["bundle"]).is_dir():
             expected = f"the bundle of version {row['number']} of {row['name']}"
             yield Problem(expected, f"no folder {folders.final(row['bundle'])}", _LOST)
+
+
+def _of_the_service(connection: Connection) -> Iterator[Problem]:
+    """Keys and feedback that cannot be read, and counts that cannot be."""
+    for row in connection.execute(select(KEYS)).mappings():
+        whole = is_digest(row["hash"]) and _is_list(row["scopes"])
+        if not whole or any(
+            row[name] is not None and not str(row[name]).isprintable() for name in ("rate", "quota", "price")
+        ):
+            advice = f"Revoke it: lingqu keys revoke {row['id']}"
+            yield Problem(f"the key {row['id']} as it was written", "other content", advice)
+    unknown = FEEDBACK.c.status.not_in(("quarantined", "accepted", "rejected"))
+    for identity in connection.execute(select(FEEDBACK.c.id).where(unknown)).scalars():
+        yield Problem(f"the feedback {str(identity)[:12]}… as it was written", "an unknown status", _RESTORE)
+    counts = [USAGE.c[name] < 0 for name in ("requests", "rows", "compute_us", "cost_nano")]
+    if connection.execute(select(func.count()).where(or_(*counts))).scalar_one():
+        yield Problem("counts of usage as they were written", "some below zero", _RESTORE)
+
+
+def _is_list(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
 
 
 def _leftovers(folder: Path) -> Iterator[Problem]:
