@@ -46,9 +46,9 @@ def reference_of(rows: int = 1000, seed: int = 99) -> Reference:
     return Reference(rows, [*of_answers(answers), *signals], LIMITS, known, sure, right)
 
 
-def registered(folder: Path, monitor: dict[str, Any] | None = None) -> tuple[Store, Version]:
+def registered(folder: Path, monitor: dict[str, Any] | None = None, url: str | None = None) -> tuple[Store, Version]:
     """A store with version 1 of `credit`."""
-    store = Store.open(folder / "store")
+    store = Store.open(folder / "store", url)
     write_bytes(folder / "bundle" / "model.onnx", b"not needed here")
     version = Registry(store).register(
         "credit",
@@ -77,6 +77,7 @@ class Service:
         shift: float = 0.0,
         latency: float = 5.0,
         inputs: bool = True,
+        encrypted: bool = False,
         refused: int = 0,
         seed: int | None = None,
     ) -> list[str]:
@@ -98,7 +99,7 @@ class Service:
                     "principal": "",
                     "tenant": "",
                     "user": None,
-                    "input": spell(row) if inputs else None,
+                    "input": "enc:nobody has the key" if encrypted else spell(row) if inputs else None,
                     "policy": "plain" if inputs else "none",
                     "answer": spell({"kind": "refusal"} if is_refused else answer),
                     "confidence": None if is_refused else answer["confidence"],

@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.conftest import Lingqu, as_json
 from tests.monitor.stream import Service
+from tests.serve.process import running
 
 pytestmark = pytest.mark.heavy
 
@@ -144,6 +146,23 @@ def test_estimates_meet_what_was_right_and_broken_answers_act(credit: Store, tmp
 
 def lingqu_load(store: Store) -> Any:
     return lingqu.load("credit", store=store)
+
+
+def test_a_running_service_is_watched(credit: Store) -> None:
+    """What users send over HTTP is what a look sees: no drift that only the way of it makes."""
+    with running(credit.folder, "credit") as service:
+        for some in asked(people(320, 6)).batches(40):
+            body = json.dumps({"rows": list(some)}).encode()
+            request = Request(f"{service.url}/v1/models/credit/predict", body, {"content-type": "application/json"})
+            with urlopen(request, timeout=30) as said:
+                assert len(json.load(said)["predictions"]) == 40
+        assert service.stop() == 0
+    found = lingqu.status("credit", store=credit)
+    assert (found.answers, found.waiting, found.alarmed) == (320, 20, False)
+    (window,) = found.windows
+    assert (window.inputs, window.drifted) == (300, [])
+    # Age, income, job, each missing or not, unseen jobs; the answer, its confidence, refusals.
+    assert window.tested == 10
 
 
 def test_settings_of_a_file_and_names_that_are_not_there(credit: Store, lingqu: Lingqu, tmp_path: Path) -> None:

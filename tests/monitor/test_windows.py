@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from lingqu.monitor import asked
 from lingqu.monitor.drift import LEVEL, Moved, compare, level, standing
+from lingqu.monitor.observed import labelled
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
 from lingqu.monitor.windows import Record, Watch, too_few
@@ -81,6 +83,30 @@ def test_answers_alone_are_watched_where_no_input_is_kept(tmp_path: Path) -> Non
     service.answers(100, inputs=False)
     watch.look(record)
     assert (record.windows[0].inputs, record.windows[0].tested) == (0, 3)
+
+
+def test_inputs_whose_key_is_not_here_are_not_watched(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, window=100)
+    record = Record()
+    service.answers(100, encrypted=True)
+    watch.look(record)
+    assert (record.windows[0].inputs, record.windows[0].tested) == (0, 3)
+
+
+@pytest.mark.heavy
+def test_windows_and_labels_are_the_same_on_postgresql(tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    found = []
+    for url in (None, postgresql()):
+        folder = tmp_path / ("here" if url is None else "there")
+        store, version = registered(folder, url=url)
+        service = Service(store, version)
+        watch = Watch(version, store, MonitorSettings(window=100, audit=0), reference_of())
+        record = Record()
+        ids = service.answers(130) + service.answers(130, shift=1.0)
+        service.labels(ids[:40], [True] * 30 + [False] * 10)
+        rest = watch.look(record)
+        found.append((record.to_json(), [one.id for one in rest], labelled(store, version)))
+    assert found[0] == found[1]
 
 
 @pytest.mark.heavy
