@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from onnx import TensorProto, helper
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from lingqu.bundle.folder import write_folder
 from lingqu.bundle.read import Bundle
@@ -46,6 +47,23 @@ def failing_graph(number: int, above: float) -> bytes:
             helper.make_tensor("offsets", TensorProto.FLOAT, [1], [number * STEP]),
             helper.make_tensor("most", TensorProto.FLOAT, [], [above]),
         ],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
+def large_graph(number: int, megabytes: int) -> bytes:
+    """The same answers from a model of that size."""
+    table = np.zeros(megabytes * 250_000, np.float32)
+    table[7] = number * STEP
+    made = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "place"], ["offset"], axis=0),
+            helper.make_node("Add", ["numbers", "offset"], ["logits"]),
+        ],
+        "large",
+        [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", None])],
+        [numpy_helper.from_array(table, "table"), helper.make_tensor("place", TensorProto.INT64, [1], [7])],
     )
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lingqu.contract import NumberValue, Refusal, Rows
+from lingqu.contract import LabelScores, NumberValue, Refusal, Rows
 from lingqu.errors import DataError, DeadlineError, OverloadError, UnknownNameError
 from lingqu.serve.service import Engine, Reply, Service
 from lingqu.spec.settings import ServeSettings
+from lingqu.tasks import find_task
 from tests.serve.bundles import echo
 
 
@@ -126,3 +127,22 @@ def test_a_deadline_that_has_passed_is_an_error(folder: Path) -> None:
 
     with pytest.raises((DeadlineError, OverloadError), match="an answer of echo before the deadline"):
         asyncio.run(go())
+
+
+def test_company_in_a_batch_changes_no_answer_by_more_than_rounding(bundles: dict[str, Path]) -> None:
+    rows = find_task("text-classification").toy(60)
+
+    async def go() -> tuple[list[Reply], list[Reply]]:
+        async with Service.load([bundles["topics"]], settings=ServeSettings(queue=100)) as service:
+            engine, deadline = service.engine("topics"), asyncio.get_running_loop().time() + 10
+            alone = [await engine.answer(rows.take([place]), deadline=deadline) for place in range(60)]
+            asked = (engine.answer(rows.take([place]), deadline=deadline) for place in range(60))
+            return alone, await asyncio.gather(*asked)
+
+    alone, together = asyncio.run(go())
+    for one, other in zip(alone, together, strict=True):
+        (first,), (second,) = one.answers, other.answers
+        assert isinstance(first, LabelScores)
+        assert isinstance(second, LabelScores)
+        assert first.label == second.label
+        assert first.scores == pytest.approx(second.scores, abs=1e-6)

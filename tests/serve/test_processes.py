@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lingqu.store import Store
-from tests.serve.bundles import STEP, echo, versions
+from tests.serve.bundles import STEP, echo, large_graph, versions
 from tests.serve.process import Running, running
 from tools.lqbench import Report, Request, expects, fixed, load
 
@@ -34,6 +34,15 @@ def alive(number: int) -> bool:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def cpu_seconds(number: int) -> float:
+    fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(number: int) -> int:
+    return int(Path(f"/proc/{number}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def gone_within(numbers: list[int], seconds: float) -> bool:
@@ -69,6 +78,31 @@ def test_it_serves_without_torch_and_stops_when_asked(home: Path) -> None:
         assert service.stop() == 0
         assert not alive(worker)
         assert service.said == []
+
+
+def test_a_cold_start_of_a_large_model_takes_little_and_answers_nobody_too_early(tmp_path: Path) -> None:
+    echo(tmp_path / "echo", 3, model=large_graph(3, 50))
+    assert (tmp_path / "echo" / "model.onnx").stat().st_size > 50e6
+    with running(tmp_path / ".lingqu", "echo") as service:
+        (worker,) = service.workers()
+        # Processor time, since others may use the machine; on one that is idle it is the time that passes.
+        spent = sum(cpu_seconds(number) for number in (worker, service.process.pid))
+        status, answer = service.predict(1)
+        assert (status, answer["predictions"][0]["prediction"]) == (200, 1.75)
+    print(f"{spent:.2f} s of processor time from start to ready")
+    assert spent < 5
+
+
+def test_memory_stays_flat(home: Path) -> None:
+    with running(home, "echo") as service:
+        (worker,) = service.workers()
+        load(service.url, REQUESTS, connections=8, seconds=2)
+        before = resident(worker)
+        report = load(service.url, REQUESTS, connections=8, seconds=4)
+        grown = resident(worker) - before
+    assert len(report.good) > 500
+    print(f"{before / 1e6:.0f} MB, {grown / 1e6:+.1f} MB after {len(report.good):,} requests")
+    assert grown < 8e6
 
 
 @pytest.mark.parametrize("restarts", [2, pytest.param(50, marks=pytest.mark.slow)])
