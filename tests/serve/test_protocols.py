@@ -37,7 +37,7 @@ def test_triton_asks_for_health_and_metadata(triton: Any) -> None:
     assert triton.is_model_ready("topics")
     assert triton.is_model_ready("topics", "1")
     assert not triton.is_model_ready("nothing")
-    assert triton.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
+    assert triton.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     told = triton.get_model_metadata("houses")
     assert told["versions"] == ["1"]
     assert told["platform"] == "lingqu_onnxv1"

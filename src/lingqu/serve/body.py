@@ -27,14 +27,18 @@ MOST_KEYS = 1_000
 MOST_DEPTH = 16
 
 _SMALL = 4 << 10
+_BEGINNING = 2 << 20
 
 
 def read_json(body: bytes) -> Any:
     """The value that these bytes hold; ProtocolError 400 when they are no JSON, 413 when they hold too many of them."""
     if body.count(b",") + body.count(b":") > MOST_SIGNS:
-        separators = len(_outside(body))
+        # Its beginning is enough to see a bomb by; only a text full of commas has to be gone through whole.
+        separators = len(_outside(body[:_BEGINNING]))
+        if separators <= MOST_SIGNS:
+            separators = len(_outside(body))
         if separators > MOST_SIGNS:
-            found = f"{separators:,}"
+            found = f"{separators:,} and more"
             raise ProtocolError(
                 Problem(f"at most {MOST_SIGNS:,} commas and colons in a body", found, "Send fewer rows."), status=413
             )

@@ -24,6 +24,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _USER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
+LARGE_BYTES = 256 << 10
+"""A larger body is read in a thread."""
+
+
 class GoneError(Exception):
     """The client left; nobody is there to be told."""
 
@@ -105,7 +109,11 @@ class Call:
         """The body as JSON; ProtocolError 415 when it says that it is something else."""
         if self.media_type != "application/json":
             raise unread(self.media_type, "application/json")
-        return read_json(await self.body())
+        body = await self.body()
+        if len(body) < LARGE_BYTES:
+            return read_json(body)
+        # Others are answered while ten megabytes are read.
+        return await asyncio.to_thread(read_json, body)
 
     async def _read(self) -> bytes:
         headers = self.headers

@@ -35,8 +35,7 @@ Tensor = dict[str, Any]
 
 async def server(call: Call) -> Response:
     """What speaks here."""
-    extensions = ["binary_tensor_data", "model_repository"]
-    return as_json({"name": "lingqu", "version": __version__, "extensions": extensions})
+    return as_json({"name": "lingqu", "version": __version__, "extensions": ["binary_tensor_data"]})
 
 
 async def live(call: Call) -> Response:
