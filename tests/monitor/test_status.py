@@ -181,6 +181,17 @@ def test_settings_of_a_file_and_names_that_are_not_there(credit: Store, lingqu: 
     assert done.stderr == "Expected a model of the registry, found 'credti'. Did you mean 'credit'?\n"
 
 
+def test_a_webhook_that_may_not_be_called_keeps_nobody_from_looking(
+    credit: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINGQU_WEBHOOK", "https://hooks.example.com/token")
+    found = lingqu.status("credit", store=credit)
+    assert found.notes[-1] == (
+        "Alarms are not sent: Expected a webhook whose host is under monitor.webhook_hosts, found 'hooks.example.com'. "
+        "Add the host to the spec."
+    )
+
+
 def test_looking_where_there_is_nothing_leaves_nothing(
     tmp_path: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lingqu.errors import Problem, UnknownNameError, near
+from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.monitor.alarms import Alarm, told
 from lingqu.monitor.drift import IN_A_ROW, Moved
 from lingqu.monitor.observed import Answered, Labelled, drawn, labelled, shares
@@ -89,7 +89,7 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
     store = store or _here(name)
     version = Registry(store).get(name)
     settings = settings or settings_of(version)
-    webhook = Webhook.given(settings.webhook_hosts)
+    webhook, unsent = _webhook(settings)
     serve: Mapping[str, Any] = version.spec.get("serve") or {}
     journal = JournalSettings(**(serve.get("journal") or {}))
     held_out = reference(version, store, most=settings.reference, masked=journal.inputs == "masked")
@@ -114,7 +114,7 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
         _cohorts(watch, record, rest, labels),
         live,
         alarms,
-        _notes(watch, record, rest),
+        [*_notes(watch, record, rest), *unsent],
     )
 
 
@@ -202,6 +202,14 @@ def _notes(watch: Watch, record: Record, rest: list[Answered]) -> list[str]:
     if not watch.settings.audit:
         found.append("The audit asks for no labels (monitor.audit is 0), so nothing proves how good answers are.")
     return found
+
+
+def _webhook(settings: MonitorSettings) -> tuple[Webhook | None, list[str]]:
+    """Where alarms go; one that may not be called is told, and keeps nobody from looking."""
+    try:
+        return Webhook.given(settings.webhook_hosts), []
+    except RequestError as error:
+        return None, [f"Alarms are not sent: {error}"]
 
 
 def _here(name: str) -> Store:
