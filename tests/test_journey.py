@@ -38,7 +38,8 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
         assert metric["why"] if metric["low"] is None else metric["low"] <= metric["value"] <= metric["high"]
     assert {"recipe", "value", "low", "high", "seconds", "bytes", "ms_per_row"} <= set(result["ladder"][0])
     assert (Path(result["bundle"]) / "model.onnx").is_file()
-    assert "<html" in Path(result["report"]).read_text()
+    page = Path(result["report"]).read_text()
+    assert "<html" in page and "<h2>Columns</h2>" in page
 
 
 SECOND = """

@@ -5,7 +5,8 @@ distil → heads → prune → vocabulary → int8 → head refit → cascade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lingqu.bundle.read import Bundle
@@ -40,48 +41,57 @@ def compress(
 
     `cheapest` is what answers first in a cascade, `teach` writes a student of a bundle to a folder.
     """
-    rows: list[Comparison] = []
+    steps, given = _Steps(bundle, folder, say), {"train": train, "valid": valid}
+    if teach is not None:
+        steps.attempt("distil", "teaching a cheaper model", teach, done=0.0)
+    if settings.prune:
+        _leave_out(steps, settings.prune, given)
+    if settings.vocabulary and has_vocabulary(steps.bundle):
+        cut = lambda held, to: prune_vocabulary(held, to, **given)  # noqa: E731
+        steps.attempt("vocabulary", "leaving out unused rows", cut, done=0.2)
+    if settings.quantise == "int8":
+        teacher = steps.bundle
+        small = steps.attempt("int8", "trying 8-bit weights", lambda held, to: quantise(held, to, **given), done=0.4)
+        if small.kept and settings.refit_head and has_head(steps.bundle):
+            refit = lambda held, to: refit_head(held, to, teacher=teacher, **given)  # noqa: E731
+            steps.attempt("head", "fitting the last layer again", refit, done=0.6)
+    # A student of the cheapest family leaves a cascade nobody to ask.
+    if settings.cascade and cheapest and cheapest.manifest["family"] != steps.bundle.manifest["family"]:
+        alone = settings.model_copy(update={"cascade": False, "prune": 0.0, "distil": None})
+        first, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
+        ask = lambda held, to: cascade(held, to, cheap=first, valid=valid)  # noqa: E731
+        steps.attempt("cascade", "asking the cheapest model first", ask, done=0.8)
+    return steps.bundle, steps.rows
 
-    def attempt(name: str, trying: str, step: Callable[[Path], Comparison], *, done: float) -> Comparison:
-        nonlocal bundle
-        say(done, trying)
-        found = step(folder / name)
-        rows.append(found)
+
+@dataclass
+class _Steps:
+    """The bundle as the steps that were kept have left it, and a row for each that was tried."""
+
+    bundle: Bundle
+    folder: Path
+    say: Say
+    rows: list[Comparison] = field(default_factory=list)
+
+    def attempt(self, name: str, trying: str, step: Callable[[Bundle, Path], Comparison], *, done: float) -> Comparison:
+        """One step, which writes to a folder of this name; what it wrote takes the bundle's place when it is kept."""
+        self.say(done, trying)
+        found = step(self.bundle, self.folder / name)
+        self.rows.append(found)
         if found.kept:
-            bundle = Bundle.open(folder / name)
-        say(done, f"{found.method} {'kept' if found.kept else 'not kept'}: {found.why}")
+            self.bundle = Bundle.open(self.folder / name)
+        self.say(done, f"{found.method} {'kept' if found.kept else 'not kept'}: {found.why}")
         return found
 
-    given = {"train": train, "valid": valid}
-    if teach is not None:
-        attempt("distil", "teaching a cheaper model", lambda to: teach(bundle, to), done=0.0)
-    ways = (("heads", prune_heads, has_heads(bundle)), ("hidden units", prune, True)) if settings.prune else ()
-    for what, way, suits in ways:
-        # What is too much by half may still be right by a quarter.
-        for share in (settings.prune, settings.prune / 2) if suits else ():
-            step = lambda to, way=way, share=share: way(bundle, to, share=share, **given)  # noqa: E731
-            found = attempt(f"{way.__name__}-{share:g}", f"leaving out {share:.0%} of the {what}", step, done=0.1)
+
+def _leave_out(steps: _Steps, most: float, given: Mapping[str, Rows]) -> None:
+    """Heads, then hidden units: this share of them, or half of it, for what is too much by half may be right by a quarter."""
+    for what, way in (("heads", prune_heads), ("hidden units", prune)):
+        for share in (most, most / 2) if way is prune or has_heads(steps.bundle) else ():
+            step = lambda held, to, way=way, share=share: way(held, to, share=share, **given)  # noqa: E731
+            found = steps.attempt(f"{way.__name__}-{share:g}", f"leaving out {share:.0%} of the {what}", step, done=0.1)
             if found.kept or not found.rows:
                 break
-    if settings.vocabulary and has_vocabulary(bundle):
-        attempt("vocabulary", "leaving out unused rows", lambda to: prune_vocabulary(bundle, to, **given), done=0.2)
-    if settings.quantise == "int8":
-        teacher = bundle
-        small = attempt("int8", "trying 8-bit weights", lambda to: quantise(bundle, to, **given), done=0.4)
-        if small.kept and settings.refit_head and has_head(bundle):
-            refit = lambda to: refit_head(bundle, to, teacher=teacher, **given)  # noqa: E731
-            attempt("head", "fitting the last layer again", refit, done=0.6)
-    # A student of the cheapest family leaves a cascade nobody to ask.
-    if settings.cascade and cheapest and cheapest.manifest["family"] != bundle.manifest["family"]:
-        alone = settings.model_copy(update={"cascade": False, "prune": 0.0, "distil": None})
-        small, _ = compress(cheapest, alone, folder / "cheapest", train=train, valid=valid)
-        attempt(
-            "cascade",
-            "asking the cheapest model first",
-            lambda to: cascade(bundle, to, cheap=small, valid=valid),
-            done=0.8,
-        )
-    return bundle, rows
 
 
 def whole(memory: Memory) -> Memory:

@@ -53,7 +53,7 @@ def evaluate(
     labels = labels_of(truth, answers, *others.values())
     judged = judge(truth, answers, labels)
     options: dict[str, Any] = {"repeats": bootstrap, "seed": seed, "groups": groups}
-    slices = slice_columns(task, rows)
+    parts = {name: held for name, held in slice_columns(task, rows).items() if name != task.target.name}
     report: dict[str, Any] = {
         "format": FORMAT,
         "task": task.name,
@@ -71,13 +71,7 @@ def evaluate(
         "languages": _languages(task, rows),
         "metrics": _metrics(judged, task.metrics, options),
         "baselines": {name: _baseline(judged, judge(truth, a, labels), task, options) for name, a in others.items()},
-        "slices": measure_slices(
-            judged,
-            {name: parts for name, parts in slices.items() if name != task.target.name},
-            task.decide_by,
-            seed=seed,
-            groups=groups,
-        ),
+        "slices": measure_slices(judged, parts, task.decide_by, seed=seed, groups=groups),
         "mistakes": worst(task, rows, judged),
         "doubts": doubtful(rows, judged, task.target.name),
         "latency": {**latency(bundle, without(rows, task.target.name)), "rows_per_second": len(rows) / seconds},

@@ -87,12 +87,25 @@ class Trial:
         report = self.store.get_json(self.measured["report"])
         gate = self._look(registry, stage, report)
         say(0.6, "writing the report")
-        lineage = {
-            "data": self.data.id,
-            "candidate": self.shipped["bundle"],
-            "rungs": {rung["name"]: rung["bundle"] for rung in self.rungs},
+        full = self._record(report, gate)
+        candidate = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
+        finish(
+            candidate,
+            stage / "final",
+            name=self.spec.name,
+            card=card(full),
+            metrics=report["metrics"],
+            lineage=full["lineage"],
+        )
+        return {
+            "bundle": self.store.put_folder(stage / "final"),
+            "report": self.store.put_json(full),
+            "decision": gate,
         }
-        full = {
+
+    def _record(self, report: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:
+        """The report with all that a run adds to what was measured."""
+        return {
             **report,
             "name": self.spec.name,
             "task": self.task.name,
@@ -109,22 +122,12 @@ class Trial:
             "data": self.data.as_dict(),
             "profile": self.data.look(self.store),
             "spec": self.spec.model_dump(mode="json", exclude_none=True),
-            "lineage": lineage,
+            "lineage": {
+                "data": self.data.id,
+                "candidate": self.shipped["bundle"],
+                "rungs": {rung["name"]: rung["bundle"] for rung in self.rungs},
+            },
             "network": self._network(),
-        }
-        candidate = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
-        finish(
-            candidate,
-            stage / "final",
-            name=self.spec.name,
-            card=card(full),
-            metrics=report["metrics"],
-            lineage=lineage,
-        )
-        return {
-            "bundle": self.store.put_folder(stage / "final"),
-            "report": self.store.put_json(full),
-            "decision": gate,
         }
 
     def register(self, decided: dict[str, Any]) -> dict[str, Any]:
