@@ -26,6 +26,14 @@ class _Pool(threading.local):
 _POOL = _Pool()
 
 
+def _forget_in_child() -> None:
+    # What a parent has fetched and not yet given, its child would give too.
+    _POOL.bytes, _POOL.at = b"", 0
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
 def fresh(count: int) -> bytes:
     """So many random bytes, at most 4,096, as unpredictable as os.urandom's."""
     if _POOL.at + count > len(_POOL.bytes):

@@ -19,33 +19,48 @@ quarter of a second of answers at most while the database is well.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import itertools
-import json
 import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lingqu.contract.answers import Answer
-from lingqu.errors import LingquError, Problem, StoreError
-from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys
-from lingqu.privacy.mask import mask_row
+from lingqu.errors import LingquError, StoreError
+from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.fresh import fresh
 from lingqu.serve.keys import Principal
+from lingqu.serve.recorded import Recorded, purge, recorded
+from lingqu.serve.sealed import Sealed, iso, plain_text, spell, unspell
 from lingqu.spec.settings import JournalSettings
 from lingqu.store import Store
-from lingqu.store.tables import FEEDBACK, PREDICTIONS
+from lingqu.store.tables import PREDICTIONS
+
+__all__ = [
+    "Entry",
+    "Journal",
+    "Recorded",
+    "Sealed",
+    "answer_cells",
+    "iso",
+    "moment_of",
+    "new_id",
+    "plain_text",
+    "pseudonym",
+    "purge",
+    "recorded",
+    "spell",
+    "unspell",
+]
 
 MOST_ENTRIES = 20_000
 MOST_BYTES = 32 << 20
@@ -78,26 +93,6 @@ class Entry:
     user: str | None
     input: Mapping[str, Any] | None
     answer: Answer
-    latency_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One answer, as the journal has kept it; `input` None where the policy or the sample kept none."""
-
-    id: str
-    request_id: str
-    at: str
-    name: str
-    number: int | None
-    role: str
-    principal: str
-    tenant: str
-    user: str | None
-    input: dict[str, Any] | None
-    policy: str
-    answer: dict[str, Any]
-    confidence: float | None
     latency_ms: float
 
 
@@ -316,98 +311,6 @@ def _keyed(secret: bytes, user: str) -> str:
     return hmac.digest(secret, user.encode("utf-8", "replace"), "sha256").hex()[:32]
 
 
-class Sealed:
-    """Inputs as the database holds them: JSON, or JSON encrypted when there is a key."""
-
-    def __init__(self, keys: MasterKeys | None) -> None:
-        self.keys = keys
-
-    def input(self, identity: str, row: Mapping[str, Any] | None, *, masked: bool) -> str | None:
-        """The input of a prediction as text to be kept."""
-        if row is None:
-            return None
-        return self.close(spell(mask_row(row) if masked else row), f"input:{identity}")
-
-    def row(self, identity: str, kept: str | None) -> dict[str, Any] | None:
-        """The input that this text keeps."""
-        return None if kept is None else unspell(self.open(kept, f"input:{identity}"))
-
-    def close(self, plain: str, place: str) -> str:
-        """A text as it is kept at a place."""
-        if self.keys is None:
-            return plain
-        return "enc:" + base64.b64encode(self.keys.seal(plain.encode("utf-8", "replace"), place.encode())).decode()
-
-    def open(self, kept: str, place: str) -> str:
-        """The text that is kept at a place; StoreError without the key that it was closed with."""
-        if not kept.startswith("enc:"):
-            return kept
-        if self.keys is None:
-            advice = f"Set {KEY_VARIABLE}."
-            raise StoreError(Problem("the key that inputs were encrypted with", "none", advice))
-        return self.keys.open(base64.b64decode(kept[4:]), place.encode()).decode()
-
-
-def recorded(
-    store: Store,
-    name: str | None = None,
-    *,
-    since: str = "",
-    until: str = "9999",
-    newest: int | None = None,
-    keys: MasterKeys | None = None,
-) -> list[Recorded]:
-    """The answers of a model (or of all) from `since` to before `until` (ISO 8601, UTC), from the first; or the newest.
-
-    Inputs are decrypted with the keys given, or those of the environment.
-    """
-    seal = Sealed(keys or MasterKeys.given())
-    query = select(PREDICTIONS).where(PREDICTIONS.c.at >= since, PREDICTIONS.c.at < until)
-    query = query if name is None else query.where(PREDICTIONS.c.name == name)
-    newest_first = query.order_by(PREDICTIONS.c.at.desc(), PREDICTIONS.c.id.desc()).limit(newest)
-    with store.database.reading() as connection:
-        rows = connection.execute(newest_first).mappings().all()
-    return [
-        Recorded(**{**row, "input": seal.row(row["id"], row["input"]), "answer": unspell(row["answer"])})
-        for row in reversed(rows)
-    ]
-
-
-def purge(
-    store: Store, keep_seconds: float, *, now: float | None = None, between: Callable[[], None] = lambda: None
-) -> int:
-    """Delete the answers that are older, and the inputs of feedback that was never accepted; gives how many answers.
-
-    They leave in small parts, with a call of `between` after each. In SQLite the bytes are overwritten, and the write-ahead
-    log is emptied too.
-    """
-    before = iso((time.time() if now is None else now) - keep_seconds)
-    count = 0
-    for some in _purge_some(store, before):
-        count += some
-        between()
-    if count and store.database.is_sqlite:
-        with store.database.engine.connect() as connection:
-            connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return count
-
-
-def _purge_some(store: Store, before: str) -> Iterator[int]:
-    """In small transactions, so that nobody waits for long."""
-    while True:
-        with store.database.writing() as connection:
-            if store.database.is_sqlite:
-                connection.execute(text("PRAGMA secure_delete = ON"))
-            old = select(PREDICTIONS.c.id).where(PREDICTIONS.c.at < before).limit(2000)
-            ids = connection.execute(old).scalars().all()
-            connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
-            if not ids:
-                unaccepted = (FEEDBACK.c.at < before, FEEDBACK.c.status != "accepted", FEEDBACK.c.input.is_not(None))
-                connection.execute(update(FEEDBACK).where(*unaccepted).values(input=None))
-                return
-        yield len(ids)
-
-
 def answer_cells(answer: Answer, policy: str) -> tuple[dict[str, Any], float | None]:
     """An answer as it is kept: its cells, the five largest scores, and its confidence.
 
@@ -428,73 +331,3 @@ def answer_cells(answer: Answer, policy: str) -> tuple[dict[str, Any], float | N
     confidence = cells.get("confidence")
     sure = float(confidence) if isinstance(confidence, int | float) and math.isfinite(confidence) else None
     return {"kind": answer.kind, **cells}, sure
-
-
-def iso(moment: float) -> str:
-    """A moment as the tables keep it.
-
-    >>> iso(0)
-    '1970-01-01T00:00:00.000000Z'
-    """
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def plain_text(given: str) -> str:
-    r"""A text that every database takes: no NUL, no half of a character.
-
-    >>> plain_text("a\0b\ud800")
-    'ab?'
-    """
-    return given.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def spell(value: Any) -> str:
-    """A value as JSON text that every database takes, and that `unspell` reads as the same value.
-
-    >>> unspell(spell({"a": b"x", "b": float("inf"), "c": ["渠"]}))
-    {'a': b'x', 'b': inf, 'c': ['渠']}
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError):
-        # Bytes, or a number that JSON does not know.
-        text = json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
-    # Half of a character is nothing that UTF-8 can hold, but JSON's own escapes can.
-    return text if _is_whole(text) else json.dumps(_spelled(value), separators=(",", ":"))
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def unspell(text: str) -> Any:
-    """The value that this text says."""
-    return _unspelled(json.loads(text))
-
-
-def _spelled(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return {"$bytes": base64.b64encode(value).decode()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"$number": str(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _spelled(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(inner) for inner in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def _unspelled(value: Any) -> Any:
-    if isinstance(value, dict):
-        if len(value) == 1:
-            (mark, inner), *_ = value.items()
-            if mark == "$bytes":
-                return base64.b64decode(inner)
-            if mark == "$number":
-                return float(inner)
-        return {name: _unspelled(inner) for name, inner in value.items()}
-    return [_unspelled(inner) for inner in value] if isinstance(value, list) else value
