@@ -9,6 +9,7 @@ import pytest
 
 from lingqu.contract import LabelScores, NumberValue, Refusal, Rows
 from lingqu.errors import DataError, DeadlineError, OverloadError, UnknownNameError
+from lingqu.serve.cost import Estimate
 from lingqu.serve.service import Engine, Reply, Service
 from lingqu.spec.settings import ServeSettings
 from lingqu.tasks import find_task
@@ -146,3 +147,14 @@ def test_company_in_a_batch_changes_no_answer_by_more_than_rounding(bundles: dic
         assert isinstance(second, LabelScores)
         assert first.label == second.label
         assert first.scores == pytest.approx(second.scores, abs=1e-6)
+
+
+def test_a_request_of_many_slow_rows_keeps_a_thread_for_a_second_at_most() -> None:
+    from lingqu.serve.batcher import MOST_ROWS, _most_rows
+
+    estimate = Estimate()
+    assert _most_rows(estimate, 100.0) == MOST_ROWS
+    for rows in (1, 4):
+        estimate.saw(rows * 100.0, rows * 0.1)
+    assert _most_rows(estimate, 100.0) == 10
+    assert _most_rows(estimate, 10_000.0) == 1

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 64
 SLICE = 0.03
 """Seconds that a batch of several rows should take at most."""
+MOST_SECONDS = 1.0
+"""Seconds that a part of one request should take at most."""
 RELIEF = 0.25
 """When a batch takes so many seconds, another thread goes on with those that wait."""
 MOST_THREADS = 4
@@ -196,7 +198,8 @@ class Batcher:
         """The next batch; nothing when this thread should end."""
         with self._changed:
             while not self._line or worker.abandoned:
-                if self._closed or worker.abandoned or len(self._workers) > 1:
+                spare = any(other.since is None for other in self._workers if other is not worker)
+                if self._closed or worker.abandoned or spare:
                     if worker in self._workers:
                         self._workers.remove(worker)
                     return []
@@ -268,11 +271,18 @@ class Batcher:
 def _pieces(request: Request) -> list[Piece]:
     """The request in parts of at most a batch, rows of like cost together."""
     found = costs(request.rows)
-    if len(found) <= MOST_ROWS:
+    most = _most_rows(request.model.estimate, max(found))
+    if len(found) <= most:
         return [Piece(request, range(len(found)), max(found))]
     order = sorted(range(len(found)), key=found.__getitem__)
-    parts = [order[start : start + MOST_ROWS] for start in range(0, len(order), MOST_ROWS)]
+    parts = [order[start : start + most] for start in range(0, len(order), most)]
     return [Piece(request, part, found[part[-1]]) for part in parts]
+
+
+def _most_rows(estimate: Estimate, longest: float) -> int:
+    """How many rows of this cost may be computed together, so that one request keeps a thread for a second at most."""
+    seconds = estimate.seconds(MOST_ROWS * longest)
+    return MOST_ROWS if seconds <= MOST_SECONDS else max(1, int(MOST_ROWS * MOST_SECONDS / seconds))
 
 
 def compute(parts: Sequence[Rows], bundle: Bundle) -> tuple[list[Outcome], BaseException | None]:

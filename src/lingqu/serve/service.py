@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.serve.engine import Engine
-from lingqu.serve.loaded import Loaded
 from lingqu.serve.metrics import Metrics
 from lingqu.serve.probes import State
 from lingqu.serve.reply import Reply, Served
@@ -76,11 +75,11 @@ class Service:
         engines: dict[str, Engine] = {}
         sources: dict[str, Source] = {}
         for reference in references:
-            source, served, bundle = open_first(reference, store, shared)
+            source, loaded = open_first(reference, store, shared)
             if source.name in engines:
                 found = f"{source.name} twice"
                 raise RequestError(Problem("each model once", found, "Other versions are reached by their number."))
-            engines[source.name] = Engine(source.name, Loaded(served, bundle), settings, metrics)
+            engines[source.name] = Engine(source.name, loaded, settings, metrics)
             sources[source.name] = source
         follower = Follower(store, engines, sources, shared) if store is not None else None
         return cls(engines.values(), settings, metrics, store, follower, keys_required=keys_required)

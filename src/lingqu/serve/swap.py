@@ -14,6 +14,7 @@ import gc
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ from lingqu.contract import Rows
 from lingqu.errors import BundleError, LingquError, Problem, UnknownNameError
 from lingqu.registry import Registry, Version
 from lingqu.registry.versions import Reference
+from lingqu.serve.cost import costs
 from lingqu.serve.loaded import Loaded
 from lingqu.serve.reply import Served
 from lingqu.serve.trial import kept, refuse, verdict
@@ -54,7 +56,7 @@ class Source:
     """The alias that is answered by; None for what never changes."""
 
 
-def open_first(reference: str | Path, store: Store | None, shared: Path | None = None) -> tuple[Source, Served, Bundle]:
+def open_first(reference: str | Path, store: Store | None, shared: Path | None = None) -> tuple[Source, Loaded]:
     """What a reference means now, loaded and warm; BundleError when it must not be served.
 
     Where a champion cannot be loaded, or a worker beside this one has refused it, the version before it steps in.
@@ -62,7 +64,7 @@ def open_first(reference: str | Path, store: Store | None, shared: Path | None =
     if (Path(reference) / MANIFEST).is_file():
         bundle = Bundle.open(reference)
         name = str(bundle.manifest.get("name") or Path(reference).resolve().name)
-        return Source(name), Served(name), warm(bundle)
+        return Source(name), warm(Served(name), bundle)
     if store is None:
         advice = "There is no store here: name a folder, or go to where the store is."
         raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), advice))
@@ -73,14 +75,14 @@ def open_first(reference: str | Path, store: Store | None, shared: Path | None =
         folder = store.folder_path(version.bundle, verify=False)
         if shared is not None:
             refuse(kept(folder, shared, younger_than=float("inf")))
-        return source, served(version), warm(Bundle.open(folder))
+        return source, warm(served(version), Bundle.open(folder))
     except LingquError as error:
         before = registry.alias(wanted.name, PREVIOUS)
         if source.follows != CHAMPION or before is None:
             raise
         earlier = registry.get(f"{wanted.name}@{before[0]}")
         log.error("%s cannot be served, %s steps in: %s", version.reference, earlier.reference, error)
-        return source, served(earlier), warm(Bundle.open(store.folder_path(earlier.bundle, verify=False)))
+        return source, warm(served(earlier), Bundle.open(store.folder_path(earlier.bundle, verify=False)))
 
 
 def served(version: Version) -> Served:
@@ -88,14 +90,19 @@ def served(version: Version) -> Served:
     return Served(version.name, version.number, version.bundle)
 
 
-def warm(bundle: Bundle) -> Bundle:
-    """The bundle after it has given its golden answers; BundleError when it gives others."""
+def warm(served: Served, bundle: Bundle) -> Loaded:
+    """A version that has given its golden answers and knows how long it takes; BundleError when it gives others."""
     golden.check(bundle)
-    # The first answers pay for memory that later ones reuse.
+    loaded = Loaded(served, bundle)
     rows = Rows.from_dicts(golden.golden_rows(bundle.manifest, bundle.task))
-    for _ in range(2):
-        bundle.answer(rows)
-    return bundle
+    # The first answers pay for memory that later ones reuse, and tell nothing of the time.
+    bundle.answer(rows)
+    for count in (1, len(rows)):
+        asked = rows.take(range(count))
+        began = time.monotonic()
+        bundle.answer(asked)
+        loaded.estimate.saw(count * max(costs(asked)), time.monotonic() - began)
+    return loaded
 
 
 class Follower:
@@ -202,7 +209,7 @@ class Follower:
             deadline = engine.settings.deadline_seconds
             found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
             _same_question(found, engine)
-            return Loaded(served(version), warm(Bundle.open(folder)))
+            return warm(served(version), Bundle.open(folder))
         except (LingquError, MemoryError, OSError) as error:
             self._refused[name, number] = str(error)
             log.error("%s@%d is refused, %s goes on: %s", name, number, engine.current.reference, error)
