@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import threading
@@ -334,6 +335,8 @@ def main(given: Sequence[str]) -> int:
     parser.add_argument("--work", type=Path, help="keep trained models here for the next time")
     parser.add_argument("--dry", action="store_true", help="print the rows and leave the page as it is")
     asked = parser.parse_args(given)
+    # A measurement that is told to stop takes its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parts = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     with tempfile.TemporaryDirectory() as scratch:
         for part in asked.parts or PARTS:
