@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,12 @@ from lingqu.bundle.example import example
 from lingqu.serve.call import Call
 from lingqu.serve.openapi import openapi as document
 from lingqu.serve.probing import as_json
+from lingqu.serve.rows import BINARY
 from lingqu.serve.schemas import describe_columns, json_row
 from lingqu.serve.words import LANGUAGES, in_language
 
 if TYPE_CHECKING:
     from lingqu.serve.engine import Engine
-
-LONGEST = 60
-"""So much of a value is shown; a picture is longer."""
 
 STYLE = """\
 :root { color-scheme: light dark }
@@ -75,11 +74,9 @@ def _command(engine: Engine, address: str) -> str:
     bundle = engine.bundle()
     row = json_row(example(bundle.manifest, bundle.task))
     url = f"http://{address}/v1/models/{engine.name}/predict"
-    if any(isinstance(value, str) and len(value) > LONGEST for value in row.values()):
-        parts = " ".join(
-            f"-F {name}=@picture.png" if isinstance(value, str) and len(value) > LONGEST else f"-F {name}={value}"
-            for name, value in row.items()
-        )
-        return f"curl {url} {parts}"
-    body = json.dumps({"rows": [row]}, ensure_ascii=False).replace("'", "'\\''")
-    return f"curl {url} -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    files = [limit["source"] for limit in bundle.manifest["columns"] if limit["kind"] in BINARY]
+    if files:
+        parts = [f"{name}=@picture.png" if name in files else f"{name}={value}" for name, value in row.items()]
+        return f"curl {url} " + " ".join(f"-F {shlex.quote(part)}" for part in parts)
+    body = shlex.quote(json.dumps({"rows": [row]}, ensure_ascii=False))
+    return f"curl {url} -H 'Content-Type: application/json' \\\n  -d {body}"
