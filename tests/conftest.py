@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lingqu.cli import call
+from lingqu.cli import call, present
 from lingqu.contract import Rows
 from lingqu.loop import run
 from lingqu.tasks import find_task
@@ -76,6 +76,9 @@ class Done:
 @pytest.fixture
 def lingqu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lingqu:
     """`lingqu ARGUMENTS` in the project folder, in this process."""
+
+    # As wide as for a pipe, whatever COLUMNS said when the console was made.
+    monkeypatch.setattr(present.out, "width", 200)
 
     def called(*arguments: str, cwd: Path = tmp_path) -> Done:
         monkeypatch.chdir(cwd)

@@ -197,7 +197,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
                 help="list it (default), add some, see what to look at next, review it here, decide, or export",
             ),
             _arg(
-                "things",
+                "thing",
                 nargs="*",
                 metavar="THINGS",
                 help="add: the id of a prediction, or a file of labels; accept and reject: ids of feedback",

@@ -87,10 +87,10 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _add(arguments: argparse.Namespace) -> None:
-    if len(arguments.things) != 1:
+    if len(arguments.thing) != 1:
         advice = "Type: lingqu feedback add PREDICTION --label LABEL, or lingqu feedback add FILE"
-        raise RequestError(Problem("the id of a prediction, or a file of labels", f"{len(arguments.things)}", advice))
-    thing = arguments.things[0]
+        raise RequestError(Problem("the id of a prediction, or a file of labels", f"{len(arguments.thing)}", advice))
+    thing = arguments.thing[0]
     store = Store.open(store_folder(arguments))
     if not Path(thing).is_file():
         said = {name: getattr(arguments, name) for name in (*KINDS, "comment")}
@@ -174,12 +174,12 @@ def _ruling(voice: Voice, label: str, reviewer: str) -> tuple[str, str]:
 
 def _decide(arguments: argparse.Namespace) -> None:
     status = ACCEPTED if arguments.action == "accept" else REJECTED
-    if not arguments.things:
+    if not arguments.thing:
         advice = f"Type: lingqu feedback {arguments.action} ID …"
         raise RequestError(Problem("the id of feedback", "none", advice))
     store = Store.open(store_folder(arguments))
     name = model_of(store, arguments.model)
-    ids = _whole_ids(arguments.things, voices(store, name), name)
+    ids = _whole_ids(arguments.thing, voices(store, name), name)
     reason = arguments.why or f"decided by {who(arguments)}"
     changed = settle(store, name, dict.fromkeys(ids, (status, reason)), who=who(arguments), why=arguments.why or "")
     emit(arguments, {"changed": changed}, f"{changed:,} of {len(ids):,} are {status} now.")
