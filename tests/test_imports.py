@@ -44,7 +44,7 @@ def test_help_is_instant() -> None:
 MODULES = (
     "loop", "stages", "spec", "spec.read", "store", "registry", "data.version", "data.look", "data.fronts", "tasks",
     "metrics", "train.ladder", "bundle.files", "evaluate.trial", "evaluate.page", "evaluate.terminal", "cli.journey",
-    "cli.records", "cli.start", "cli.demo", "cli.doctor", "cli.serve", "serve.worker", "serve.service", "serve.app", "serve.listener",
+    "cli.records", "cli.status", "monitor", "cli.start", "cli.demo", "cli.doctor", "cli.serve", "serve.worker", "serve.service", "serve.app", "serve.listener",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lingqu.monitor import asked
 from lingqu.monitor.drift import LEVEL, Moved, compare, level, standing
-from lingqu.monitor.observed import labelled
+from lingqu.monitor.observed import kept_as, labelled
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
 from lingqu.monitor.windows import Record, Watch, too_few
@@ -88,8 +88,10 @@ def test_answers_alone_are_watched_where_no_input_is_kept(tmp_path: Path) -> Non
 def test_inputs_whose_key_is_not_here_are_not_watched(tmp_path: Path) -> None:
     service, watch = watching(tmp_path, window=100)
     record = Record()
+    assert kept_as(watch.store, watch.version) is None
     service.answers(100, encrypted=True)
     watch.look(record)
+    assert kept_as(watch.store, watch.version) == "plain"
     assert (record.windows[0].inputs, record.windows[0].tested) == (0, 3)
 
 

@@ -75,6 +75,13 @@ def answered(store: Store, version: Version, after: str, most: int, *, skip: int
     ]
 
 
+def kept_as(store: Store, version: Version) -> str | None:
+    """How the journal keeps inputs, by the newest answer that has one: masked or plain; None when none has."""
+    query = _of(select(PREDICTIONS.c.policy), version, "").where(PREDICTIONS.c.input.is_not(None))
+    with store.database.reading() as connection:
+        return connection.execute(query.order_by(PREDICTIONS.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
 def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
     """The accepted labels of a version's answers, from the answer with this id on, in the order in which they counted.
 

@@ -15,7 +15,7 @@ from typing import Any
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.monitor.alarms import Alarm, told
 from lingqu.monitor.drift import IN_A_ROW, Moved
-from lingqu.monitor.observed import Answered, Labelled, drawn, labelled, shares
+from lingqu.monitor.observed import Answered, Labelled, drawn, kept_as, labelled, shares
 from lingqu.monitor.quality import Cohort
 from lingqu.monitor.reference import reference
 from lingqu.monitor.risk import Risk, labels_wanted, risk
@@ -92,7 +92,9 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
     webhook, unsent = _webhook(settings)
     serve: Mapping[str, Any] = version.spec.get("serve") or {}
     journal = JournalSettings(**(serve.get("journal") or {}))
-    held_out = reference(version, store, most=settings.reference, masked=journal.inputs == "masked")
+    # A service may have been started with other settings than the version was made with: what was kept decides.
+    masked = (kept_as(store, version) or journal.inputs) == "masked"
+    held_out = reference(version, store, most=settings.reference, masked=masked)
     watch = Watch(version, store, settings, held_out, journal.sample)
     # Where things stand is kept like the result of a stage, which a later look replaces.
     key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
