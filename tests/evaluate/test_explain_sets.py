@@ -74,6 +74,9 @@ def test_the_colours_are_faithful_and_on_the_page(bundle: Bundle) -> None:
     told = explanations(bundle, rows, judged, background=rows)
     assert {one["label"] for one in told["words"]} == {"delivery", "价格", "质量"}
     assert {one["right"] for one in told["examples"]} == {True, False}
+    phrases = [word["word"] for one in told["phrases"] for word in one["words"]]
+    assert {"parcel came", "too expensive", "很差"} <= set(phrases)
+    assert [phrase for phrase in phrases if "," in phrase] == []
     assert all(one["truth"] == cells[one["row"]] for one in told["examples"])
     report = evaluate(bundle, rows, background=rows, bootstrap=50)
     json.dumps(report)

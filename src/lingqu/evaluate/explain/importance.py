@@ -111,8 +111,7 @@ def telling_words(explained: Sequence[Explanation], columns: Sequence[str]) -> l
     sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in explained:
         for part in one.parts:
-            spelled = any(letter.isalnum() for letter in str(part.what))
-            if part.column in columns and one.label is not None and part.weight > 0 and spelled:
+            if part.column in columns and one.label is not None and part.weight > 0 and _spelled(str(part.what)):
                 sums[one.label][normalise(str(part.what))].append(part.weight)
     found: list[dict[str, Any]] = []
     for label, held in sums.items():
@@ -130,8 +129,10 @@ def phrases(bundle: Bundle, texts: Sequence[str], column: str) -> list[dict[str,
     times: dict[str, int] = defaultdict(int)
     for text in texts:
         tokens = [word for word in words(normalise(text)) if word and not word.isspace()]
-        joined = "" if text and not text.isascii() else " "
-        for phrase in {*tokens, *(joined.join(pair) for pair in pairwise(tokens))}:
+        # Words of Chinese stand without a space, and no phrase goes on behind a comma.
+        pairs = [(first, second) for first, second in pairwise(tokens) if _spelled(first) and _spelled(second)]
+        joined = (("" if not first.isascii() else " ").join([first, second]) for first, second in pairs)
+        for phrase in {*filter(_spelled, tokens), *joined}:
             times[phrase] += 1
     common = sorted((p for p, count in times.items() if count >= LEAST_TIMES), key=lambda p: (-times[p], p))[:PHRASES]
     if not common:
@@ -145,3 +146,8 @@ def phrases(bundle: Bundle, texts: Sequence[str], column: str) -> list[dict[str,
         told = [{"word": common[i], "weight": float(gains[i]), "rows": times[common[i]]} for i in best if gains[i] > 0]
         found.append({"label": label, "words": told})
     return found
+
+
+def _spelled(word: str) -> bool:
+    """Whether there is a letter or a digit in it."""
+    return any(letter.isalnum() for letter in word)
