@@ -14,6 +14,7 @@ import pytest
 from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
 from lingqu.errors import ConflictError, DataError, QuotaError, UnknownNameError
 from lingqu.privacy.encrypt import MasterKeys, new_master_key
+from lingqu.serve import inbox as inbox_module
 from lingqu.serve.inbox import Inbox, received
 from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
 from lingqu.serve.keys import ANYONE, Principal
@@ -195,6 +196,23 @@ def test_feedback_may_come_before_the_journal_has_written(store, inbox):
     assert inbox.receive({"prediction_id": one, "label": "no"}, ANYONE).status == "quarantined"
     late.join()
     journal.close()
+
+
+def test_made_up_ids_do_not_hold_every_thread(inbox, monkeypatch):
+    monkeypatch.setattr(inbox_module, "PATIENCE_SECONDS", 3.0)
+    quick = []
+
+    def ask() -> None:
+        began = time.monotonic()
+        refusal(inbox, {"prediction_id": new_id(), "label": "no"}, kind=UnknownNameError)
+        quick.append(time.monotonic() - began < 2.9)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(quick) == [False] * 2 + [True] * 6
 
 
 def test_what_is_kept_is_encrypted_with_a_key(store):

@@ -1,5 +1,7 @@
 """The journal: everything answered is there, and nothing that happens to it slows or breaks an answer."""
 
+import gc
+import os
 import subprocess
 import sys
 import threading
@@ -183,6 +185,17 @@ def test_large_inputs_do_not_fill_the_memory(store, monkeypatch):
     for _ in range(10):
         journal.record(entry({"text": "x" * 4000}))
     assert journal.lost == 8
+    journal.close()
+
+
+@pytest.mark.parametrize(("policy", "held"), [("none", 0), ("masked", 0), ("plain", 1)])
+def test_what_is_not_kept_is_not_held(store, policy, held):
+    picture = os.urandom(1000)
+    before = sys.getrefcount(picture)
+    journal = Journal(store, JournalSettings(inputs=policy))
+    journal.record(entry({"picture": picture}))
+    gc.collect()
+    assert sys.getrefcount(picture) == before + held
     journal.close()
 
 

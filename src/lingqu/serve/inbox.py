@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class Inbox:
         self.store = store
         self.settings = settings
         self.seal = Sealed(keys or MasterKeys.given())
+        self._patient = threading.Semaphore(2)
 
     def receive(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None = None) -> Receipt:
         """Keep feedback and give its receipt; it is on the disk when this returns. Waits for the database: not for an
@@ -132,23 +134,27 @@ class Inbox:
 
     def _prediction(self, identity: str, principal: Principal) -> RowMapping:
         """The answer that is spoken of; one that was given a moment ago may still be on its way to the database."""
+        found = self._found(identity)
         moment = moment_of(identity)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            with self.store.database.reading() as connection:
-                found = (
-                    connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == identity)).mappings().one_or_none()
-                )
-            if found is not None:
-                # Who asks for another tenant's prediction is not told that there is one.
-                if found["tenant"] == principal.tenant or "admin" in principal.scopes:
-                    return found
-                break
-            if moment is None or abs(time.time() - moment) > YOUNG_SECONDS or time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
+        young = moment is not None and abs(time.time() - moment) < YOUNG_SECONDS
+        # Few wait at once: who sends made-up ids shall not hold every thread of the service for a second each.
+        if found is None and young and self._patient.acquire(blocking=False):
+            try:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+                while found is None and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    found = self._found(identity)
+            finally:
+                self._patient.release()
+        # Who asks for another tenant's prediction is not told that there is one.
+        if found is not None and (found["tenant"] == principal.tenant or "admin" in principal.scopes):
+            return found
         advice = "Send the id that came with the answer; answers are kept for a time only."
         raise UnknownNameError(Problem("the id of a prediction", repr(plain_text(identity))[:60], advice))
+
+    def _found(self, identity: str) -> RowMapping | None:
+        with self.store.database.reading() as connection:
+            return connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == identity)).mappings().one_or_none()
 
     def _row(
         self, asked: _Given, principal: Principal, prediction: RowMapping, idempotency_key: str | None, digest: str

@@ -137,7 +137,7 @@ class Journal:
         self.written = 0
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
-        self._queue: deque[tuple[Entry, dict[str, Any] | None, int]] = deque()
+        self._queue: deque[tuple[Entry, int]] = deque()
         self._bytes = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -159,14 +159,26 @@ class Journal:
 
     def record(self, entry: Entry) -> None:
         """Keep an answer; never waits, and counts in `lost` what finds the queue full."""
-        kept, size = (
-            (None, 0) if entry.input is None or not self._keeps(entry.prediction_id) else self._copy(entry.input)
+        kept, size = self._copy(entry.input) if entry.input and self._keeps(entry.prediction_id) else (None, 0)
+        # What waits holds nothing of an input that is not kept: a picture of ten megabytes would count for nothing here.
+        waiting = Entry(
+            entry.prediction_id,
+            entry.request_id,
+            entry.at,
+            entry.name,
+            entry.number,
+            entry.role,
+            entry.principal,
+            entry.user,
+            kept,
+            entry.answer,
+            entry.latency_ms,
         )
         with self._lock:
             if len(self._queue) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
                 self.lost += 1
                 return
-            self._queue.append((entry, kept, size))
+            self._queue.append((waiting, size))
             self._bytes += size
 
     def close(self, patience: float = 5.0) -> None:
@@ -233,15 +245,15 @@ class Journal:
                     break
                 time.sleep(min(0.1, self._patience / 4))
 
-    def _take(self) -> list[tuple[Entry, dict[str, Any] | None, int]]:
+    def _take(self) -> list[Entry]:
         with self._lock:
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            self._bytes -= sum(size for _, _, size in batch)
-        return batch
+            self._bytes -= sum(size for _, size in batch)
+        return [entry for entry, _ in batch]
 
-    def _write(self, batch: list[tuple[Entry, dict[str, Any] | None, int]]) -> StoreError | None:
+    def _write(self, batch: list[Entry]) -> StoreError | None:
         try:
-            rows = [self._row(entry, kept) for entry, kept, _ in batch]
+            rows = [self._row(entry) for entry in batch]
             self._insert(rows)
         except StoreError as error:
             return error
@@ -261,7 +273,7 @@ class Journal:
             for row in rows:
                 self._insert([row])
 
-    def _row(self, entry: Entry, kept: dict[str, Any] | None) -> dict[str, Any]:
+    def _row(self, entry: Entry) -> dict[str, Any]:
         answer, confidence = answer_cells(entry.answer, self.settings.inputs)
         return {
             "id": entry.prediction_id,
@@ -273,8 +285,8 @@ class Journal:
             "principal": entry.principal.id,
             "tenant": entry.principal.tenant,
             "user": None if entry.user is None else self._pseudonym(entry.user),
-            "input": self.seal.input(entry.prediction_id, kept, masked=self.settings.inputs == "masked"),
-            "policy": "none" if kept is None else self.settings.inputs,
+            "input": self.seal.input(entry.prediction_id, entry.input, masked=self.settings.inputs == "masked"),
+            "policy": "none" if entry.input is None else self.settings.inputs,
             "answer": spell(answer),
             "confidence": confidence,
             "latency_ms": round(entry.latency_ms, 3),
