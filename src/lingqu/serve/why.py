@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.responses import Response
 
-from lingqu.bundle.occlusion import Apart, Unit, take_apart
 from lingqu.contract import Answer, LabelScores, NumberValue, Refusal, Rows
 from lingqu.data.accept import accept
 from lingqu.errors import DataError, Problem, near
@@ -30,6 +29,7 @@ from lingqu.serve.rows import found, read_rows
 from lingqu.serve.v1 import as_rows
 
 if TYPE_CHECKING:
+    from lingqu.bundle.occlusion import Apart, Unit
     from lingqu.bundle.read import Bundle
 
 MOST = 64
@@ -94,6 +94,9 @@ def rows_of(rows: Rows, bundle: Bundle) -> list[dict[str, Any]]:
 
 def _take_apart(bundle: Bundle, rows: Rows) -> list[Apart]:
     """The row's parts; DataError when the bundle refuses the row."""
+    # Pillow is loaded by who asks for it, not by every service that starts.
+    from lingqu.bundle.occlusion import take_apart
+
     accepted, errors = accept(rows, bundle.manifest["columns"])
     if errors[0] is not None:
         raise refused(Refusal(errors[0]))
