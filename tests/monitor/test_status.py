@@ -16,6 +16,7 @@ import pytest
 import lingqu
 from lingqu.contract import Rows
 from lingqu.errors import UnknownNameError
+from lingqu.monitor import asked as is_asked
 from lingqu.registry import Registry
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
@@ -146,6 +147,38 @@ def test_estimates_meet_what_was_right_and_broken_answers_act(credit: Store, tmp
 
 def lingqu_load(store: Store) -> Any:
     return lingqu.load("credit", store=store)
+
+
+def test_half_of_the_labels_missing_and_the_rest_a_month_late(credit: Store) -> None:
+    """Nothing is decided by what is not there, and every look says what it waits for."""
+    rows = people(300, 11)
+    ids = answer(credit, "credit", asked(rows))
+    said = lingqu_load(credit).predict(asked(rows))
+    good = [one.label == truth for one, truth in zip(said, rows["label"], strict=True)]
+    service = Service(credit, Registry(credit).get("credit"))
+    due = [place for place, one in enumerate(ids) if is_asked(one, 0.5, credit.secret("audit"))]
+    came = due[::2]
+    for first, last in ((0, 0), (0, 3), (3, 20), (20, len(came))):
+        part = came[first:last]
+        if part:
+            service.labels([ids[i] for i in part], [good[i] for i in part])
+        found = lingqu.status("credit", store=credit)
+        assert found.risk is not None
+        (cohort,) = found.cohorts
+        assert not found.alarmed
+        assert not cohort.ripe
+        assert f"300 answers, {last} of {len(due)} audit labels have come. Estimated accuracy" in cohort.sentence()
+        if last < 5:
+            assert found.risk.level == "quiet"
+            assert "has come yet" in found.risk.sentence() or "that any decision needs" in found.risk.sentence()
+        if cohort.audited is not None:
+            assert cohort.audited.enough == (last >= 30)
+    volunteers = [place for place in range(300) if place not in due][:60]
+    service.labels([ids[i] for i in volunteers], [False] * 60, source="page")
+    found = lingqu.status("credit", store=credit)
+    # Sixty complaints say nothing of how good all answers are.
+    assert not found.alarmed
+    assert not found.cohorts[0].ripe
 
 
 def test_a_running_service_is_watched(credit: Store) -> None:
