@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lingqu.store.scratch import Scratch
 
-MEMORY = 32 << 20
+MEMORY = 16 << 20
 """So many bytes are sorted at a time."""
 
 _BESIDE = 130
