@@ -39,20 +39,22 @@ _CHUNK = 50_000
 class Divided:
     """The group, split and place of every row; arrays over rows in the order in which they came.
 
-    `leaders` are the rows that name the groups, `splits` positions in SPLITS, and `order` the rows in the order of the
-    version: split after split, in each by time if there is one, then by content.
+    `asked` is equal for rows that ask the same, `identities` are the digests that tell them apart, `leaders` the rows that
+    name the groups, `splits` positions in SPLITS, and `order` the rows in the order of the version: split after split, in
+    each by time if there is one, then by content.
     """
 
     def __init__(self, marks: Marks, settings: DataSettings) -> None:
         self._marks = marks
         near, self.findings = marks.near()
-        content, asked = places(marks.digests()), places(marks.identities())
-        self._numbers = numbered(asked, content)
+        content, self.asked = places(marks.digests()), places(marks.asked())
+        identity = places(marks.identities()) if settings.identity else self.asked
+        self._numbers = numbered(identity, content)
         named = marks.names.in_order() if settings.group else None
-        self.leaders = group_leaders(asked, self._numbers, near, named)
+        self.leaders = group_leaders(identity, self._numbers, near, named)
         self._named = None if named is None else (marks.names.codes, marks.names.values)
-        del near, asked
-        self._identities = marks.identities()
+        del near, identity
+        self.identities = marks.identities()
         self.splits = self._split(settings)
         self.findings += [*_large(self.leaders), *_leaks(self.leaders, self.splits)]
         # Rows of the same content and split differ by the number of their repetition at most.
@@ -90,7 +92,7 @@ class Divided:
         """The key of the group that a row names: its name, or else its digest with the number of its repetition."""
         if self._named is not None and self._named[0][leader] >= 0:
             return self._named[1][self._named[0][leader]]
-        digest, number = self._identities[leader].tobytes().hex(), int(self._numbers[leader])
+        digest, number = self.identities[leader].tobytes().hex(), int(self._numbers[leader])
         return f"{digest}#{number}" if number else digest
 
     def keys(self, rows: Array) -> list[str]:
@@ -105,8 +107,9 @@ class Divided:
     def lines(self) -> Iterator[tuple[str, str, str]]:
         """Digest, split and key of every row, sorted."""
         digests = self._marks.digests()
-        for row in self._by_content.tolist():
-            yield digests[row].tobytes().hex(), SPLITS[self.splits[row]], self.key(int(self.leaders[row]))
+        for start in range(0, len(digests), _CHUNK):
+            for row in self._by_content[start : start + _CHUNK].tolist():
+                yield digests[row].tobytes().hex(), SPLITS[self.splits[row]], self.key(int(self.leaders[row]))
 
 
 def divide(marks: Marks, task: Task, settings: DataSettings) -> Divided:

@@ -23,7 +23,6 @@ from lingqu.contract import Rows, Task
 from lingqu.data.check import review
 from lingqu.data.divide import Divided, divide
 from lingqu.data.findings import PARTS, Finding
-from lingqu.data.groups import places
 from lingqu.data.labels import label_names
 from lingqu.data.marks import Coded, Marks
 from lingqu.data.overview import Held, look_over, profile_of
@@ -161,7 +160,9 @@ def ingest(
         divided = divide(marks, task, settings)
         tell(0.7, "writing")
         identity = version_id(task.name, prepared.kinds, divided.lines())
-        folder = _write(parts, divided, marks, store, identity)
+        asked = marks.asked() if settings.identity else divided.identities
+        folder = _write(parts, divided, asked, store, identity)
+        del asked
         tell(0.9, "checking")
         held = _held(store.folder_path(folder, verify=False), prepared, marks, divided)
     findings = [*prepared.findings, *divided.findings, *review(held.heads, prepared.kinds, task)]
@@ -191,7 +192,7 @@ def _held(folder: Path, prepared: Prepared, marks: Marks, divided: Divided) -> H
     """What a look at a version needs, of which the first rows are read back from its files."""
     names = list(prepared.kinds)
     files = {split: folder / f"{split}.parquet" for split in SPLITS}
-    asked, codes = places(marks.asked()), marks.targets.codes
+    asked, codes = divided.asked, marks.targets.codes
     rows = {split: divided.places(split) for split in SPLITS}
     return Held(
         heads={split: from_parquet(file, names, SAMPLE) for split, file in files.items()},
@@ -346,9 +347,8 @@ def too_many(broken: Sequence[Quarantined], seen: int, max_bad: float, path: Pat
     return [first, *rest]
 
 
-def _write(parts: Parts, divided: Divided, marks: Marks, store: Store, identity: str) -> str:
+def _write(parts: Parts, divided: Divided, asked: Array, store: Store, identity: str) -> str:
     """One Parquet file per split, as a folder blob; its digest."""
-    asked = marks.asked()
 
     def beside(rows: Array) -> dict[str, list[str]]:
         return {ROW: [digest.tobytes().hex() for digest in asked[rows]], GROUP: divided.keys(rows)}
