@@ -12,6 +12,9 @@ import uvicorn
 
 from lingqu.serve.wire import Wire
 
+LAST_WORDS = 0.25
+"""Seconds that a connection has, when the port is closed, until a request on it must have begun."""
+
 
 class HttpServer(uvicorn.Server):
     """Serves an ASGI application on a socket that is given, and stops without losing a request."""
@@ -58,9 +61,30 @@ class HttpServer(uvicorn.Server):
         while (left := until - asyncio.get_running_loop().time()) > 0:
             tell()
             await asyncio.sleep(min(0.5, left))
+        await self._let_in_the_last()
         self.should_exit = True
         if self._main is not None:
             await self._main
         self.config.timeout_graceful_shutdown = int(finish) + 1
         with suppress(asyncio.CancelledError):
-            await self.shutdown(sockets=[self._listener])
+            await self.shutdown(sockets=[])
+
+    async def _let_in_the_last(self) -> None:
+        """Close the port without a reset: whoever has connected is let in, and has a moment to say what for.
+
+        Closing a socket resets the connections that wait in its queue, and those whose bytes nobody has read yet.
+        """
+        loop = asyncio.get_running_loop()
+        last = self._listener.dup()
+        for server in self.servers:
+            server.close()
+        self._listener.close()
+        last.setblocking(False)
+        with last, suppress(BlockingIOError, OSError):
+            while True:
+                connection, _ = last.accept()
+                await loop.connect_accepted_socket(self._protocol, connection)
+        await asyncio.sleep(LAST_WORDS)
+
+    def _protocol(self) -> Wire:
+        return Wire(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
