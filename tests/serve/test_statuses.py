@@ -81,7 +81,7 @@ def test_too_many_are_told_when_to_come_again(slow: tuple[Service, int]) -> None
 
 def test_who_leaves_takes_its_work_along(slow: tuple[Service, int], caplog: pytest.LogCaptureFixture) -> None:
     service, port = slow
-    body = json.dumps({"rows": [{"x": 1}] * 8}).encode()
+    body = json.dumps({"rows": [{"x": 1}] * 40}).encode()
     head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     with caplog.at_level(logging.INFO, "lingqu.access"):
         for _ in range(5):
@@ -96,7 +96,11 @@ def test_who_leaves_takes_its_work_along(slow: tuple[Service, int], caplog: pyte
     text = service.metrics.text().decode()
     assert 'lingqu_request_in_progress{model="echo"} 0.0' in text
     assert 'code="499"' in text
-    assert post(port, 1)[0] == 200
+    until = time.monotonic() + 10
+    # The batch that was being computed when its client left is not broken off.
+    while (status := post(port, 1)[0]) != 200 and time.monotonic() < until:
+        assert status in (429, 504)
+    assert status == 200
 
 
 def test_before_it_is_ready_and_while_it_stops(quick: tuple[Service, int]) -> None:
