@@ -69,6 +69,11 @@ def test_two_points_are_not_believed_to_fall_without_end():
     assert forecast([point(100, 0.1), point(200, 0.2)], 2000)["error"] == pytest.approx(0.2 * 10**-0.13333, abs=1e-4)
 
 
+def test_few_judges_tell_a_rough_error():
+    assert forecast([point(100, 0.2), point(200, 0.08, judged=400)], 2000)["noise"] == 0.25
+    assert forecast([point(100, 0.2), point(200, 0.0, judged=400)], 2000)["noise"] == 1.4142
+
+
 def test_what_does_not_grow_with_the_rows_is_not_multiplied():
     """Two seconds in any case and one for a hundred rows."""
     points = [point(300, 0.2, learning=5.0), point(600, 0.2, learning=8.0)]
@@ -95,6 +100,9 @@ def test_why_a_recipe_does_not_pay():
     assert pays(told, [], left=1.0) == ""
     assert pays(told, [{"error": 0.2}], left=100.0) == ""
     assert pays(told, [{"error": 0.2}], left=60.4) == "a pilot foretells 90 s, and 60 s of the budget are left"
+    # Two such errors differ by so much of chance alone.
+    assert pays({**told, "noise": 0.25}, [{"error": 0.085}], left=100.0) == ""
+    assert "was foretold of a cheaper one" in pays({**told, "noise": 0.25}, [{"error": 0.075}], left=100.0)
     assert pays(told, [{"error": 0.05}], left=100.0) == (
         "a pilot foretells an error of 0.1 on all rows, and 0.05 was foretold of a cheaper one"
     )

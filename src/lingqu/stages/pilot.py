@@ -74,6 +74,7 @@ def _point(
         "learning": round(learning, 3),
         "peak_mib": round(memory.peak_mib, 1),
         "array_bytes": encoded.bytes,
+        "judged": len(valid),
         "room": encoded.room,
         "looped": bool(trained.history),
         "disk_bytes": kept_bytes(trained, encoded.memory),

@@ -222,19 +222,21 @@ def sparing(settings: Mapping[str, Any], options: TrainOptions, *, rows: int, wh
     """Settings for some of the `whole` rows that cost their share: the epochs of a run on all, in smaller batches.
 
     `enough_steps` gives few rows more epochs, and a tenth of the rows would take half of the time. Smaller batches give
-    the optimiser its steps at no cost.
+    the optimiser half of its steps at no cost; where even the smallest do not, there are more epochs.
 
     >>> family = {"epochs": 6, "batch_size": 64, "patience": 2, "least_steps": 200}
     >>> found = sparing(family, TrainOptions(), rows=593, whole=5931)
     >>> found["epochs"], found["batch_size"], found["decided"]
-    (6, 17, ['batch_size', 'epochs'])
+    (6, 35, ['batch_size', 'epochs'])
     """
     if "least_steps" not in settings:
         return dict(settings)
     planned = enough_steps(options.over(settings), settings, options, rows=whole)
-    fewest = rows * planned["epochs"] // planned["least_steps"]
+    fewest = rows * planned["epochs"] // max(1, planned["least_steps"] // 2)
     batch = planned["batch_size"] if options.batch_size else min(planned["batch_size"], max(LEAST_BATCH, fewest))
-    return {**settings, "epochs": planned["epochs"], "batch_size": batch, "decided": ["batch_size", "epochs"]}
+    epochs = max(planned["epochs"], math.ceil(planned["least_steps"] / 2 / math.ceil(rows / batch)))
+    epochs = planned["epochs"] if options.epochs else epochs
+    return {**settings, "epochs": epochs, "batch_size": batch, "decided": ["batch_size", "epochs"]}
 
 
 def rebuild(family: str, settings: Mapping[str, Any], facts: Facts, weights: Mapping[str, Array]) -> nn.Module:

@@ -2,14 +2,15 @@
 
 A point holds `rows`, `error` (1 - score, or the error itself), `learning` (seconds to encode and fit), `peak_mib` (the
 most memory that the process held meanwhile), `array_bytes` (the encoded rows), `disk_bytes` (what it would keep), `room`
-(how many times larger it can get: a vocabulary ends somewhere) and, when it was trained in steps, `looped`.
+(how many times larger it can get: a vocabulary ends somewhere), `judged` (the rows that gave the error) and, when it was
+trained in steps, `looped`.
 
 >>> points = [
 ...     {"rows": 500, "error": 0.2, "learning": 1.0, "peak_mib": 300.0, "array_bytes": 1 << 20, "disk_bytes": 4000},
 ...     {"rows": 1000, "error": 0.16, "learning": 2.0, "peak_mib": 301.0, "array_bytes": 2 << 20, "disk_bytes": 4000},
 ... ]
 >>> forecast(points, 8000)
-{'error': 0.097, 'slope': 0.2406, 'seconds': 16.0, 'memory_mib': 343.0, 'disk_bytes': 4000}
+{'error': 0.097, 'slope': 0.2406, 'noise': 0.0, 'seconds': 16.0, 'memory_mib': 343.0, 'disk_bytes': 4000}
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def forecast(points: Sequence[Point], rows: int) -> dict[str, Any]:
     return {
         "error": round(large["error"] * more**-slope, 4),
         "slope": round(slope, 4),
+        "noise": round(_noise(large), 4),
         "seconds": round(_seconds(small, large, rows), 1),
         "memory_mib": round(large["peak_mib"] + _mib_a_row(small, large) * (rows - large["rows"]), 1),
         "disk_bytes": int(large["disk_bytes"] * min(_growth(small, large, more), large.get("room", math.inf))),
@@ -64,6 +66,12 @@ def _power(small: Point, large: Point, name: str, sign: int, most: float) -> flo
     wider = math.log(large["rows"] / small["rows"])
     found = sign * math.log(max(large[name], 1e-9) / max(small[name], 1e-9)) / wider if wider else 0.0
     return min(max(0.0, found), most)
+
+
+def _noise(large: Point) -> float:
+    """The standard error of the difference of two such errors as a share of them: of e n wrong answers, sqrt(2 / (e n))."""
+    judged = large.get("judged", 0)
+    return math.sqrt(2 / (judged * min(max(large["error"], 1 / judged), 1.0))) if judged else 0.0
 
 
 def _growth(small: Point, large: Point, more: float) -> float:
