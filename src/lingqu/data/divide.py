@@ -99,6 +99,10 @@ class Divided:
         """The keys of the groups of these rows."""
         return [self.key(leader) for leader in self.leaders[rows].tolist()]
 
+    def forget_digests(self) -> None:
+        """Give back the room of the digests, once no key is asked for any more."""
+        self.identities = self.identities[:0].copy()
+
     def places(self, split: str) -> Array:
         """The rows of a split in the order of the version."""
         begin = sum(self.counts[before] for before in SPLITS[: SPLITS.index(split)])

@@ -163,9 +163,12 @@ def ingest(
         asked = marks.asked() if settings.identity else divided.identities
         folder = _write(parts, divided, asked, store, identity)
         del asked
+        divided.forget_digests()
         tell(0.9, "checking")
         held = _held(store.folder_path(folder, verify=False), prepared, marks, divided)
-    findings = [*prepared.findings, *divided.findings, *review(held.heads, prepared.kinds, task)]
+    findings, counts = [*prepared.findings, *divided.findings], divided.counts
+    del marks, parts, divided
+    findings += review(held.heads, prepared.kinds, task)
     profile = profile_of(held, prepared.kinds, task, findings)
     return DataVersion(
         id=identity,
@@ -173,7 +176,7 @@ def ingest(
         target=task.target.name,
         columns=prepared.columns,
         kinds=prepared.kinds,
-        counts=divided.counts,
+        counts=counts,
         folder=folder,
         labels={one["label"]: sum(one[split] for split in SPLITS) for one in _by_label(profile["labels"])},
         quarantined=len(prepared.quarantined),
