@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAVY = {
     "torch", "sklearn", "scipy", "lightgbm", "pyarrow", "onnx", "pandas", "transformers", "polars", "matplotlib",
     "datasketch", "safetensors",
@@ -48,6 +50,7 @@ MODULES = (
 )  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_what_serves_imports_nothing_of_training() -> None:
     lines = "; ".join(f"import lingqu.{module}" for module in MODULES)
     assert not imported(lines) & HEAVY

@@ -89,6 +89,7 @@ def located(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("change", "first"), FIELDS, ids=str)
+@pytest.mark.heavy
 def test_exactly_what_depends_on_a_setting_is_done_again(
     change: dict[str, Any], first: str | None, done: tuple[Path, Store]
 ) -> None:

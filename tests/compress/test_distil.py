@@ -74,6 +74,7 @@ def test_a_network_learns_the_whole_distribution(learned: Learned, tmp_path: Pat
     assert np.mean([a.label == b.label for a, b in zip(*said, strict=True)]) > 0.95
 
 
+@pytest.mark.heavy
 def test_rows_that_the_contract_refuses_teach_nothing(tmp_path: Path) -> None:
     teacher = make_bundle("tabular-regression", tmp_path / "teacher")
     cells = {"rooms": ["3", "many", "5", "1e9"], "town": ["Guilin", "Guilin", "Xing'an", "Guilin"], "note": ["a"] * 4}

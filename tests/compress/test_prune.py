@@ -170,6 +170,7 @@ def channels(folder: Path, made: int, distinct: int) -> Bundle:
     return write_folder(folder, manifest, model.SerializeToString(), memory)
 
 
+@pytest.mark.heavy
 def test_channels_that_repeat_others_go_without_a_trace(tmp_path: Path) -> None:
     bundle, rows = channels(tmp_path / "all", 48, 12), find_task("image-classification").toy(60)
     assert [(pair.units, len(pair.along)) for pair in find_pairs(Graph.of(bundle))] == [(48, 6)]

@@ -118,7 +118,7 @@ def test_there_are_fourteen_faults() -> None:
 @pytest.mark.parametrize(
     "count",
     [
-        20,
+        pytest.param(20, marks=pytest.mark.heavy),
         pytest.param(60, marks=pytest.mark.heavy),
         pytest.param(300, marks=pytest.mark.heavy),
         *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 1000, 4000)),

@@ -171,6 +171,7 @@ def hold(rows: list[tuple[str, int, str | None, int]], seed: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(ROWS, st.integers(0, 3))
+@pytest.mark.heavy
 def test_no_group_is_torn_apart(rows: list[tuple[str, int, str | None, int]], seed: int) -> None:
     hold(rows, seed)
 

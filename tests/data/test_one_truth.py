@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lingqu.contract import Front, Rows
 from lingqu.data.accept import accept, columns_of, learn_limits
@@ -48,6 +49,7 @@ def test_numbers_and_categories_are_the_same(tmp_path: Path) -> None:
     assert np.abs(trained["numbers"] - served["numbers"]).max() <= 1e-6
 
 
+@pytest.mark.heavy
 def test_ngrams_and_tokens_are_the_same(tmp_path: Path) -> None:
     for front in (Front("ngrams", {"buckets": 4096}), Front("tokens", {"vocabulary": 200})):
         trained, served = both_paths("text-classification", front, tmp_path / front.name)

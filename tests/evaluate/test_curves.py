@@ -36,6 +36,7 @@ def test_the_area_below_the_curve_is_the_metric() -> None:
     assert mean == pytest.approx(find_metric("roc_auc").function(several.truth, several.prediction), abs=0.004)
 
 
+@pytest.mark.heavy
 def test_curves_rise_and_bands_hold_their_curve() -> None:
     for one in curves(judged(300, 3, 2), repeats=50)["labels"]:
         assert (np.diff(one["roc"]["value"]) >= 0).all()

@@ -44,7 +44,8 @@ def test_it_learns_numbers(name, tmp_path):
     assert np.corrcoef(answers[:, 0], np.arange(200) % 2)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("name", sooner("mlp", all_of=EVERY_NETWORK))
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_it_learns_one_batch_by_heart(name, tmp_path):
     labels = np.random.default_rng(0).integers(0, 2, 16)
     settings = {"dropout": 0.0, "smoothing": 0.0, "shift": 0, "weight_decay": 0.0, "least_steps": 150}

@@ -148,7 +148,11 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize(
     ("runs", "steps"),
-    [(2, 12), pytest.param(5, 15, marks=pytest.mark.heavy), pytest.param(200, 50, marks=pytest.mark.slow)],
+    [
+        pytest.param(2, 12, marks=pytest.mark.heavy),
+        pytest.param(5, 15, marks=pytest.mark.heavy),
+        pytest.param(200, 50, marks=pytest.mark.slow),
+    ],
 )
 def test_the_registry_does_what_its_model_does(runs: int, steps: int) -> None:
     many = settings(

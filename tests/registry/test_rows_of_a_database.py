@@ -17,6 +17,7 @@ def refusal(source: str) -> str:
     return str(error.value)
 
 
+@pytest.mark.heavy
 def test_tables_and_queries_of_postgresql(postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     import psycopg
 

@@ -135,6 +135,7 @@ def tag(draw, lines):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(mutant=mutants())
+@pytest.mark.heavy
 def test_each_is_refused_with_its_line(mutant, folder):
     text, line = mutant
     path = folder / "spec.yaml"
