@@ -124,7 +124,7 @@ suite.learn(task, sys.argv[2], task.toy(suite.EIGHT), Path(sys.argv[3]))
 
 def serves_its_own_example_over_http(task: Task, bundle: Bundle, rows: Rows) -> None:
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from tests.serve.live import call, serving
 
     with serving(lambda: Service.load([bundle.path], settings=ServeSettings())) as (_, port):

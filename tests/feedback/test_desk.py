@@ -17,7 +17,7 @@ from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 
 SURENESS = [0.51, 0.99, 0.7, 0.95, 0.6, 0.9, 0.85, 0.8]

@@ -15,7 +15,7 @@ from lingqu.loop import check
 from lingqu.registry import Registry
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.feedback.test_circle import project  # noqa: F401 - a fixture
 

@@ -14,7 +14,7 @@ from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE, Principal
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.feedback.test_circle import rows
 

@@ -20,7 +20,7 @@ from lingqu.monitor import asked as is_asked
 from lingqu.registry import Registry
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import JournalSettings, MonitorSettings
+from lingqu.spec.running import JournalSettings, MonitorSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.conftest import Lingqu, as_json

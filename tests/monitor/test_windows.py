@@ -14,7 +14,7 @@ from lingqu.monitor.observed import kept_as, labelled
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
 from lingqu.monitor.windows import Record, Watch, too_few
-from lingqu.spec.settings import MonitorSettings
+from lingqu.spec.running import MonitorSettings
 from tests.monitor.stream import Service, reference_of, registered
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 
 if TYPE_CHECKING:

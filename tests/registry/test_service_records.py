@@ -12,7 +12,7 @@ from lingqu.serve.inbox import Inbox, received
 from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
 from lingqu.serve.keys import ANYONE, Keys, all_keys, new_key, revoke
 from lingqu.serve.usage import Usage, report, tidy
-from lingqu.spec.settings import JournalSettings, ServeSettings
+from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
 
 pytestmark = pytest.mark.heavy

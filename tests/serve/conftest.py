@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 
 NAMES = {
     "topics": "text-classification",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -37,7 +37,7 @@ def guarded(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     """The port of a service that wants keys, and a key for each role."""
     from lingqu.serve.keys import Keys, new_key
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
 
     store = Store.open(tmp_path_factory.mktemp("keys") / ".lingqu")
@@ -185,7 +185,7 @@ def test_five_hundred_paths_lead_nowhere(live: int) -> None:
 def test_the_names_of_a_service_are_told_in_its_settings(bundles: dict[str, Path]) -> None:
     from lingqu.serve.app import host_names
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
 
     service = Service.load([bundles["houses"]], settings=ServeSettings(hosts=["Model.Example"]))
     assert host_names(service) >= {"localhost", "model.example"}

@@ -25,7 +25,7 @@ from lingqu.serve.inbox import received
 from lingqu.serve.journal import recorded
 from lingqu.serve.keys import new_key, revoke
 from lingqu.serve.usage import report
-from lingqu.spec.settings import JournalSettings, ServeSettings
+from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task
 

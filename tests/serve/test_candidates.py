@@ -17,7 +17,7 @@ from lingqu.bundle.read import Bundle
 from lingqu.contract import NumberValue, Rows
 from lingqu.registry import Registry
 from lingqu.serve.service import Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from lingqu.store.canonical import canonical_json
 from tests.serve.bundles import echo, echo_graph, loop_graph, register, versions

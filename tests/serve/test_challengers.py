@@ -17,7 +17,7 @@ from lingqu.serve.engine import CHALLENGER, PREVIOUS
 from lingqu.serve.loaded import Loaded
 from lingqu.serve.reply import Reply, Served
 from lingqu.serve.service import Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.bundles import echo, failing_graph, loop_graph, register, versions
 

@@ -11,7 +11,7 @@ from lingqu.contract import LabelScores, NumberValue, Refusal, Rows
 from lingqu.errors import DataError, DeadlineError, OverloadError, UnknownNameError
 from lingqu.serve.cost import Estimate
 from lingqu.serve.service import Engine, Reply, Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.tasks import find_task
 from tests.serve.bundles import echo
 

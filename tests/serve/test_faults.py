@@ -21,7 +21,7 @@ import pytest
 from lingqu.contract import NumberValue, Rows
 from lingqu.errors import DeadlineError
 from lingqu.serve.service import Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.bundles import STEP, echo, loop_graph, versions
 from tests.serve.process import running

@@ -287,7 +287,7 @@ def test_a_fault_of_ours_is_told_by_its_id_alone_and_logged_in_full(
     import httpx
 
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from tests.serve.live import serving
     from tests.serve.models import make
 

@@ -18,7 +18,7 @@ from lingqu.serve import inbox as inbox_module
 from lingqu.serve.inbox import Inbox, received
 from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
 from lingqu.serve.keys import ANYONE, Principal
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.giver import PROCESSES, give
 

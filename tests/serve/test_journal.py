@@ -15,7 +15,7 @@ from lingqu.privacy.encrypt import MasterKeys, new_master_key
 from lingqu.serve import journal as journal_module
 from lingqu.serve.journal import Entry, Journal, moment_of, new_id, pseudonym, purge, recorded
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import JournalSettings
+from lingqu.spec.running import JournalSettings
 from lingqu.store import Store
 from lingqu.store.database import Database
 
@@ -264,7 +264,7 @@ from pathlib import Path
 from lingqu.contract.answers import LabelScores
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.settings import JournalSettings
+from lingqu.spec.running import JournalSettings
 from lingqu.store import Store
 store = Store.open(Path(sys.argv[1])); store.engine
 journal = Journal(store, JournalSettings(), retry_seconds=0.3)

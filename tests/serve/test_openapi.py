@@ -68,7 +68,7 @@ def test_every_chinese_sentence_fills_in_the_same_names() -> None:
 def kept(bundles: dict[str, Path], tmp_path: Path) -> Iterator[int]:
     """The port of a service that keeps its answers, so that feedback finds them."""
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
     from tests.serve.live import serving
 

@@ -15,7 +15,7 @@ import pytest
 from lingqu.serve import probes
 from lingqu.serve.app import application
 from lingqu.serve.service import Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.bundles import versions
 

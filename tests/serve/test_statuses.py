@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lingqu.serve.service import Service
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from tests.serve.bundles import echo, loop_graph
 from tests.serve.live import serving
 

@@ -25,7 +25,7 @@ from lingqu.registry import Registry
 from lingqu.serve.inbox import KINDS, Inbox
 from lingqu.serve.journal import spell
 from lingqu.serve.keys import SCOPES, Principal
-from lingqu.spec.settings import MonitorSettings, ServeSettings
+from lingqu.spec.running import MonitorSettings, ServeSettings
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import open_output
 from lingqu.tasks import find_task

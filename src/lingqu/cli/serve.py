@@ -18,7 +18,7 @@ from lingqu.errors import Problem, RequestError
 from lingqu.store import Store
 
 if TYPE_CHECKING:
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
 
 SPEC = Path("lingqu.yaml")
 ANY_SOURCE = "sklearn:iris"
@@ -64,7 +64,7 @@ def _guarded(host: str, home: Path) -> bool:
 
 def _spec() -> tuple[str | None, ServeSettings]:
     """The name and the settings of the spec in this folder, if there is one; its data need not be on this machine."""
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
 
     if not SPEC.is_file():
         return None, ServeSettings()

@@ -87,7 +87,7 @@ def new(arguments: argparse.Namespace) -> int:
 def _seen_from(folder: Path, source: str) -> str:
     """A path as a spec in this folder names it: relative where both lie in one place, so that they can move together.
 
-    >>> _seen_from(Path("/work/router"), "/work/tickets.csv"), _seen_from(Path("/work/router"), "/data/tickets.csv")
+    >>> _seen_from(Path("/home/anna/router"), "/home/anna/tickets.csv"), _seen_from(Path("/home/anna/router"), "/data/tickets.csv")
     ('../tickets.csv', '/data/tickets.csv')
     """
     return os.path.relpath(source, folder) if Path(source).is_relative_to(folder.parent) else source

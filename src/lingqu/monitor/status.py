@@ -22,7 +22,7 @@ from lingqu.monitor.risk import Risk, labels_wanted, risk
 from lingqu.monitor.webhook import Webhook
 from lingqu.monitor.windows import Record, Watch, Window, estimated, too_few
 from lingqu.registry import Registry, Version
-from lingqu.spec.settings import JournalSettings, MonitorSettings
+from lingqu.spec.running import JournalSettings, MonitorSettings
 from lingqu.store import Store
 
 COHORTS = 8

@@ -20,7 +20,7 @@ from lingqu.monitor.quality import estimate
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import watched
 from lingqu.registry import Version
-from lingqu.spec.settings import MonitorSettings
+from lingqu.spec.running import MonitorSettings
 from lingqu.statistics import Estimate, Interval
 from lingqu.store import Store
 

@@ -22,7 +22,7 @@ from lingqu.store.history import CHAMPION, PREVIOUS
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
 
 CHALLENGER = "challenger"
 PATIENT, SLACK = 3.0, 0.01

@@ -39,7 +39,7 @@ from lingqu.privacy.encrypt import MasterKeys
 from lingqu.privacy.mask import mask
 from lingqu.serve.journal import Sealed, iso, moment_of, new_id, plain_text, spell, unspell
 from lingqu.serve.keys import Principal
-from lingqu.spec.settings import ServeSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store, digest_of
 from lingqu.store.tables import FEEDBACK, PREDICTIONS
 

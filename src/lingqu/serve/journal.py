@@ -41,7 +41,7 @@ from lingqu.serve.fresh import fresh
 from lingqu.serve.keys import Principal
 from lingqu.serve.recorded import Recorded, purge, recorded
 from lingqu.serve.sealed import Sealed, iso, plain_text, spell, unspell
-from lingqu.spec.settings import JournalSettings
+from lingqu.spec.running import JournalSettings
 from lingqu.store import Store
 from lingqu.store.tables import PREDICTIONS
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lingqu.serve.inbox import Inbox
     from lingqu.serve.journal import Journal
     from lingqu.serve.keys import Keys
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
 
 __all__ = ["Engine", "Reply", "Served", "Service"]

@@ -67,7 +67,7 @@ def main(listener: int, status: int) -> int:
 
 def _service(plan: Plan) -> Service:
     from lingqu.serve.service import Service
-    from lingqu.spec.settings import ServeSettings
+    from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
 
     settings = ServeSettings.model_validate(plan.settings)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lingqu.spec.amounts import Limit
     from lingqu.spec.read import load_spec
+    from lingqu.spec.running import ImproveSettings, ServeSettings
     from lingqu.spec.schema import json_schema, settings_table, show
     from lingqu.spec.settings import (
         CompressSettings,
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
         DistilSettings,
         GateSettings,
         GivenSplits,
-        ImproveSettings,
-        ServeSettings,
         Spec,
         SplitSettings,
         TrainSettings,
@@ -34,9 +33,9 @@ _HOMES = {
     "DistilSettings": "settings",
     "GateSettings": "settings",
     "GivenSplits": "settings",
-    "ImproveSettings": "settings",
+    "ImproveSettings": "running",
     "Limit": "amounts",
-    "ServeSettings": "settings",
+    "ServeSettings": "running",
     "Spec": "settings",
     "SplitSettings": "settings",
     "TrainSettings": "settings",

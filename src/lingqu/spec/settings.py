@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -22,120 +19,41 @@ from pydantic import (
     Tag,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 
 from lingqu.spec import amounts
 from lingqu.spec.addresses import located
 from lingqu.spec.amounts import Limit
+from lingqu.spec.fields import (
+    Character,
+    ColumnName,
+    Duration,
+    Encoding,
+    Family,
+    Folder,
+    Kind,
+    Latency,
+    MetricLimit,
+    Name,
+    Place,
+    Real,
+    Seed,
+    Settings,
+    Share,
+    Size,
+    Switch,
+    TaskName,
+    TrackingAddress,
+    Whole,
+)
 from lingqu.spec.names import looks_pretrained
 from lingqu.spec.problems import Reading, refuse
-from lingqu.spec.tariff import Price
+from lingqu.spec.running import ImproveSettings, MonitorSettings, ServeSettings
 from lingqu.spec.words import PlainTitles
 
 
-def _written(words: str, check: Callable[[str], Any], **more: str) -> tuple[Any, Any]:
-    """A kind of text: how errors and editors call it, and the function that refuses what is none."""
-
-    def accept(text: str) -> str:
-        checked = check(text)
-        return checked.text if isinstance(checked, Limit) else text
-
-    return AfterValidator(accept), WithJsonSchema({"type": "string", "title": words, **more})
-
-
-def _yes_no(value: Any) -> Any:
-    words = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-    return words.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _name(text: str) -> None:
-    allowed = text.replace("-", "").replace("_", "").replace(".", "")
-    if not (text.isascii() and text[:1].isalnum() and allowed.isalnum() and len(text) <= 255):
-        raise ValueError(text)
-
-
-def _some(text: str) -> None:
-    if not text.strip() or "\0" in text:
-        raise ValueError(text)
-
-
-def _one_character(text: str) -> None:
-    if text != "auto" and (len(text) != 1 or text in "\r\n\"'" or text.isalnum()):
-        raise ValueError(text)
-
-
-def _address(text: str) -> None:
-    if not text.strip() or any(sign in text for sign in "\0/@ ") or len(text) > 255:
-        raise ValueError(text)
-
-
-def _no_password(text: str) -> None:
-    scheme, found, rest = text.partition("://")
-    if not (scheme and found and rest.strip("/")) or "\0" in text:
-        raise ValueError(text)
-    if "@" in rest.split("/")[0]:
-        # What stands in a spec is kept with every version, and an error is read by others.
-        raise refuse("an address without name and password", "one that holds them", PASSWORDS)
-
-
-def _share(text: str) -> Limit:
-    return Limit.parse("", text)
-
-
-def _below(units: Mapping[str, float]) -> Callable[[str], Limit]:
-    def check(text: str) -> Limit:
-        limit = Limit.parse("", text, units)
-        if limit.sense != "<=":
-            raise ValueError(text)
-        return limit
-
-    return check
-
-
-PASSWORDS = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
-_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
-
-Name = Annotated[str, *_written("a name of letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
-TaskName = Annotated[str, *_written("the name of a task", _some)]
-ColumnName = Annotated[str, *_written("the name of a column", _some)]
-Place = Annotated[str, *_written("a file, a folder or an address such as hf://owner/name", _some)]
-Folder = Annotated[str, *_written("a folder", _some)]
-TrackingAddress = Annotated[
-    str, *_written("an address such as http://127.0.0.1:5000 or sqlite:///mlflow.db", _no_password)
-]
-Host = Annotated[str, *_written("an address such as 127.0.0.1 or 0.0.0.0", _address)]
-Character = Annotated[str, *_written("auto or one character such as ; or tab", _one_character)]
-Duration = Annotated[str, *_written("a length of time such as '10 min' or '2 h'", amounts.seconds)]
-Share = Annotated[str, *_written("a limit such as '>= 0.85'", _share)]
-ShareAtMost = Annotated[str, *_written("a limit such as '<= 5 %'", _below(amounts.SHARES))]
-MetricLimit = Annotated[
-    str, *_written("a limit such as '>= 0.85'", _share, description="A limit for the metric of this name.")
-]
-Latency = Annotated[str, *_written("a limit such as '<= 20 ms'", _below(amounts.MILLISECONDS))]
-Size = Annotated[str, *_written("a limit such as '<= 50 MB'", _below(amounts.BYTES))]
-LabelCount = Annotated[str, *_written("a count such as '200 new labels'", amounts.labels)]
-Rate = Annotated[str, *_written("a rate such as '1 per day'", amounts.pause)]
-PriceText = Annotated[str, *_written("a price such as '0.01 CNY per row'", Price.parse)]
-Family = Annotated[str, *_written("the name of a model family", _some)]
-Kind = Literal["number", "category", "text", "image", "time", "id", "ignore"]
-Encoding = Literal[
-    "auto", "utf-8", "utf-8-sig", "gb18030", "big5", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"
-]
-
-# Strict, because Python would take true for 1 and "3" for 3, and a spec that means something else should say so.
-Whole = Annotated[int, Field(strict=True)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Switch = Annotated[bool, BeforeValidator(_yes_no), Field(strict=True)]
-Seed = Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
-
-
-class GivenSplits(_Settings):
+class GivenSplits(Settings):
     """Rows that come already divided; what is not given is taken from the training rows."""
 
     train: Place = Field(description="Rows to learn from.")
@@ -143,7 +61,7 @@ class GivenSplits(_Settings):
     test: Place | None = Field(default=None, description="Rows to report on; taken from train when absent.")
 
 
-class SplitSettings(_Settings):
+class SplitSettings(Settings):
     """The shares of the rows that do not train."""
 
     validation: Real = Field(default=0.1, gt=0, lt=1, description="Share of the rows that choose between models.")
@@ -175,7 +93,7 @@ Model = Annotated[
 ]
 
 
-class DataSettings(_Settings):
+class DataSettings(Settings):
     """Where the rows are and how to read them."""
 
     source: Source = Field(
@@ -233,7 +151,7 @@ Augment = Annotated[
 ]
 
 
-class TrainSettings(_Settings):
+class TrainSettings(Settings):
     """How a model is trained; what is absent follows from `size`."""
 
     method: Literal["auto", "scratch", "pretrain", "head", "lora", "full"] = Field(
@@ -283,7 +201,7 @@ class TrainSettings(_Settings):
     )
 
 
-class TuneSettings(_Settings):
+class TuneSettings(Settings):
     """A search over the dials of the chosen model, judged on validation rows; needs `pip install 'lingqu[tune]'`."""
 
     trials: Whole = Field(default=0, ge=0, le=10_000, description="How many settings to try; 0 tries none.")
@@ -297,14 +215,14 @@ class TuneSettings(_Settings):
         return None if self.budget is None else amounts.seconds(self.budget)
 
 
-class DistilSettings(_Settings):
+class DistilSettings(Settings):
     """A cheaper model that learns what the chosen one says, and takes its place if a test sees no loss."""
 
     into: Family = Field(description="The model family that is taught.")
     unlabelled: Place = Field(description="Rows without labels for the chosen model to answer.")
 
 
-class CompressSettings(_Settings):
+class CompressSettings(Settings):
     """How a trained model is made smaller, when a test sees no loss."""
 
     distil: DistilSettings | None = Field(
@@ -333,7 +251,7 @@ class CompressSettings(_Settings):
         return bool(self.quantise != "none" or self.vocabulary or self.cascade or self.prune or self.distil)
 
 
-class GateSettings(_Settings):
+class GateSettings(Settings):
     """What a version must show before it may become champion; any metric's name may stand here with a limit.
 
     >>> [limit.text for limit in GateSettings(f1=">=0.85", latency_p95="<= 20 ms").limits()]
@@ -380,7 +298,7 @@ class GateSettings(_Settings):
         }
 
 
-class ReportSettings(_Settings):
+class ReportSettings(Settings):
     """How the report of a version is written."""
 
     language: Literal["auto", "en", "zh"] = Field(
@@ -388,7 +306,7 @@ class ReportSettings(_Settings):
     )
 
 
-class TrackSettings(_Settings):
+class TrackSettings(Settings):
     """Where versions are written down besides."""
 
     tensorboard: Folder | None = Field(default=None, description="A folder for the event files of TensorBoard.")
@@ -397,127 +315,7 @@ class TrackSettings(_Settings):
     )
 
 
-class JournalSettings(_Settings):
-    """What the service keeps of each answer that it gives.
-
-    >>> JournalSettings().keep_seconds
-    2592000.0
-    """
-
-    inputs: Literal["none", "masked", "plain"] = Field(
-        default="masked", description="Whether inputs are kept: none, with personal data masked, or plain."
-    )
-    keep: Duration = Field(default="30 d", description="Answers, and feedback not accepted, are deleted after this.")
-    sample: Real = Field(default=1.0, ge=0, le=1, description="The share of answers whose inputs are kept.")
-
-    @property
-    def keep_seconds(self) -> float:
-        """How long answers are kept, in seconds."""
-        return amounts.seconds(self.keep)
-
-
-class ServeSettings(_Settings):
-    """How the service listens."""
-
-    host: Host = Field(default="127.0.0.1", description="The address to listen on; any but this machine's needs a key.")
-    port: Whole = Field(default=8000, ge=0, le=65_535, description="The port; 0 takes any free one.")
-    hosts: list[Host] = Field(
-        default_factory=list, description="Names under which the service is reached, besides localhost and addresses."
-    )
-    workers: Whole = Field(default=1, ge=1, le=256, description="Processes that answer on the one port.")
-    queue: Whole = Field(default=64, ge=1, le=100_000, description="Requests of a model that may wait in a process.")
-    deadline: Duration = Field(default="10 s", description="A request is answered within this time, or with an error.")
-    drain: Duration = Field(default="1 s", description="How long a stopping service still takes requests.")
-    shadow: Real = Field(
-        default=0.1, ge=0, le=1, description="The share of requests that a challenger answers unseen, in idle moments."
-    )
-    canary: Real = Field(
-        default=0.0, ge=0, le=1, description="The share of users whom the challenger answers; each stays with it."
-    )
-    log: Switch = Field(default=False, description="Write a line of JSON for each request to standard error.")
-    price: PriceText | None = Field(default=None, description="What answers cost whose key names no price of its own.")
-    votes: Whole = Field(
-        default=1000, ge=0, le=1_000_000, description="How many answers a key may give feedback on in 24 hours."
-    )
-    journal: JournalSettings = Field(default=JournalSettings(), description="What is kept of each answer.")
-
-    @property
-    def deadline_seconds(self) -> float:
-        """The deadline in seconds."""
-        return amounts.seconds(self.deadline)
-
-    @property
-    def drain_seconds(self) -> float:
-        """How long a stopping service still takes requests, in seconds."""
-        return amounts.seconds(self.drain)
-
-
-class MonitorSettings(_Settings):
-    """How a served model is watched.
-
-    >>> MonitorSettings(latency_p95="<= 0.1 s", refused="<= 5 %").latency_limit_ms
-    100.0
-    """
-
-    false_alarms_per_year: Real = Field(
-        default=1.0, gt=0, le=365, description="How many alarms of drift a year may be chance."
-    )
-    window: Whole | None = Field(
-        default=None, ge=100, le=100_000, description="Answers of a window; 300, or 1000 for more than 20 columns."
-    )
-    reference: Whole = Field(
-        default=2000, ge=100, le=20_000, description="Held-out rows that windows are compared with, at most."
-    )
-    audit: Real = Field(
-        default=0.02, ge=0, le=1, description="The share of answers, drawn at random, that trusted people label."
-    )
-    tolerance: Real = Field(
-        default=0.02, ge=0, lt=1, description="How much more often than on held-out rows answers may be wrong."
-    )
-    latency_p95: Latency | None = Field(
-        default=None, description="The slowest twentieth of answers of the service may start here."
-    )
-    refused: ShareAtMost | None = Field(
-        default=None, description="The share of answers that may be refusals, as '<= 5 %'."
-    )
-    webhook_hosts: list[str] = Field(
-        default=[], description="Hosts that alerts may go to; the address itself is LINGQU_WEBHOOK."
-    )
-
-    @property
-    def latency_limit_ms(self) -> float | None:
-        """The limit of the 95th percentile of latency in milliseconds, None without one."""
-        if self.latency_p95 is None:
-            return None
-        return Limit.parse("latency_p95", self.latency_p95, amounts.MILLISECONDS).value
-
-    @property
-    def refused_share(self) -> float | None:
-        """The share of answers that may be refusals, None without one."""
-        return None if self.refused is None else Limit.parse("refused", self.refused).value
-
-
-class ImproveSettings(_Settings):
-    """When to go round the loop again."""
-
-    after: LabelCount = Field(default="200 new labels", description="Train again when this many new labels have come.")
-    at_most: Rate = Field(default="1 per day", description="But not more often than this.")
-    promote: Literal["ask", "auto"] = Field(
-        default="ask", description="Who promotes a challenger that passed the gate."
-    )
-
-    @property
-    def new_labels(self) -> int:
-        """How many new labels start the next round."""
-        return amounts.labels(self.after)
-
-    @property
-    def pause_seconds(self) -> float:
-        """The shortest time between two rounds."""
-        return amounts.pause(self.at_most)
-
-
-class Spec(_Settings):
+class Spec(Settings):
     """What is wanted: a task, data, and whatever is not left to lingqu.
 
     Wrong settings raise one SpecError that holds every problem.
