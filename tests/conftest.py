@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,20 @@ from lingqu.loop import run
 from lingqu.tasks import find_task
 
 Lingqu = Callable[..., Any]
+HEAVY_ALONE = "\npytestmark = pytest.mark.heavy"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A module of heavy tests alone is not even imported where they are left out."""
+    if collection_path.suffix != ".py" or "not heavy" not in config.option.markexpr:
+        return None
+    return True if HEAVY_ALONE in collection_path.read_text(encoding="utf-8") else None
+
+
+def pytest_configure() -> None:
+    """Started in the background of a shell, a process ignores Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_csv(path: Path, rows: Rows) -> Path:

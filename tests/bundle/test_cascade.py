@@ -19,6 +19,8 @@ from lingqu.errors import BundleError
 from tests.bundle.two_members import LABELS, cascade, members, rows
 from tests.conftest import write_csv
 
+pytestmark = pytest.mark.heavy
+
 DISTRUST = "Do not use this bundle."
 
 

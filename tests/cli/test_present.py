@@ -11,6 +11,8 @@ from lingqu.registry import Registry
 from lingqu.store import Store
 from tests.conftest import Lingqu
 
+pytestmark = pytest.mark.heavy
+
 REASON = "see [/issue] 7 and [red]this[/red] :x: \\[bold]"
 
 

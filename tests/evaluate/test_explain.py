@@ -26,6 +26,8 @@ from tests.evaluate.conftest import TASKS
 from tests.evaluate.test_page import read
 from tests.evaluate.tiny_bundle import noisy
 
+pytestmark = pytest.mark.heavy
+
 
 def test_log_odds_are_those_of_the_softmax() -> None:
     logits = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -20,6 +20,8 @@ from lingqu.evaluate.page import write_page
 from lingqu.evaluate.terminal import show
 from lingqu.tasks import find_task
 
+pytestmark = pytest.mark.heavy
+
 Reports = dict[str, dict[str, Any]]
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> | `x` 中文"
 EMPTY = {"meta", "img", "br", "wbr", "line", "circle", "rect", "path", "polyline", "polygon"}

@@ -16,6 +16,8 @@ from lingqu.errors import StoreError
 from lingqu.store import Store, write_bytes
 from lingqu.store.history import append
 
+pytestmark = pytest.mark.heavy
+
 MORE = pytest.param(60, marks=pytest.mark.heavy)
 NIGHTLY = pytest.param(1000, marks=pytest.mark.slow)
 

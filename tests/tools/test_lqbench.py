@@ -14,6 +14,8 @@ import pytest
 from tools.connections import Request
 from tools.lqbench import Report, expects, fixed, load, main, poisson
 
+pytestmark = pytest.mark.heavy
+
 Answer = Callable[[int, bytes], Awaitable[bytes]]
 
 
