@@ -48,7 +48,8 @@ def site_of(folder: Path, bundles: list[Path], *, keys: bool = False) -> Iterato
         yield Site(f"http://127.0.0.1:{port}", store)
 
 
-@pytest.fixture(scope="session")
+# It keeps an event loop running for as long as it is open, which no test of another module could bear.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window, with a camera that is none."""
     if CHROMIUM is None:

@@ -56,7 +56,7 @@ def post(port: int, rows: int, path: str = URL) -> tuple[int, dict[str, str], An
 def test_a_late_answer_is_a_504_in_every_protocol(slow: tuple[Service, int]) -> None:
     _, port = slow
     began = time.monotonic()
-    status, _, told = post(port, 300)
+    status, _, told = post(port, 1000)
     assert status == 504
     assert 0.9 < time.monotonic() - began < 3
     assert told["error"]["problems"][0]["next"] == "Try again, or ask for fewer rows."

@@ -69,7 +69,7 @@ def test_the_loop_finds_more_of_a_rare_label(tmp_path: Path) -> None:
             steps=(Step("binary_cross_entropy"),), options=options, work=tmp_path / asked,
         )  # fmt: skip
         network = rebuild("mlp", trained.settings, facts, trained.weights)
-        said = outputs_of(network, Examples(arrays, targets), None) > 0
+        said = outputs_of(network, Examples(arrays, targets)) > 0
         found.append((float(said[targets[:, 1] > 0, 1].mean()), float((said[:, 0] == (targets[:, 0] > 0)).mean())))
     assert found[0][0] < 0.5
     assert found[1][0] > 0.7
