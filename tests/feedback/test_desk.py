@@ -85,3 +85,12 @@ def test_the_brake_holds_until_it_is_released(served):
     assert frozen(Store.open(store.folder), "m") == "a strange week (anna)"
     assert thaw(store, "m", who="anna")
     assert frozen(store, "m") == ""
+
+
+@pytest.mark.parametrize("source", ["audit", "Audit", "file"])
+def test_nobody_who_volunteers_may_judge(served, source):
+    store, ids = served
+    with pytest.raises(DataError) as error:
+        Inbox(store, ServeSettings()).receive({"prediction_id": ids[0], "label": "spam", "source": source}, ANYONE)
+    assert "Expected a source of your own, found" in str(error.value)
+    assert voices(store, "m") == []

@@ -56,7 +56,7 @@ def gather(
     given = labels_of(voices(store, spec.name, status=ACCEPTED))
     training = [voice for voice in given if voice.source != SOURCE]
     last, used, judged = _before(store, spec.name)
-    fresh = [voice for voice in given if voice.source == SOURCE and voice.id not in judged]
+    fresh = [voice for voice in given if voice.source == SOURCE and voice.reviewed and voice.id not in judged]
     new = sum(voice.id not in used for voice in training)
     moment = now or datetime.now(UTC)
     due = consider(
@@ -75,7 +75,7 @@ def gather(
 def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> int:
     """Apply the rules to every label that waits; how many changed their standing."""
     given = labels_of(voices(store, name))
-    trusted = {voice.prediction_id: voice.label for voice in given if voice.source == SOURCE or voice.reviewed}
+    trusted = {voice.prediction_id: voice.label for voice in given if voice.reviewed}
     trust = trust_of(
         ((voice.principal, voice.prediction_id, voice.label) for voice in given if not voice.reviewed), trusted
     )

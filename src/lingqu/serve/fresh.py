@@ -1,7 +1,6 @@
 """Random bytes of the system, fetched many at a time.
 
-Each call of os.urandom lets go of Python's interpreter lock, and a busy thread takes it for milliseconds: two calls a request
-were a third of a request's time.
+Each call of os.urandom lets go of Python's interpreter lock, and a busy thread may take it for milliseconds.
 
 >>> len(fresh(10)), fresh(10) != fresh(10)
 (10, True)

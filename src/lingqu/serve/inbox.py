@@ -57,6 +57,8 @@ _OTHER_WORDS = {"truth": "label", "rationale": "comment"}
 
 _KNOWN = ("prediction_id", *KINDS, "comment", "source", "origin")
 _SOURCE = re.compile(r"[\w.\-]{1,64}")
+RESERVED = ("audit", "file")
+"""Sources of labels that trusted people bring beside this door; the first judge models, so nobody may name them here."""
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -274,6 +276,10 @@ def _read(given: Mapping[str, Any], idempotency_key: str | None) -> _Given:
         problems.append(Problem(f"a comment of at most {LONGEST_COMMENT:,} characters", _shown(comment)))
     if source is not None and not (isinstance(source, str) and _SOURCE.fullmatch(source)):
         problems.append(Problem("a source of at most 64 letters, digits and . - _", _shown(source)))
+    elif isinstance(source, str) and source.casefold() in RESERVED:
+        problems.append(
+            Problem("a source of your own", _shown(source), "Labels of an audit come by `lingqu feedback`.")
+        )
     if origin is not None and origin not in ORIGINS:
         problems.append(Problem("person or model as the origin", _shown(origin)))
     if idempotency_key is not None and _IDEMPOTENCY_KEY.fullmatch(idempotency_key) is None:
