@@ -58,7 +58,7 @@ def test_what_serves_imports_nothing_of_training() -> None:
 
 def test_reading_a_bundle_needs_four_packages() -> None:
     found = imported("import lingqu.bundle.read; from lingqu.tasks import find_task; find_task('text-classification')")
-    assert {"lingqu", "numpy", "onnxruntime", "tokenizers"} <= found
+    assert {"lingqu", "numpy", "onnxruntime"} <= found
     assert not found & (HEAVY | {"pydantic", "sqlalchemy", "yaml", "rich", "packaging"})
 
 

@@ -46,14 +46,18 @@ SECOND = """
 import json, sys, time
 from lingqu.cli import call
 status = call(["run", "--json"])
-heavy = {"torch", "sklearn", "scipy", "lightgbm", "onnx", "pyarrow", "transformers"} & set(sys.modules)
-print(json.dumps({"status": status, "heavy": sorted(heavy), "seconds": time.process_time()}))
+needless = {"torch", "sklearn", "scipy", "lightgbm", "onnx", "pyarrow", "transformers", "onnxruntime", "PIL"} & set(sys.modules)
+print(json.dumps({"status": status, "needless": sorted(needless), "seconds": time.process_time()}))
 """
 
 
 def test_the_second_run_does_nothing_and_fast_without_torch(finished: Path) -> None:
-    told = subprocess.run([sys.executable, "-c", SECOND], cwd=finished, capture_output=True, text=True, check=True)
-    done, process = map(json.loads, told.stdout.splitlines())
+    def second() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", SECOND], cwd=finished, capture_output=True, text=True, check=True
+        ).stdout
+
+    done, process = map(json.loads, second().splitlines())
     assert done["cached"] == [
         "data",
         "train ngram-linear",
@@ -64,9 +68,25 @@ def test_the_second_run_does_nothing_and_fast_without_torch(finished: Path) -> N
         "gate",
     ]
     assert (done["version"], done["champion"]) == (1, 1)
-    assert (process["status"], process["heavy"]) == (0, [])
-    # Under a second on an idle machine; processor seconds, and twice as many, for busy ones.
-    assert process["seconds"] < 2.0
+    assert (process["status"], process["needless"]) == (0, [])
+    # Processor seconds do not grow with who else waits for the machine, but with who shares a core: the best of three counts.
+    again = [process["seconds"], *(json.loads(second().splitlines()[1])["seconds"] for _ in range(2))]
+    assert min(again) < 1.0
+
+
+def test_a_page_is_made_anew_where_it_was_lost_or_speaks_another_language(finished: Path) -> None:
+    made = run(finished / "lingqu.yaml")
+    page = Path(made["report"])
+    before, when = page.read_bytes(), page.stat().st_mtime_ns
+    run(finished / "lingqu.yaml")
+    assert page.stat().st_mtime_ns == when
+    page.write_bytes(before[:-100])
+    run(finished / "lingqu.yaml")
+    assert page.read_bytes() == before
+    with (finished / "lingqu.yaml").open("a") as spec:
+        spec.write("report: {language: zh}\n")
+    run(finished / "lingqu.yaml")
+    assert "质量" in page.read_text("utf-8")
 
 
 def test_predict_answers_in_order_and_refuses_what_breaks_the_contract(finished: Path, lingqu: Lingqu) -> None:

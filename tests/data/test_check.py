@@ -12,8 +12,8 @@ import pytest
 from lingqu.contract import Rows
 from lingqu.data.check import compare
 from lingqu.data.groups import row_digests
+from lingqu.data.ingest import ingest
 from lingqu.data.profile import profile
-from lingqu.data.version import ingest
 from lingqu.spec import DataSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task

@@ -10,10 +10,10 @@ import pytest
 
 from lingqu.contract import Rows
 from lingqu.data import version
+from lingqu.data.ingest import ingest
 from lingqu.data.prepare import prepare
 from lingqu.data.readers import fingerprint, read, stream
 from lingqu.data.sources import fingerprints
-from lingqu.data.version import ingest
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
 from lingqu.store import Store

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from lingqu.data.version import ingest
+from lingqu.data.ingest import ingest
 from lingqu.spec import DataSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lingqu.contract import LabelSet
+from lingqu.data.ingest import examine, ingest
 from lingqu.data.label_sets import best_threshold, encode_sets, fit_binary_temperature, sigmoid
 from lingqu.data.values import CellFault, to_labels
-from lingqu.data.version import examine, ingest
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
 from lingqu.store import Store

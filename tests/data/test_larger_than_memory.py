@@ -12,10 +12,10 @@ from lingqu.contract import Rows
 from lingqu.data import parquet
 from lingqu.data.distinct import Distinct
 from lingqu.data.groups import places
+from lingqu.data.ingest import ingest
 from lingqu.data.near_duplicates import TextGroups, text_groups
 from lingqu.data.parquet import Parts, from_parquet, row_at
 from lingqu.data.sorted_texts import SortedTexts
-from lingqu.data.version import ingest
 from lingqu.spec import DataSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task

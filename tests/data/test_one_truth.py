@@ -9,8 +9,8 @@ import pytest
 
 from lingqu.contract import Front, Rows
 from lingqu.data.accept import accept, columns_of, learn_limits
+from lingqu.data.ingest import ingest
 from lingqu.data.readers import stream
-from lingqu.data.version import ingest
 from lingqu.spec import DataSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task

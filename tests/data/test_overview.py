@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lingqu.contract import Rows
+from lingqu.data.ingest import examine, ingest
 from lingqu.data.overview import look_over
-from lingqu.data.version import DataVersion, examine, ingest
+from lingqu.data.version import DataVersion
 from lingqu.evaluate.profile_page import write_profile
 from lingqu.evaluate.translation import Words
 from lingqu.spec import DataSettings

@@ -15,8 +15,8 @@ from PIL import Image
 
 from lingqu.contract import Rows
 from lingqu.data.image import encode_pixels, learn_pixels
+from lingqu.data.ingest import ingest
 from lingqu.data.pictures import PictureFault, encode_png, fault, open_picture, read_named
-from lingqu.data.version import ingest
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
 from lingqu.store import Store

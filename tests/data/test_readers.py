@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lingqu.contract import Rows
+from lingqu.data.ingest import preview
 from lingqu.data.pictures import encode_png, open_picture
 from lingqu.data.readers import fingerprint, read, stream
-from lingqu.data.version import preview
 from lingqu.errors import DataError
 from lingqu.spec.settings import DataSettings
 from lingqu.tasks import find_task

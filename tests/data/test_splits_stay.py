@@ -12,9 +12,10 @@ import pytest
 
 from lingqu.contract import Front, Rows
 from lingqu.data import fronts
+from lingqu.data.ingest import ingest
 from lingqu.data.labels import learn_labels
 from lingqu.data.ragged import pack
-from lingqu.data.version import DataVersion, ingest
+from lingqu.data.version import DataVersion
 from lingqu.spec import DataSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lingqu.contract import Rows
-from lingqu.data.version import DataVersion, ingest, preview
+from lingqu.data.ingest import ingest, preview
+from lingqu.data.version import DataVersion
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
 from lingqu.store import Store
@@ -80,7 +81,7 @@ def test_the_order_of_rows_and_files_does_not_matter(tmp_path: Path) -> None:
 def test_another_process_finds_the_same_version(tmp_path: Path) -> None:
     version, _ = make(tmp_path, texts(100))
     script = (
-        "import sys; from lingqu.data.version import ingest; from lingqu.spec import DataSettings\n"
+        "import sys; from lingqu.data.ingest import ingest; from lingqu.spec import DataSettings\n"
         "from lingqu.store import Store; from lingqu.tasks import find_task; from pathlib import Path\n"
         "settings = DataSettings(source=sys.argv[1])\n"
         "print(ingest(settings, find_task('text-classification'), Store.open(Path(sys.argv[2]))).id)\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lingqu.contract import Answer, LabelScores, NumberValue, Task
-from lingqu.evaluate import Decision, decide
+from lingqu.evaluate.gate import Decision, decide
 from lingqu.spec import Spec
 from lingqu.statistics import alpha_at
 from lingqu.tasks import find_task

@@ -10,22 +10,18 @@ names its front, never a dotted path.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Front, Memory, Rows
-from lingqu.data import image, pieces, table, text, vocabulary
+from lingqu.data import vocabulary
 from lingqu.errors import Problem, UnknownNameError, near
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Arrays
 
-FRONTS = {
-    "ngrams": (text.learn_ngrams, text.encode_ngrams),
-    "tokens": (text.learn_tokens, text.encode_tokens),
-    "pieces": (pieces.learn_pieces, pieces.encode_pieces),
-    "pixels": (image.learn_pixels, image.encode_pixels),
-    "table": (table.learn_table, table.encode_table),
-}
+FRONTS = {"ngrams": "text", "tokens": "text", "pieces": "pieces", "pixels": "image", "table": "table"}
+"""A front -> the module of it, imported when rows of that kind come: who reads tables needs no library of pictures."""
 
 RAGGED = {"ngrams": ("ids", "counts"), "tokens": ("tokens",), "pieces": ("pieces",)}
 """Arrays of a front whose second axis is as long as the row needs; the first of them is 0 where it is padding."""
@@ -35,12 +31,14 @@ def learn(rows: Rows, front: Front) -> Memory:
     """What this front must remember, from training rows only; UnknownNameError for a front that does not exist."""
     if front.name not in FRONTS:
         raise UnknownNameError(Problem("a front that lingqu knows", f"'{front.name}'", near(front.name, FRONTS)))
-    learn_front, _ = FRONTS[front.name]
-    return {"name": front.name, **learn_front(rows, dict(front.settings))}
+    return {"name": front.name, **_of("learn", front.name)(rows, dict(front.settings))}
 
 
 def encode(rows: Rows, memory: Memory) -> Arrays:
     """Rows as named arrays, by the memory of the front that learned it."""
-    _, encode_front = FRONTS[memory["name"]]
-    arrays = encode_front(rows, memory)
+    arrays: Arrays = _of("encode", memory["name"])(rows, memory)
     return vocabulary.renumber(arrays, memory) if vocabulary.KEPT in memory else arrays
+
+
+def _of(verb: str, front: str) -> Any:
+    return getattr(import_module(f"lingqu.data.{FRONTS[front]}"), f"{verb}_{front}")

@@ -11,16 +11,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lingqu.contract import Task
 from lingqu.data.roles import roles_of
-from lingqu.data.version import Examined, Preview, examine, preview
 from lingqu.errors import DataError, LingquError, Problem
 from lingqu.spec.parse import parse
 from lingqu.spec.read import load_spec
 from lingqu.spec.settings import DataSettings, Spec
 from lingqu.spec.synonyms import Renamed
+
+if TYPE_CHECKING:
+    from lingqu.data.ingest import Examined, Preview
 
 Lines = Mapping[tuple[str | int, ...], int]
 _SETTING = re.compile(r"\bdata((?:\.[a-z_]+)+)")
@@ -28,12 +30,16 @@ _SETTING = re.compile(r"\bdata((?:\.[a-z_]+)+)")
 
 def look(settings: DataSettings, task: Task, file: str | Path | None = None) -> Preview:
     """What `ingest` would read; DataError with every problem, and its line when the spec is a file."""
+    from lingqu.data.ingest import preview
+
     with telling_lines(task, file):
         return preview(settings, task)
 
 
 def look_closely(settings: DataSettings, task: Task, file: str | Path | None = None) -> Examined:
     """The same with the profile of the rows in their splits."""
+    from lingqu.data.ingest import examine
+
     with telling_lines(task, file):
         return examine(settings, task)
 

@@ -1,4 +1,4 @@
-"""The trial of a bundle: measured on test rows, put through its gate, written down, registered.
+"""The trial of a bundle: measured on test rows, put through its gate, written down (registered.py makes it a version).
 
 The gate sees the same rows for champion and challenger, none of which either was trained on, and every look at them
 spends a part of an error budget (evaluate/gate.py has the tests, registry/alpha.py the budget).
@@ -23,14 +23,12 @@ from lingqu.evaluate.card import card
 from lingqu.evaluate.comparison import group_index
 from lingqu.evaluate.gate import Decision, decide, keeps
 from lingqu.evaluate.learning import diagnose
-from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
-from lingqu.evaluate.translation import language_of
 from lingqu.evaluate.unseen import data_of, unseen_rows
 from lingqu.registry import Registry, Version
 from lingqu.spec import Spec
-from lingqu.store import Store, canonical_json, write_bytes, write_json
+from lingqu.store import Store, canonical_json, write_json
 from lingqu.store.canonical import digest_of
 
 SAME_GATE = 0.05
@@ -130,52 +128,10 @@ class Trial:
             "network": self._network(),
         }
 
-    def register(self, decided: dict[str, Any]) -> dict[str, Any]:
-        """Give the bundle its number, point the alias that its decision earned, and tell the whole run."""
-        registry = Registry(self.store)
-        full = self.store.get_json(decided["report"])
-        name, gate = self.spec.name, decided["decision"]
-        version = registry.register(
-            name,
-            bundle=decided["bundle"],
-            data_version=self.data.id,
-            run=decided["report"],
-            task=self.task.name,
-            metrics=full["metrics"],
-            decision=gate,
-            lineage={**full["lineage"], "report": decided["report"]},
-            spec=full["spec"],
-        )
-        if gate["decision"] == "promote":
-            self._point(registry, version, gate)
-        page = self._page({**full, "version": version.number})
-        return {
-            "name": name,
-            "version": version.number,
-            "task": self.task.name,
-            "rows": self.data.counts,
-            "ladder": full["ladder"],
-            "chosen": full["chosen"],
-            "metrics": full["metrics"],
-            "baseline": full["baselines"],
-            "gate": gate,
-            "champion": (registry.alias(name, "champion") or (None, 0))[0],
-            "bundle": str(self.store.folder_path(decided["bundle"], verify=False)),
-            "report": str(page),
-        }
-
     def _network(self) -> dict[str, Any]:
         """Where the network of the shipped recipe is, so that its gradients can be asked for later."""
         rung = next((rung for rung in self.rungs if rung["name"] == self.shipped["name"]), {})
         return {name: rung[name] for name in ("family", "weights", "memory", "facts", "settings") if name in rung}
-
-    def _page(self, full: dict[str, Any]) -> Path:
-        """The report as a page in the language that the spec asks for; it is made from the record whenever it changed."""
-        page = self.store.folder / "reports" / f"{self.spec.name}-{full['version']}.html"
-        text = write_page(full, language_of(self.spec.report.language)).encode()
-        if not page.is_file() or page.read_bytes() != text:
-            write_bytes(page, text)
-        return page
 
     def _look(self, registry: Registry, stage: Path, report: dict[str, Any]) -> dict[str, Any]:
         """One look at the gate set, paid for: the decision, and what it was decided against.
@@ -280,34 +236,6 @@ class Trial:
         if not old:
             return f"test-{self.data.id[:12]}"
         return max(old, key=lambda name: registry.next_alpha(self.spec.name, name).round)
-
-    def _point(self, registry: Registry, version: Version, gate: dict[str, Any]) -> None:
-        """The alias that a passed gate earns, once: the first version leads, a later one asks or leads as the spec says."""
-        moved = any(event.version == version.number and event.alias for event in registry.history(version.name))
-        if moved:
-            return
-        champion, epoch = registry.alias(version.name, "champion") or (None, 0)
-        # The evidence is about one champion: when another leads by now, the version asks and does not lead.
-        if epoch == gate["champion_epoch"] and (champion is None or self.spec.improve.promote == "auto"):
-            registry.promote(
-                version.name,
-                version.number,
-                who="lingqu",
-                why="its gate was passed",
-                evidence=gate,
-                expect_epoch=epoch,
-            )
-            return
-        _, epoch = registry.alias(version.name, "challenger") or (None, 0)
-        registry.set_alias(
-            version.name,
-            "challenger",
-            version.number,
-            expect_epoch=epoch,
-            who="lingqu",
-            why="its gate was passed; promotion is asked for",
-            evidence=gate,
-        )
 
 
 def summary(rung: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from lingqu.data.sources import fingerprints
-from lingqu.data.version import DataVersion, ingest
+from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError, near
-from lingqu.stages.context import DATA, Context
+from lingqu.stages.context import DATA, Context, Say
 
 
 def data_version(context: Context) -> DataVersion:
@@ -17,7 +20,13 @@ def data_version(context: Context) -> DataVersion:
         "settings": settings.model_dump(mode="json", exclude={"source", "root"}),
         "sources": fingerprints(settings),
     }
-    told = context.once("data", inputs, DATA, lambda _, say: ingest(settings, task, store, say).as_dict())
+
+    def work(_: Path, say: Say) -> dict[str, Any]:
+        from lingqu.data.ingest import ingest
+
+        return ingest(settings, task, store, say).as_dict()
+
+    told = context.once("data", inputs, DATA, work)
     data = DataVersion.from_dict(told)
     _check_slices(context, data)
     _check_champion(context, data)

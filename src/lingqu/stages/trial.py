@@ -42,11 +42,9 @@ def conclude(
 
     `tuned` is what a search over dials told, for the report.
     """
-    from lingqu.evaluate.trial import Trial
+    from lingqu.evaluate.registered import register
 
     spec = context.spec
-    made: dict[str, Any] = {"shipped": shipped, "measured": measured, "rungs": rungs, "tuned": tuned}
-    trial = Trial(spec, context.task, data, context.store, **made, fresh=fresh)
     inputs = {
         "name": spec.name,
         "data": data.as_dict(),
@@ -55,4 +53,12 @@ def conclude(
         "gates": spec.gates.model_dump(mode="json"),
         **({"fresh": fresh.digest()} if fresh else {}),
     }
-    return trial.register(context.once("gate", inputs, (*EVALUATE, "stages/trial"), trial.decide))
+
+    def work(folder: Path, say: Say) -> dict[str, Any]:
+        from lingqu.evaluate.trial import Trial
+
+        made: dict[str, Any] = {"shipped": shipped, "measured": measured, "rungs": rungs, "tuned": tuned}
+        return Trial(spec, context.task, data, context.store, **made, fresh=fresh).decide(folder, say)
+
+    decided = context.once("gate", inputs, (*EVALUATE, "stages/trial"), work)
+    return register(decided, spec, context.task, data, context.store)

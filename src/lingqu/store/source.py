@@ -46,8 +46,14 @@ def code_version(*folders: str) -> str:
         if not found:
             raise ValueError(f"lingqu has no source folder {folder!r}")
         for path in found:
-            files[path.relative_to(_PACKAGE).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            files[path.relative_to(_PACKAGE).as_posix()] = _digest(path)
     return digest_of(canonical_json(files))
+
+
+@cache
+def _digest(path: Path) -> str:
+    """Stages share most of their source: each file is read once."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def source_beside(kind: type) -> str:
