@@ -27,7 +27,7 @@ HEAD = (
 )
 ROW = re.compile(r"^\| (?!proof \||-)([^|]+) \|.*\|$", re.MULTILINE)
 # xunit1 alone keeps what a proof has measured.
-PYTEST = [sys.executable, "-m", "pytest", "-m", "slow", "-o", "junit_family=xunit1"]
+PYTEST = [sys.executable, "-m", "pytest", "-m", "slow", "-o", "junit_family=xunit1", "-o", "faulthandler_timeout=0"]
 
 
 def main(names: list[str]) -> int:
