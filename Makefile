@@ -45,8 +45,9 @@ format: .venv/ready ## put every file in its form
 	$(BIN)/ruff format src tests tools
 	$(BIN)/ruff check --fix src tests tools
 
-proofs: .venv/ready ## the slow proofs: kills, races, many seeds
+proofs: .venv/ready ## the slow proofs: kills, races, many seeds; and what the loop's rules do, docs/results/loop.md
 	$(BIN)/python -m tools.proofs
+	$(BIN)/python -m tools.loop
 
 quality: .venv/ready ## measure on the real data sets under ../shared/data and write docs/results/quality.md
 	$(BIN)/python -m tools.quality

@@ -10,7 +10,8 @@ Source: Nelson et al. 2008, "Exploiting Machine Learning to Subvert Your Spam Fi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 from lingqu.contract import Answer, Rows, Task
@@ -32,16 +33,30 @@ def harmful(
     given: Sequence[Voice], data: DataVersion, spec: Spec, task: Task, store: Store, *, work: Path
 ) -> dict[str, str]:
     """The voices that should not train, each with what was found of its block; `given` are those that would."""
+    number = count()
+
+    def answers(voices: Sequence[Voice]) -> list[Answer]:
+        return _answers(voices, data, spec, task, store, work=work / f"{next(number)}")
+
+    return suspected(given, data.rows("validation", store)[task.target.name], answers)
+
+
+def suspected(
+    given: Sequence[Voice], truth: Sequence[object], answers: Callable[[Sequence[Voice]], Sequence[Answer]]
+) -> dict[str, str]:
+    """The voices whose block costs, each with what was found of it.
+
+    `truth` are the labels of validation rows; `answers` gives the answers to them of a model that learned from the
+    training rows and from these voices.
+    """
     blocks = _blocks(given)
     if not blocks:
         return {}
-    everything = _answers(given, data, spec, task, store, work=work / "all")
+    everything = answers(given)
     dropped: dict[str, str] = {}
-    for place, (name, block) in enumerate(blocks.items()):
+    for name, block in blocks.items():
         inside = {voice.id for voice in block}
-        rest = [voice for voice in given if voice.id not in inside]
-        without = _answers(rest, data, spec, task, store, work=work / f"without-{place}")
-        p, worse = _worse(data.rows("validation", store)[task.target.name], everything, without)
+        p, worse = _worse(truth, everything, answers([voice for voice in given if voice.id not in inside]))
         if p < PROOF:
             why = f"{name}: {len(block):,} rows cost {worse:.3g} on validation rows (p = {p:.2g})"
             dropped.update({voice.id: why for voice in block if voice.id not in dropped})

@@ -1,0 +1,297 @@
+"""Three ways to run the same product: never retrain, promote what looks better, and lingqu's own rules."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lingqu.contract import Rows
+from lingqu.evaluate import Decision, decide
+from lingqu.evaluate.gate import keeps
+from lingqu.evaluate.slices import slice_columns
+from lingqu.feedback.influence import Offer, within_caps
+from lingqu.feedback.round import LEAST_FRESH
+from lingqu.feedback.rules import judge, usual_confidence
+from lingqu.feedback.suspects import suspected
+from lingqu.feedback.trigger import DAY, consider
+from lingqu.feedback.trust import trust_of
+from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice
+from lingqu.monitor.risk import risk
+from lingqu.registry.alpha import AlphaRound
+from lingqu.spec.running import ImproveSettings, MonitorSettings
+from lingqu.tasks import find_task
+from tools.loop.world.head import Head, answers
+from tools.loop.world.stream import A_DAY, World
+
+Array = NDArray[Any]
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A version that took another one's place after so many answers; `back` when it was a rollback."""
+
+    at: int
+    head: Head
+    before: Head
+    back: bool = False
+
+
+class Policy(ABC):
+    """A champion, and what becomes of it as labels come in."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.labels = world.product.labels
+        self.truth = world.product.truth
+        self.stop = world.features(world.validation), self.truth[world.validation]
+        self.champion = self.learned(np.empty(0, int), np.empty(0, int))
+        self.promotions: list[Promotion] = []
+
+    def learned(self, asked: Array, said: Array) -> Head:
+        """A model from the base rows and what was said of these answers: always from the base."""
+        world = self.world
+        rows = world.stream[asked]
+        features = np.concatenate([world.features(world.base), world.features(rows, world.new[asked])])
+        return Head.fitted(features, np.concatenate([self.truth[world.base], said]), self.stop, len(self.labels))
+
+    def promote(self, now: int, head: Head, *, back: bool = False) -> None:
+        """The version that answers from now on."""
+        self.promotions.append(Promotion(now, head, self.champion, back))
+        self.champion = head
+
+    @abstractmethod
+    def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
+        """What came in since: users' labels as (answer, label), and answers whose audit label came."""
+
+    def answered(self, first: int, sure: Array) -> None:
+        """What the champion said to the answers from `first` on, as probabilities; most keep no journal."""
+        return
+
+
+class Never(Policy):
+    """The model of the first day."""
+
+    def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
+        """Nothing changes."""
+
+
+class PointEstimate(Policy):
+    """Retrains at every 200th label on all that users said; promotes when the held-out accuracy looks better.
+
+    Held out is a fifth of all rows that it has, base and labels alike, chosen once at random for each row.
+    """
+
+    def __init__(self, world: World, every: int = 200) -> None:
+        self.every, self.said, self.since = every, {}, 0
+        rng = np.random.default_rng([world.seed, 5])
+        self.held_base, self.held = rng.random(len(world.base)) < 0.2, rng.random(len(world.stream)) < 0.2
+        super().__init__(world)
+
+    def learned(self, asked: Array, said: Array) -> Head:
+        """As ever, but for the base rows that are held out."""
+        world, kept = self.world, self.world.base[~self.held_base]
+        features = np.concatenate([world.features(kept), world.features(world.stream[asked], world.new[asked])])
+        return Head.fitted(features, np.concatenate([self.truth[kept], said]), self.stop, len(self.labels))
+
+    def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
+        """Retrain at every 200th label."""
+        self.said |= dict(labels)
+        self.since += len(labels)
+        if self.since < self.every:
+            return
+        self.since = 0
+        asked, said = (np.array(part) for part in zip(*self.said.items(), strict=True))
+        out = self.held[asked]
+        head = self.learned(asked[~out], said[~out])
+        if self.share(head, asked[out], said[out]) > self.share(self.champion, asked[out], said[out]):
+            self.promote(now, head)
+
+    def share(self, head: Head, asked: Array, said: Array) -> float:
+        """The accuracy on the rows that are held out."""
+        world = self.world
+        rows = world.base[self.held_base]
+        right = [head.guess(world.features(rows)) == self.truth[rows]]
+        right += [head.guess(world.features(world.stream[asked], world.new[asked])) == said] if len(asked) else []
+        return float(np.concatenate(right).mean())
+
+
+class Lingqu(Policy):
+    """The rules of `lingqu improve --watch` with `promote: auto`, by lingqu's own functions."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.task = find_task(world.product.task)
+        self.improve, self.monitor = ImproveSettings(promote="auto"), MonitorSettings()
+        self.voices: dict[int, Voice] = {}
+        self.audit: list[int] = []
+        self.retired = 0
+        self.trained: set[int] = set()
+        self.answers_of: dict[int, tuple[int, Array]] = {}
+        self.rounds: Counter[str] = Counter()
+        self.last: int | None = None
+        self.frozen_since: int | None = None
+        self.number, self.since, self.previous = 1, 0, self.champion
+        self.decisions: list[tuple[int, Decision]] = []
+        self.dropped = 0
+
+    def answered(self, first: int, sure: Array) -> None:
+        """The journal."""
+        self.answers_of |= {first + place: (self.number, row) for place, row in enumerate(sure)}
+
+    def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
+        """One look of the watch: rules, live risk, and a round when it is due."""
+        for asked, label in labels:
+            self.voices[asked] = self._voice(asked, label)
+        self.audit += audit
+        if labels:
+            self._rule()
+        alarm = self._watch(now)
+        accepted = [voice for voice in self.voices.values() if voice.status == ACCEPTED]
+        due = consider(
+            accepted=sum(int(voice.id) not in self.trained for voice in accepted),
+            needed=self.improve.new_labels,
+            since_last=None if self.last is None else (now - self.last) * DAY / A_DAY,
+            pause=self.improve.pause_seconds,
+            alarm=alarm,
+            frozen="rolled back" if self.frozen_since is not None else "",
+        )
+        if due.go and accepted:
+            self._round(now, accepted)
+
+    def _voice(self, asked: int, label: int) -> Voice:
+        number, sure = self.answers_of[asked]
+        best = int(sure.argmax())
+        return Voice(
+            id=f"{asked:08d}",
+            prediction_id=f"{asked:08d}",
+            name="world",
+            number=number,
+            principal=f"user{self.world.user[asked]}",
+            tenant="",
+            user=None,
+            source="api",
+            origin="person",
+            kind="label",
+            value=self.labels[label],
+            comment=None,
+            input={"row": int(self.world.stream[asked])},
+            answer={"prediction": self.labels[best], "confidence": float(sure[best])},
+            at=f"{asked:08d}",
+            status=QUARANTINED,
+            reason="",
+            decided_by=None,
+            decided_at=None,
+        )
+
+    def _rule(self) -> None:
+        """Who is believed, as `feedback.round.decide_by_rule` asks it."""
+        trusted = {f"{asked:08d}": self.labels[self._true(asked)] for asked in self.audit}
+        trust = trust_of(((v.principal, v.prediction_id, v.label) for v in self.voices.values()), trusted)
+        journal = [row for _, row in [*self.answers_of.values()][-5000:]]
+        sure = usual_confidence(
+            {"prediction": self.labels[int(row.argmax())], "confidence": float(row.max())} for row in journal
+        )
+        waiting = [v for v in self.voices.values() if v.status == QUARANTINED and v.decided_by != TRIAL]
+        for ruling in judge(waiting, labels=self.labels, trust=trust, sure=sure):
+            asked = int(ruling.id)
+            self.voices[asked] = replace(
+                self.voices[asked], status=ruling.status, reason=ruling.reason, decided_by=RULE
+            )
+
+    def _true(self, asked: int) -> int:
+        return int(self.truth[self.world.stream[asked]])
+
+    def _watch(self, now: int) -> str:
+        """Live risk by audit labels of the champion; on probation it goes back, else there is an alarm."""
+        if self.frozen_since is not None and now - self.frozen_since >= A_DAY:
+            self.frozen_since = None
+        right = [
+            int(row.argmax()) == self._true(asked)
+            for asked in self.audit
+            for number, row in [self.answers_of[asked]]
+            if number == self.number
+        ]
+        held = self.champion.guess(self.world.features(self.world.gate)) == self.truth[self.world.gate]
+        found = risk(right, held_out_right=int(held.sum()), held_out=len(held), tolerance=self.monitor.tolerance)
+        if found is None or found.level != "act":
+            return ""
+        return "risk alarm"
+
+    def _round(self, now: int, accepted: list[Voice]) -> None:
+        """One turn: caps, suspects, a challenger from the base, the gate."""
+        self.last = now
+        fresh = np.array(self.audit[self.retired :], dtype=int)
+        if len(fresh) < LEAST_FRESH:
+            fresh = fresh[:0]
+        judging = set(fresh.tolist())
+        offered = [voice for voice in accepted if int(voice.id) not in judging]
+        kept = self._within_caps(offered)
+        dropped = suspected(kept, [self.labels[one] for one in self.stop[1]], self._answers_to_validation)
+        for id, why in dropped.items():
+            self.voices[int(id)] = replace(self.voices[int(id)], status=QUARANTINED, reason=why, decided_by=TRIAL)
+        self.dropped += len(dropped)
+        if dropped:
+            kept = self._within_caps([voice for voice in offered if voice.id not in dropped])
+        if not kept:
+            return
+        self.trained |= {int(voice.id) for voice in kept}
+        challenger = self._from(kept)
+        if self._gate(now, challenger, fresh).promoted:
+            self.previous, self.since = self.champion, now
+            self.number += 1
+            self.promote(now, challenger)
+
+    def _within_caps(self, given: Sequence[Voice]) -> list[Voice]:
+        by_id = {voice.id: voice for voice in given}
+        offers = [
+            Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed)
+            for voice in sorted(given, key=lambda voice: (voice.at, voice.id))
+        ]
+        base = Counter(self.labels[label] for label in self.truth[self.world.base])
+        return [by_id[offer.id] for offer in within_caps(offers, base)[0]]
+
+    def _from(self, given: Sequence[Voice]) -> Head:
+        place = {label: number for number, label in enumerate(self.labels)}
+        asked = np.array([int(voice.id) for voice in given], dtype=int)
+        return self.learned(asked, np.array([place[voice.label] for voice in given], dtype=int))
+
+    def _answers_to_validation(self, given: Sequence[Voice]) -> list[Any]:
+        return answers(self._from(given).sure(self.stop[0]), self.labels)
+
+    def _gate(self, now: int, challenger: Head, fresh: Array) -> Decision:
+        """As `evaluate.trial` puts it: better on the fresh rows, no worse on the frozen ones, alpha spent by rounds."""
+        gate_set = f"audit-{fresh[0]}" if len(fresh) else "test"
+        self.rounds[gate_set] += 1
+        budget = AlphaRound.of(self.rounds[gate_set])
+        gate = self.world.gate
+        found = self._decide(challenger, self.world.features(gate), self.truth[gate], budget.alpha, ())
+        if len(fresh):
+            rows = self.world.stream[fresh]
+            features = self.world.features(rows, self.world.new[fresh])
+            found = self._decide(challenger, features, self.truth[rows], budget.alpha, keeps(found, "test rows"))
+        if budget.exhausted:
+            self.retired = len(self.audit)
+            found = replace(found, decision="keep") if found.promoted else found
+        self.decisions.append((now, found))
+        return found
+
+    def _decide(self, challenger: Head, features: Array, truth: Array, alpha: float, also: Any) -> Decision:
+        true = [self.labels[one] for one in truth]
+        return decide(
+            self.task,
+            true,
+            answers(self.champion.sure(features), self.labels),
+            answers(challenger.sure(features), self.labels),
+            alpha=alpha,
+            slices=slice_columns(self.task, Rows({"label": true})),
+            also=also,
+            seed=self.world.seed,
+            resamples=RESAMPLES,
+        )
