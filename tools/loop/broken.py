@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,15 @@ from tools.loop.record import Proof, Row, of
 RUNS, HELD_OUT, RIGHT, TOLERANCE = 1000, 2000, 1800, 0.02
 WINDOW, SOUND_LABELS = 50, 5000
 ERRORS = (0.5, 0.3, 0.2)
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 def prove(_: Path) -> Proof:
     """Draw labels of a champion that errs so often, and count them until each rule acts."""
     found = risk([], held_out_right=RIGHT, held_out=HELD_OUT, tolerance=TOLERANCE)
     assert found is not None
-    limit, rows, told, drawn = found.limit, [], {"limit": found.limit}, ([], [])
+    limit, rows, drawn = found.limit, [], ([], [])
+    told: dict[str, Any] = {"limit": limit}
     for error in ERRORS:
         ours, theirs = (_labels(rule, error, limit, 3000) for rule in (_ours, _moving))
         # The function of the product itself says the same on some of the runs.
@@ -87,7 +89,7 @@ def _losses(run: int, error: float, labels: int) -> Floats:
 
 
 def _ours(losses: Floats, limit: float) -> float:
-    reached = risk_evalues(losses, limit) >= -np.log(ACT)
+    reached = risk_evalues(losses.astype(float), limit) >= -np.log(ACT)
     return float(max(reached.argmax() + 1, LEAST)) if reached.any() else np.inf
 
 

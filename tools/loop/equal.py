@@ -129,7 +129,8 @@ def _dealt(held: Pair, rng: np.random.Generator) -> NDArray[Any]:
 
 
 def _share(held: Pair, answers: NDArray[Any], places: NDArray[Any]) -> float:
-    return float(np.mean([answers[place].label == held.truth[place] for place in places]))
+    given = zip(answers[places].tolist(), held.truth[places].tolist(), strict=True)
+    return float(np.mean([answer.label == true for answer, true in given]))
 
 
 def _curves(found: list[dict[str, Any]]) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,9 @@ def prove(data: Path) -> Proof:
     held = pair(data)
     first, second = held.right(held.first), held.right(held.second)
     both, differs = float(np.mean(first & second)), held.discordance
-    rows, told = [], {"discordance": differs, "both_right": both}
+    told: dict[str, Any] = {"discordance": differs, "both_right": both}
+    rows: list[Row] = []
+    curves: list[Line] = []
     for lead in LEADS:
         found = {name: _labels(test, lead, both, differs) for name, test in TESTS.items()}
         goal = "fewer"
