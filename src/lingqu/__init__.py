@@ -4,7 +4,7 @@ The public names, each resolved on first use, so that `import lingqu` costs next
 
 >>> import lingqu
 >>> lingqu.__all__
-['Spec', 'check', 'explain', 'improve', 'load', 'run', 'status']
+['Spec', 'check', 'explain', 'forget', 'improve', 'load', 'run', 'status']
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lingqu.evaluate.explain import explain
+    from lingqu.feedback.forget import forget
     from lingqu.loop import check, improve, load, run
     from lingqu.monitor import status
     from lingqu.spec import Spec
 
 __version__ = "0.1.0"
-__all__ = ["Spec", "check", "explain", "improve", "load", "run", "status"]
+__all__ = ["Spec", "check", "explain", "forget", "improve", "load", "run", "status"]
 
 _WHERE = {
     "Spec": "lingqu.spec",
     "check": "lingqu.loop",
     "explain": "lingqu.evaluate.explain",
+    "forget": "lingqu.feedback.forget",
     "improve": "lingqu.loop",
     "load": "lingqu.loop",
     "run": "lingqu.loop",

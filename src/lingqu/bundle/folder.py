@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,37 @@ def finish(
         folder / MANIFEST, {"name": name, **candidate.manifest, "metrics": metrics, "lineage": lineage, "files": files}
     )
     return Bundle.open(folder)
+
+
+def restate(folder: Path, out: Path, change: Callable[[Any], Any]) -> bool:
+    """The bundle of a folder with `change` done to every text in it, in a new folder; whether anything was changed.
+
+    `change` takes and gives JSON values or texts. The network stays to the byte; hashes and golden answers are made anew.
+    """
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    members = [member for member in MEMBERS if (folder / member).is_dir()]
+    changed = sum(restate(folder / member, out / member, change) for member in members) > 0
+    files: dict[str, bytes] = {}
+    for name in manifest["files"]:
+        before = (out if "/" in name else folder).joinpath(name).read_bytes()
+        if name == ENCODING:
+            memory = json.loads(before)
+            files[name] = before if (after := change(memory)) == memory else _spelled(after)
+        else:
+            files[name] = change(before.decode()).encode() if name == CARD else before
+        changed |= files[name] != before
+        if "/" not in name:
+            write_bytes(out / name, files[name])
+    about = {name: change(value) if name != "files" else value for name, value in manifest.items()}
+    changed |= about != manifest
+    if changed:
+        about["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        golden = about.pop(GOLDEN, None)
+        write_json(out / MANIFEST, about)
+        found = None if golden is None else record(Bundle.open(out))
+        about |= {} if found is None else {GOLDEN: found}
+    write_json(out / MANIFEST, about)
+    return changed
 
 
 def _spelled(memory: Memory) -> bytes:

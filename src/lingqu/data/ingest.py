@@ -22,6 +22,7 @@ from lingqu.contract import Rows, Task
 from lingqu.data.check import review
 from lingqu.data.divide import Divided, divide
 from lingqu.data.findings import PARTS, Finding
+from lingqu.data.forgotten import remembered
 from lingqu.data.labels import label_names
 from lingqu.data.marks import Coded, Marks
 from lingqu.data.overview import Held, look_over, profile_of
@@ -48,12 +49,13 @@ def ingest(
 
     Paths in the settings are taken as they are (`settings.at(folder)` makes them absolute). `progress` hears the share
     that is done and what is being done. The same content gives the same version, whatever the order of its rows.
-    The rows are read twice and are never all in memory: what is kept of each is about a hundred bytes.
+    The rows are read twice and are never all in memory: what is kept of each is about a hundred bytes. Rows that this
+    store was told to forget are left out as if the source did not hold them.
     """
     tell = progress or (lambda share, message: None)
     tell(0.0, "reading")
     sources = fingerprints(settings)
-    prepared = prepare(task, settings)
+    prepared = prepare(task, settings, remembered(store))
     scratch = store.folder / "work"
     with Marks(prepared, task, settings, scratch) as marks, Parts(prepared.kinds, scratch) as parts:
         tell(0.2, "finding types")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lingqu.contract import Rows, Task
 from lingqu.data.cells import plain_cell
 from lingqu.data.findings import Finding
+from lingqu.data.forgotten import Rules
 from lingqu.data.pictures import PictureFault, read_named
 from lingqu.data.quarantine import Quarantined
 from lingqu.data.roles import check_named, find_roles, new_names
@@ -40,15 +41,15 @@ class Typed:
     thumbnails: list[Array] | None
 
 
-def prepare(task: Task, settings: DataSettings) -> Prepared:
-    """What the settings name, read once so that the kinds of its columns are known.
+def prepare(task: Task, settings: DataSettings, forgotten: Rules | None = None) -> Prepared:
+    """What the settings name, read once so that the kinds of its columns are known; forgotten rows are never seen.
 
     >>> from lingqu.tasks import find_task
     >>> prepared = prepare(find_task("tabular-classification"), DataSettings(source="sklearn:iris"))
     >>> sum(len(typed.rows) for typed in prepared), prepared.seen, prepared.kinds["label"]
     (150, 150, 'label')
     """
-    return Prepared(task, settings)
+    return Prepared(task, settings, forgotten)
 
 
 class Prepared:
@@ -58,8 +59,9 @@ class Prepared:
     are those of the last whole turn. DataError for roles that no column plays and columns that do not exist.
     """
 
-    def __init__(self, task: Task, settings: DataSettings) -> None:
-        found = survey(settings, task)
+    def __init__(self, task: Task, settings: DataSettings, forgotten: Rules | None = None) -> None:
+        self._forgotten = forgotten
+        found = survey(settings, task, forgotten)
         roles = find_roles(task, settings.columns, found.names)
         kinds = _kinds(found, task, settings, roles)
         used = set(roles.values())
@@ -88,7 +90,7 @@ class Prepared:
         unread: list[Quarantined] = []
         unfit: list[Quarantined] = []
         good = 0
-        for raw in raw_rows(self._settings):
+        for raw in raw_rows(self._settings, self._forgotten):
             unread += raw.quarantined
             found, faults = self._typed(raw)
             unfit += [raw.quarantine(i, faults[i], self._names) for i in sorted(faults)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from lingqu.contract import Rows, Task
 from lingqu.data.findings import Finding
+from lingqu.data.forgotten import Rules
 from lingqu.data.image_folder import stray_files
 from lingqu.data.pictures import SUFFIXES as PICTURES
 from lingqu.data.quarantine import Quarantined
@@ -41,8 +42,8 @@ def _short(value: Any) -> str:
     return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)[:100]
 
 
-def raw_rows(settings: DataSettings) -> Iterator[Raw]:
-    """Every row of every source in order, a batch at a time.
+def raw_rows(settings: DataSettings, forgotten: Rules | None = None) -> Iterator[Raw]:
+    """Every row of every source in order, a batch at a time; without those that were forgotten, as if they were not there.
 
     >>> sum(len(raw.rows) for raw in raw_rows(DataSettings(source="sklearn:iris")))
     150
@@ -53,7 +54,13 @@ def raw_rows(settings: DataSettings) -> Iterator[Raw]:
             # The reader of JSON calls a column "" when not one object of a batch could be read.
             rows = rows.select(name for name in rows.names if name)
             numbers = [part.first + i for i in range(len(part.rows)) if i not in part.faults]
-            yield Raw(rows, numbers, split or part.split, source, part.quarantined(called(str(source))))
+            broken = part.quarantined(called(str(source)))
+            if forgotten:
+                gone = forgotten.places(rows)
+                kept = [i for i in range(len(rows)) if i not in gone]
+                rows, numbers = rows.take(kept), [numbers[i] for i in kept]
+                broken = [one for one in broken if not forgotten.in_text(one.raw)]
+            yield Raw(rows, numbers, split or part.split, source, broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Survey:
     findings: list[Finding]
 
 
-def survey(settings: DataSettings, task: Task) -> Survey:
+def survey(settings: DataSettings, task: Task, forgotten: Rules | None = None) -> Survey:
     """Read every row of every source once; DataError when the sources do not fit together.
 
     >>> from lingqu.tasks import find_task
@@ -75,7 +82,7 @@ def survey(settings: DataSettings, task: Task) -> Survey:
     named = {name for name in (settings.group, settings.time) if name}
     seen = Inference({*settings.types, *settings.columns.values(), *named})
     columns: dict[str, dict[str, None]] = {source: {} for source in named_sources(settings).values()}
-    for raw in raw_rows(settings):
+    for raw in raw_rows(settings, forgotten):
         columns[raw.source] |= dict.fromkeys(raw.rows.names)
         # What test rows hold must not decide how training rows are read.
         if raw.split in ("", "train"):

@@ -63,6 +63,10 @@ class Event:
                 shown = f"{gate_set[:12]}…" if is_digest(gate_set) else gate_set
                 said = f"said '{self.evidence.get('decision')}' for {self.name}"
                 return f"round {self.evidence.get('round')} of the gate on {shown} {said}"
+            case "forget" if self.version is not None:
+                return f"version {self.version} of {self.name} was cleared of what was forgotten"
+            case "forget":
+                return "something was forgotten in this store"
             case "alarm":
                 return f"version {self.version} of {self.name} raised an alarm"
             case _:

@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from lingqu.errors import ConflictError, GateError, Problem, RequestError
 from lingqu.registry.alpha import AlphaRound
@@ -29,7 +29,7 @@ from lingqu.registry.events import Event
 from lingqu.registry.lookups import alias_of, find, newest, point, rollback_target, rounds
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
-from lingqu.registry.versions import LATEST, Reference, Version
+from lingqu.registry.versions import JSON_FIELDS, LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
 from lingqu.store.audit import verify
 from lingqu.store.history import CHAMPION, PREVIOUS, append, now, row_hash, standing
@@ -87,6 +87,30 @@ class Registry:
             evidence = {"bundle": bundle, "data_version": data_version, "run": run, "row": row_hash(row)}
             append(connection, name=name, who=who, action="register", version=row["number"], evidence=evidence)
         return Version.of_row(row)
+
+    def restate(self, version: Version, *, who: str, why: str) -> None:
+        """Put a version in the place of the one with its number, after something in it was forgotten.
+
+        The history keeps that it was done and the hash of the new row, so that any other change is still found.
+        """
+        check_name(version.name)
+        self.store.folder_path(version.bundle, verify=False)
+        row: dict[str, Any] = version.to_json()
+        row |= {key: canonical_json(row[key]).decode() for key in JSON_FIELDS}
+        at = (VERSIONS.c.name == version.name, VERSIONS.c.number == version.number)
+        with self.store.database.erasing() as connection:
+            find(connection, Reference(version.name, None, version.number))
+            connection.execute(update(VERSIONS).where(*at).values(**row))
+            evidence = {"bundle": version.bundle, "data_version": version.data_version, "row": row_hash(row)}
+            append(
+                connection,
+                name=version.name,
+                who=who,
+                action="forget",
+                version=version.number,
+                why=why,
+                evidence=evidence,
+            )
 
     def versions(self, name: str | None = None) -> list[Version]:
         """Every version, or those of one name, from the first."""

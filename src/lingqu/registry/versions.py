@@ -26,7 +26,7 @@ JSON_FIELDS = ("metrics", "decision", "lineage", "spec")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One registered version of a model; nothing in it ever changes."""
+    """One registered version of a model; nothing in it ever changes, unless somebody in it asks to be forgotten."""
 
     name: str
     number: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lingqu.data.forgotten import remembered
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError, near
@@ -20,6 +21,8 @@ def data_version(context: Context) -> DataVersion:
         "settings": settings.model_dump(mode="json", exclude={"source", "root"}),
         "sources": fingerprints(settings),
     }
+    if forgotten := remembered(store):
+        inputs["forgotten"] = forgotten.digest()
 
     def work(_: Path, say: Say) -> dict[str, Any]:
         from lingqu.data.ingest import ingest

@@ -58,6 +58,10 @@ class Blobs:
         except OSError:
             return False
 
+    def remove(self, digest: str) -> None:
+        """Let go of a blob; nothing when it is not there."""
+        self.path(digest).unlink(missing_ok=True)
+
     def paths(self) -> Iterator[Path]:
         """Everything that lies where blobs lie, in order: blobs, folders, and what a kill left."""
         for shelf in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -27,6 +28,7 @@ from lingqu.store.upgrades import CURRENT, too_new, upgrade, version_of
 
 FILE = "lingqu.db"
 PATIENCE_SECONDS = 60
+COMPACT_SECONDS = 10
 _BUSY = "Another process has been writing for long; try again when it has ended."
 _WRITES = "lingqu_writes"
 # Any constant will do: PostgreSQL's advisory locks are numbers that the users of one database agree on.
@@ -72,6 +74,36 @@ class Database:
         engine = self.engine
         with _told(self.url), self._writer(engine) as connection:
             yield connection
+
+    @contextmanager
+    def erasing(self) -> Iterator[Connection]:
+        """As `writing`; in SQLite the bytes of what is deleted or replaced are overwritten."""
+        with self.writing() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            yield connection
+
+    def compact(self) -> bool:
+        """Write the tables anew, so that no free page and no write-ahead log holds what was deleted before.
+
+        Whether that was possible: false when another process reads for longer than a few seconds, and the log could not be
+        emptied.
+        """
+        with _told(self.url), self.engine.connect() as connection:
+            raw = connection.connection
+            if not self.is_sqlite:
+                connection.rollback()
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("VACUUM FULL")
+                return True
+            cursor = raw.cursor()
+            cursor.execute("VACUUM")
+            deadline = time.monotonic() + COMPACT_SECONDS
+            while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+            return True
 
     @property
     def is_sqlite(self) -> bool:

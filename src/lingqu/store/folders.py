@@ -75,6 +75,12 @@ class Folders:
             raise StoreError(problems)
         return final
 
+    def remove(self, digest: str) -> None:
+        """Let go of a folder and its listing; nothing when it is not there. A kill in between leaves what can be removed."""
+        with hold(self.lock):
+            remove_folder(self.final(digest))
+            self.blobs.remove(digest)
+
     def check(self, digest: str) -> list[Problem]:
         """What is wrong with a folder, file by file; nothing when it is as it was put."""
         final = self.final(digest)

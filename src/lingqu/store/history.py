@@ -10,7 +10,7 @@ alpha ledger are also told by the history, so a change of theirs that no row tel
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +74,31 @@ def append(
     return fields["seq"]
 
 
+def redact(connection: Connection, change: Callable[[Any], Any]) -> list[int]:
+    """Rewrite what was said in the history, and seal every row from there on anew; the numbers of the changed rows.
+
+    `change` takes a text or a JSON value and gives it as it shall stand. Only `lingqu forget` does this, and it then adds a
+    row that says which rows were rewritten.
+    """
+    changed: list[int] = []
+    previous, sealed = BEGINNING, BEGINNING
+    for row in connection.execute(select(HISTORY).order_by(HISTORY.c.seq)).mappings().all():
+        fields = {name: value for name, value in row.items() if name not in ("previous", "hash")}
+        evidence = canonical_json(change(json.loads(fields["evidence"]))).decode()
+        said = {"who": change(fields["who"]), "why": change(fields["why"]), "evidence": evidence}
+        if any(fields[name] != text for name, text in said.items()):
+            changed.append(row["seq"])
+        fields |= said
+        sealed = seal(previous, fields)
+        if sealed != row["hash"]:
+            kept = {**said, "previous": previous, "hash": sealed}
+            connection.execute(update(HISTORY).where(HISTORY.c.seq == row["seq"]).values(**kept))
+        previous = sealed
+    if changed:
+        connection.execute(update(HEAD).values(hash=sealed))
+    return changed
+
+
 def row_hash(row: Mapping[Any, Any]) -> str:
     """The hash of a row of another table, without its own `hash` column; what JSON cannot hold counts by its repr.
 
@@ -107,6 +132,9 @@ class Standing:
         match row["action"]:
             case "register":
                 self.versions[row["version"]] = evidence["row"]
+            case "forget":
+                # The one thing that may change a version: who was forgotten is in it no more.
+                self.versions |= {row["version"]: evidence["row"]} if "row" in evidence else {}
             case "alias":
                 self._point(row["alias"], row["version"])
             case "promote":

@@ -20,7 +20,7 @@ from lingqu.store.canonical import canonical_json
 from lingqu.store.database import Database
 from lingqu.store.history import now, row_hash
 from lingqu.store.stages import StageKey
-from lingqu.store.tables import DATA_VERSIONS, RUNS, STAGES
+from lingqu.store.tables import DATA_VERSIONS, HISTORY, RUNS, STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,27 @@ class Records:
         with self.database.writing() as connection:
             connection.execute(delete(STAGES).where(STAGES.c.key == key.key))
             connection.execute(insert(STAGES).values(**row, hash=row_hash(row)))
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Every finished stage: its key, name, inputs and result, and the blobs that it refers to."""
+        columns = (STAGES.c.key, STAGES.c.name, STAGES.c.inputs, STAGES.c.result, STAGES.c.blobs)
+        with self.database.reading() as connection:
+            rows = connection.execute(select(*columns).order_by(STAGES.c.at)).mappings().all()
+        read = ("inputs", "result", "blobs")
+        return [{name: json.loads(value) if name in read else value for name, value in row.items()} for row in rows]
+
+    def forget_stages(self, keys: Iterable[str]) -> None:
+        """Let go of results, so that their stages are done again."""
+        listed = list(keys)
+        with self.database.writing() as connection:
+            for start in range(0, len(listed), 500):
+                connection.execute(delete(STAGES).where(STAGES.c.key.in_(listed[start : start + 500])))
+
+    def evidence(self, action: str) -> list[dict[str, Any]]:
+        """The evidence of every row of the history with this action, from the first."""
+        query = select(HISTORY.c.evidence).where(HISTORY.c.action == action).order_by(HISTORY.c.seq)
+        with self.database.reading() as connection:
+            return [json.loads(text) for text in connection.execute(query).scalars()]
 
     def add_data_version(self, identity: str, *, folder: str, about: Mapping[str, Any]) -> None:
         """Keep a data version; nothing when it is there."""

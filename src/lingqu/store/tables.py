@@ -85,7 +85,7 @@ VERSIONS = Table(
     Column("spec", Text, nullable=False),
     Column("at", String(32), nullable=False),
     UniqueConstraint("name", "bundle", "data_version"),
-    comment="registered versions, numbered from 1 without a gap for each name; never changed",
+    comment="registered versions, numbered from 1 without a gap for each name; only `forget` changes one, and says so",
 )
 
 ALIASES = Table(

@@ -1,0 +1,273 @@
+"""Forgetting: not a byte of a person stays, and the next model is the one that never saw them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingqu.cli import call
+from lingqu.contract import Rows
+from lingqu.contract.answers import LabelScores
+from lingqu.data.forgotten import Rule, Rules
+from lingqu.errors import ConflictError, RequestError, UnknownNameError
+from lingqu.feedback.forget import forget
+from lingqu.feedback.voice import voices
+from lingqu.registry import Registry
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.journal import Entry, Journal, new_id, recorded
+from lingqu.serve.keys import ANYONE, all_keys, new_key
+from lingqu.spec import ServeSettings
+from lingqu.spec.running import JournalSettings
+from lingqu.store import Store, write_bytes
+from lingqu.store.history import append
+
+PERSON = "anna.lindqvist@example.org"
+NAME = "张晓灵渠"
+PLAIN = JournalSettings(inputs="plain")
+
+SPEC = """name: router
+task: text-classification
+model: ngram-linear
+size: tiny
+data:
+  source: rows.csv
+  columns: {text: message, label: queue}
+  group: user
+  max_bad: 0.1
+"""
+
+
+def entry(store: Store, words: str, *, name: str = "router", user: str | None = None) -> str:
+    """An answer in the journal, with its input as it came."""
+    identity = new_id()
+    with Journal(store, PLAIN) as journal:
+        scores = LabelScores.of({"sales": 0.9, "support": 0.1})
+        journal.record(
+            Entry(identity, "r1", time.time(), name, 1, "champion", ANYONE, user, {"message": words}, scores, 4.2)
+        )
+    return identity
+
+
+def places_of(folder: Path, needle: str) -> list[str]:
+    """Every file that holds the bytes in any case, in itself, in a Parquet file's columns or in an archive."""
+    import pyarrow.parquet
+
+    low = needle.casefold()
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        data = path.read_bytes()
+        parts = [data]
+        if data[:4] == b"PAR1":
+            parts.append(repr(pyarrow.parquet.read_table(path).to_pydict()).encode())
+        if data[:2] == b"PK":
+            with zipfile.ZipFile(path) as archive:
+                parts += [archive.read(one) for one in archive.namelist()]
+        escaped = json.dumps(needle)[1:-1].casefold()
+        told = [part.decode("utf-8", "replace").casefold() for part in parts]
+        if any(low in part or escaped in part for part in told):
+            found.append(str(path.relative_to(folder)))
+    return found
+
+
+def test_a_text_counts_where_it_stands_alone() -> None:
+    secret = bytes(range(32))
+    rules = Rules([Rule.of(PERSON, secret), Rule.of(NAME, secret), Rule.of("13800138000", secret)], secret)
+    cells = [
+        f"mail {PERSON.upper()}.",
+        f"x{PERSON}",
+        f"x.{PERSON}",
+        f"{PERSON}.cn",
+        f"我是{NAME}先生",
+        "张晓灵",
+        "电话13800138000谢谢",
+        "113800138000",
+        None,
+        "ａｎｎａ.lindqvist@example.org",
+    ]
+    assert sorted(rules.places(Rows({"t": cells}))) == [0, 4, 6, 9]
+    numbers = Rows({"n": [13800138000.0, 13800138001.0, None]})
+    assert rules.places(numbers) == {0}
+    kept = json.dumps([rule.to_json() for rule in rules.rules])
+    assert all(word not in kept for word in (PERSON, NAME, "138"))
+    other = Rules([Rule(**one) for one in json.loads(kept)], bytes(32))
+    assert other.places(Rows({"t": cells})) == set(), "without the secret of the store nobody can try names"
+
+
+def test_what_is_asked_for_badly_is_refused(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    for asked, said in (
+        (
+            lambda: forget(store=store),
+            "Expected texts that name a person, or a source, found neither. See: lingqu forget --help",
+        ),
+        (
+            lambda: forget("a", store=store),
+            "Expected a text of at least 2 characters, found 'a'. A shorter one stands in every row.",
+        ),
+    ):
+        with pytest.raises(RequestError) as error:
+            asked()
+        assert str(error.value) == said
+    with pytest.raises(UnknownNameError) as unknown:
+        forget(source="pages", store=store)
+    assert str(unknown.value) == "Expected a source of feedback, found 'pages'. Known: none yet."
+    write_bytes(store.folder / "locks" / "run-router.lock", b"")
+    with store.lock("run-router"), pytest.raises((ConflictError, RuntimeError)):
+        forget(PERSON, store=store)
+
+
+def test_journal_feedback_keys_and_history_are_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    by_text = entry(store, f"my address is {PERSON}")
+    by_user = entry(store, "no word of who it is", user=PERSON)
+    other = entry(store, "somebody else")
+    inbox = Inbox(store, ServeSettings(journal=PLAIN))
+    for identity, comment in ((by_text, None), (other, f"{PERSON} says so too"), (by_user, None)):
+        inbox.receive({"prediction_id": identity, "label": "sales", "comment": comment}, ANYONE)
+    kept = entry(store, "another one")
+    inbox.receive({"prediction_id": kept, "label": "sales"}, ANYONE)
+    new_key(store, PERSON)
+    with store.database.writing() as connection:
+        append(connection, name="router", who="ben", action="freeze", why=f"asked by {PERSON}", evidence={"of": PERSON})
+    before = places_of(store.folder, PERSON)
+    assert any(name.startswith("lingqu.db") for name in before)
+
+    assert call(["forget", PERSON, "--home", str(store.folder), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "Would be forgotten: 2 answers of the journal, 3 feedbacks, 1 keys, 1 rows of the history, rewritten.\n"
+    )
+    assert len(recorded(store)) == 4
+    assert call(["forget", PERSON, "--home", str(store.folder)]) == 2
+    assert capsys.readouterr().err == (
+        "Expected --yes, for nothing that is forgotten comes back, found nobody to ask. "
+        "Look with --dry-run, then add --yes.\n"
+    )
+    assert call(["forget", PERSON, "--home", str(store.folder), "--yes", "--who", "ben", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["done"], told["predictions"], told["feedback"], told["left"], told["compacted"]) == (
+        True,
+        2,
+        3,
+        [],
+        True,
+    )
+    assert told["backups"] == [] and told["about_backups"].startswith("lingqu makes no backups")
+    assert places_of(store.folder, PERSON) == []
+    assert [one.id for one in recorded(store)] == [other, kept]
+    assert [voice.prediction_id for voice in voices(store, "router")] == [kept]
+    (key,) = all_keys(store)
+    assert key.state() == "revoked" and PERSON not in key.name
+    assert store.fsck() == []
+    first, last = Registry(store).history()
+    assert (first.why, first.evidence) == ("asked by [forgotten]", {"of": "[forgotten]"})
+    assert last.sentence()[22:] == (
+        "something was forgotten in this store (ben): a person: 0 rows, 2 answers, 3 feedbacks."
+    )
+    assert last.evidence["rewritten"] == [1]
+    assert forget(PERSON, store=store, dry_run=True).nothing
+
+
+def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lingqu.errors import StoreError
+    from lingqu.privacy.encrypt import KEY_VARIABLE, new_master_key, spelled
+
+    store = Store.open(tmp_path / ".lingqu")
+    monkeypatch.setenv(KEY_VARIABLE, spelled(new_master_key()))
+    entry(store, f"my address is {PERSON}")
+    monkeypatch.delenv(KEY_VARIABLE)
+    with pytest.raises(StoreError, match="the key that inputs were encrypted with"):
+        forget(PERSON, store=store)
+
+
+def write_rows(path: Path, *, without: str = "") -> list[int]:
+    """Tickets of 80 users; the rows that name the person, counted from 1."""
+    rng = random.Random(5)
+    words = {"sales": ["price", "offer", "order", "quote"], "support": ["broken", "error", "crash", "login"]}
+    rows: list[tuple[str, str, str]] = []
+    for i in range(480):
+        queue = rng.choice([*words])
+        rows.append((" ".join([*rng.choices(words[queue], k=4), f"no{i}"]), queue, f"user{i % 80}"))
+    mine = {
+        31: f"please write {PERSON} about the broken login",
+        222: f"{PERSON.title()} wants a quote",
+        400: f"({PERSON})",
+    }
+    for place, words_of_it in mine.items():
+        rows[place] = (words_of_it, rows[place][1], "user31")
+    rows[90] = (f"price {NAME} order", "", "user9")
+    kept = [row for row in rows if not (without and (without in row[0].casefold() or NAME in row[0]))]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["message", "queue", "user"])
+        writer.writerows(kept)
+    return [number for number, row in enumerate(rows, 1) if PERSON in row[0].casefold()]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Store, list[int]]:
+    from lingqu.loop import run
+
+    folder = tmp_path_factory.mktemp("forget")
+    numbers = write_rows(folder / "rows.csv")
+    write_bytes(folder / "lingqu.yaml", SPEC.encode())
+    store = Store.open(folder / ".lingqu")
+    run(folder / "lingqu.yaml", store=store)
+    Registry(store).promote("router", 1, who="anna", why="first", evidence={"override": True})
+    return folder, store, numbers
+
+
+@pytest.mark.heavy
+def test_a_person_is_gone_from_all_and_the_next_model_never_saw_them(project: Any, tmp_path: Path) -> None:
+    from lingqu.loop import load, run
+
+    folder, store, numbers = project
+    answered = entry(store, f"call {PERSON}, {NAME}")
+    Inbox(store, ServeSettings(journal=PLAIN)).receive({"prediction_id": answered, "label": "sales"}, ANYONE)
+    # What a broken run and a page leave behind.
+    write_bytes(store.folder / "work" / "abc" / "part.json", json.dumps({"row": PERSON}).encode())
+    write_bytes(store.folder / "rows" / "cache" / "x.npy", PERSON.encode())
+    write_bytes(store.folder / "reports" / "old.html", f"<p>{PERSON}</p>".encode())
+    store.put_json([f"an orphan of {NAME}"])
+    held = {needle: places_of(store.folder, needle) for needle in (PERSON, NAME)}
+    assert all(len(found) >= 3 for found in held.values()), held
+
+    found = forget(PERSON, NAME, store=store, who="ben")
+    assert found.done and found.left == [] and found.compacted
+    assert [(one["name"], one["version"], one["aliases"], one["next"]) for one in found.models] == [
+        ("router", 1, ["champion"], "lingqu run")
+    ]
+    (origin,) = found.origins
+    assert [*origin.rows] == sorted({*numbers, 91})
+    assert {needle: places_of(store.folder, needle) for needle in (PERSON, NAME)} == {PERSON: [], NAME: []}
+    assert store.fsck() == []
+    # Until it is learned again, the model answers, and what is known of it can be asked.
+    assert (
+        load("router", store=store).predict([{"message": "the login is broken"}])[0].cells()["prediction"] == "support"
+    )
+    version = Registry(store).get("router@1")
+    assert PERSON not in json.dumps(store.get_json(version.lineage["report"]))
+
+    run(folder / "lingqu.yaml", store=store)
+    again = Registry(store).versions("router")[-1]
+    assert again.number == 2
+    never = tmp_path / "never"
+    never.mkdir()
+    write_rows(never / "rows.csv", without=PERSON)
+    write_bytes(never / "lingqu.yaml", SPEC.encode())
+    clean = Store.open(never / ".lingqu")
+    run(never / "lingqu.yaml", store=clean)
+    (unseen,) = Registry(clean).versions("router")
+    assert again.data_version == unseen.data_version
+    assert again.lineage["candidate"] == unseen.lineage["candidate"]
+    assert places_of(store.folder, PERSON) == [] and places_of(store.folder, NAME) == []
+
