@@ -84,7 +84,7 @@ def improve(
 
     Always from the base, never on top of the last model, so that any source can be cut out again. `asked` goes round
     whatever the spec says of when; otherwise an `alarm` or enough new labels must call for it. Gives what `lingqu
-    improve --json` prints: `decision` is `wait` where no round was due, else what the gate said.
+    improve --json` prints: `decision` is `wait`, what the gate said, or where a challenger stands on its way to users.
     """
     from lingqu.feedback.circle import Circle
 
@@ -94,6 +94,10 @@ def improve(
     store = store or Store.open(home(spec.folder))
     with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
         stages, circle = Stages(spec, task, store, tell), Circle(spec, task, store)
+
+        # A challenger on its way to users takes its next step if the evidence allows; meanwhile none is made.
+        if (step := circle.advance(asked=asked)) is not None:
+            return step
 
         # Rules decide on what waits in quarantine; people decide on the rest.
         base = stages.data()

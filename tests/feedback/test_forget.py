@@ -270,4 +270,3 @@ def test_a_person_is_gone_from_all_and_the_next_model_never_saw_them(project: An
     assert again.data_version == unseen.data_version
     assert again.lineage["candidate"] == unseen.lineage["candidate"]
     assert places_of(store.folder, PERSON) == [] and places_of(store.folder, NAME) == []
-

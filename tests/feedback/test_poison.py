@@ -22,7 +22,7 @@ SYBILS, HONEST = 5, 40
 SPEC = (
     "name: router\ntask: text-classification\nmodel: ngram-linear\ndata:\n  source: tickets.csv\n"
     "  columns: {text: message, label: queue}\n"
-    "improve: {after: 50 new labels, at_most: 1 per day, promote: auto}\n"
+    "improve: {after: 50 new labels, at_most: 1 per day, promote: auto, shadow: never}\n"
 )
 
 

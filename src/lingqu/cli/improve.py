@@ -21,6 +21,15 @@ from lingqu.registry import Registry
 from lingqu.spec.amounts import seconds
 from lingqu.store import Store
 
+WELL = ("promote", "wait", "shadow", "canary", "ready")
+SAID = {
+    "shadow": "answers unseen",
+    "canary": "answers some users",
+    "ready": "waits for a person",
+    "promote": "is champion",
+    "drop": "was dropped",
+}
+
 
 def improve(arguments: argparse.Namespace) -> int:
     """One turn of the circle, or one whenever it is time; exit status 1 when the gate did not say yes."""
@@ -31,7 +40,7 @@ def improve(arguments: argparse.Namespace) -> int:
     with progress() as tell:
         told = turn(arguments.spec, store=store, tell=tell)
     _tell(arguments, told)
-    return 0 if told["decision"] in ("promote", "wait") else 1
+    return 0 if told["decision"] in WELL else 1
 
 
 def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
@@ -56,12 +65,19 @@ def _tell(arguments: argparse.Namespace, told: dict[str, Any]) -> None:
         return
     for why, count in told["left_out"].items():
         out.print(f"Left out: {count:,} ({why}).")
+    if "challenger" in told and told["decision"] in SAID:
+        out.print(f"{told['name']}@{told['challenger']} {SAID[told['decision']]}: {told['why'].rstrip('.')}.")
+        return
     if "version" not in told:
         out.print(Text.assemble("Waiting: ", f"{told['why']}."))
         out.print(next_step("lingqu feedback queue", "what to look at next"))
         return
     out.print(f"Learned from {told['joined']:,} accepted labels besides the training rows, from the base.")
     tell_result(arguments, told)
+    if told.get("rollout"):
+        out.print(
+            f"{told['name']}@{told['version']} answers unseen beside the champion; each look moves it on or drops it."
+        )
 
 
 def freeze(arguments: argparse.Namespace) -> int:

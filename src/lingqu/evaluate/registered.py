@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,15 @@ from lingqu.contract import Task
 from lingqu.contract.language import language_of
 from lingqu.data.version import DataVersion
 from lingqu.registry import Registry, Version
+from lingqu.registry.brake import frozen
+from lingqu.registry.rollouts import begin, in_use
 from lingqu.spec import Spec
+from lingqu.spec.running import ImproveSettings
 from lingqu.store import Store, canonical_json, write_bytes
 from lingqu.store.canonical import digest_of
+
+IN_USE_SECONDS = 86_400
+"""A model by which a service answered within this time is in use."""
 
 
 def register(decided: dict[str, Any], spec: Spec, task: Task, data: DataVersion, store: Store) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def register(decided: dict[str, Any], spec: Spec, task: Task, data: DataVersion,
         spec=full["spec"],
     )
     if gate["decision"] == "promote":
-        point(registry, version, gate, lead=spec.improve.promote == "auto")
+        point(registry, version, gate, spec.improve)
     return {
         "name": name,
         "version": version.number,
@@ -51,33 +58,36 @@ def register(decided: dict[str, Any], spec: Spec, task: Task, data: DataVersion,
     }
 
 
-def point(registry: Registry, version: Version, gate: dict[str, Any], *, lead: bool) -> None:
-    """The alias that a passed gate earns, once: the first version leads, a later one asks, or leads where it may."""
-    moved = any(event.version == version.number and event.alias for event in registry.history(version.name))
-    if moved:
+def point(registry: Registry, version: Version, gate: dict[str, Any], settings: ImproveSettings) -> None:
+    """What a passed gate earns, once: the first version leads, a later one answers unseen, leads, or asks."""
+    name, number = version.name, version.number
+    if any(event.version == number and event.alias for event in registry.history(name)):
         return
-    champion, epoch = registry.alias(version.name, "champion") or (None, 0)
+    champion, epoch = registry.alias(name, "champion") or (None, 0)
     # The evidence is about one champion: when another leads by now, the version asks and does not lead.
-    if epoch == gate["champion_epoch"] and (champion is None or lead):
-        registry.promote(
-            version.name,
-            version.number,
-            who="lingqu",
-            why="its gate was passed",
-            evidence=gate,
-            expect_epoch=epoch,
-        )
+    current = epoch == gate["champion_epoch"]
+    if current and champion is not None and shadows(registry.store, name, settings):
+        why = f"its gate was passed ({gate['why'].rstrip('.')})"
+        evidence = {"gate_set": gate["gate_set"]}
+        begin(registry.store, version, against=champion, epoch=epoch, why=why, evidence=evidence)
         return
-    _, epoch = registry.alias(version.name, "challenger") or (None, 0)
-    registry.set_alias(
-        version.name,
-        "challenger",
-        version.number,
-        expect_epoch=epoch,
-        who="lingqu",
-        why="its gate was passed; promotion is asked for",
-        evidence=gate,
-    )
+    # Somebody may have pulled the hand brake while it was learned.
+    lead = settings.promote == "auto" and not frozen(registry.store, name)
+    if current and (champion is None or lead):
+        why = "its gate was passed"
+        registry.promote(name, number, who="lingqu", why=why, evidence=gate, expect_epoch=epoch)
+        return
+    _, epoch = registry.alias(name, "challenger") or (None, 0)
+    why = "its gate was passed; promotion is asked for"
+    registry.set_alias(name, "challenger", number, expect_epoch=epoch, who="lingqu", why=why, evidence=gate)
+
+
+def shadows(store: Store, name: str, settings: ImproveSettings) -> bool:
+    """Whether a challenger answers unseen first: as the spec says, or where a service answers anybody."""
+    if settings.shadow != "auto":
+        return settings.shadow == "always"
+    since = datetime.now(UTC) - timedelta(seconds=IN_USE_SECONDS)
+    return in_use(store, name, f"{since:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def keep_page(full: dict[str, Any], record: str, spec: Spec, store: Store) -> Path:

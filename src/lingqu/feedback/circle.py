@@ -10,10 +10,12 @@ from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.trial import Fresh
 from lingqu.feedback.grow import Grown, grow
+from lingqu.feedback.rollout import advance
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather
 from lingqu.feedback.suspects import harmful
 from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
 from lingqu.registry import Registry
+from lingqu.registry.rollouts import rollout
 from lingqu.spec import Spec
 from lingqu.statistics.power import smallest_effect, spread
 from lingqu.store import Store
@@ -47,6 +49,10 @@ class Circle:
         report = self.store.get_json(self.champion.lineage["report"])
         recipe = report["chosen"]["recipe"]
         return next((rung.get("dials") for rung in report["ladder"] if rung["recipe"] == recipe), None)
+
+    def advance(self, *, asked: bool) -> dict[str, Any] | None:
+        """One step of the challenger that is on its way, if the evidence allows; None where none is."""
+        return advance(self.store, self.spec, asked=asked)
 
     def gather(self, base: DataVersion, *, alarm: str, asked: bool) -> Turn:
         """What has come in, and whether this is the time."""
@@ -144,7 +150,10 @@ class Circle:
                 evidence=evidence,
             )
         turn = self.told(gate["decision"], gate["why"])
-        return {**result, **turn, "joined": len(self.grown.joined), "champion": result["champion"]}
+        standing = rollout(self.store, self.spec.name)
+        own = standing if standing is not None and standing.version == result["version"] else None
+        joined = len(self.grown.joined)
+        return {**result, **turn, "joined": joined, "champion": result["champion"], "rollout": own and own.to_json()}
 
 
 class Turn:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
+from lingqu.registry.brake import FREEZE, THAW, frozen
 from lingqu.store import Store
 from lingqu.store.history import append
-from lingqu.store.tables import HISTORY
 
-FREEZE, THAW = "freeze", "thaw"
+__all__ = ["freeze", "frozen", "thaw"]
 
 
 def freeze(store: Store, name: str, *, who: str, why: str = "") -> bool:
@@ -19,21 +17,6 @@ def freeze(store: Store, name: str, *, who: str, why: str = "") -> bool:
 def thaw(store: Store, name: str, *, who: str, why: str = "") -> bool:
     """Let automation go on; whether the model was frozen."""
     return _put(store, name, THAW, who, why)
-
-
-def frozen(store: Store, name: str) -> str:
-    """Who froze a model and why, in a few words; empty when it is not frozen."""
-    query = (
-        select(HISTORY.c.action, HISTORY.c.who, HISTORY.c.why)
-        .where(HISTORY.c.name == name, HISTORY.c.action.in_((FREEZE, THAW)))
-        .order_by(HISTORY.c.seq.desc())
-        .limit(1)
-    )
-    with store.database.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None or row.action == THAW:
-        return ""
-    return f"{row.why} ({row.who})" if row.why else f"by {row.who}"
 
 
 def _put(store: Store, name: str, action: str, who: str, why: str) -> bool:

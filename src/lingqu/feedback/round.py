@@ -23,6 +23,7 @@ from lingqu.feedback.trigger import Due, consider
 from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice, labels_of, settle, voices
 from lingqu.monitor.audit import SOURCE
+from lingqu.registry import Registry
 from lingqu.serve.journal import recorded
 from lingqu.serve.keys import all_keys
 from lingqu.spec import Spec
@@ -59,10 +60,12 @@ def gather(
     fresh = [voice for voice in given if voice.source == SOURCE and voice.reviewed and voice.id not in judged]
     new = sum(voice.id not in used for voice in training)
     moment = now or datetime.now(UTC)
+    changed = Registry(store).last_change(spec.name)
     due = consider(
         accepted=new,
         needed=spec.improve.new_labels,
         since_last=None if last is None else (moment - last).total_seconds(),
+        since_change=None if changed is None else (moment - datetime.fromisoformat(changed)).total_seconds(),
         pause=spec.improve.pause_seconds,
         alarm=alarm,
         frozen=frozen(store, spec.name),

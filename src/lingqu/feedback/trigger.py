@@ -30,30 +30,38 @@ def consider(
     needed: int,
     since_last: float | None,
     pause: float,
+    since_change: float | None = None,
     alarm: str = "",
     frozen: str = "",
     asked: bool = False,
 ) -> Due:
     """Whether a round should begin.
 
-    `accepted` labels came since the last round, which began `since_last` seconds ago (None: there was none). Somebody
-    who asks waits for nobody, except where a person has frozen the model.
+    `accepted` labels came since the last round, which began `since_last` seconds ago (None: there was none); the champion
+    changed `since_change` seconds ago. Somebody who asks waits for nobody, except where a person has frozen the model.
     """
     if frozen:
         return Due(False, f"frozen: {frozen}")
     if asked:
         return Due(True, "asked for")
     if since_last is not None and since_last < pause:
-        return Due(False, f"the last round was {_span(since_last)} ago, and the spec wants {_span(pause)} between two")
+        return Due(False, f"the last round was {span(since_last)} ago, and the spec wants {span(pause)} between two")
+    if since_change is not None and since_change < pause:
+        return Due(False, too_soon(since_change, pause))
     if alarm and accepted:
         return Due(True, f"{alarm}, and {accepted:,} new labels")
     return Due(accepted >= needed, f"{accepted:,} new labels of the {needed:,} that start a round")
 
 
-def _span(seconds: float) -> str:
+def too_soon(since_change: float, pause: float) -> str:
+    """What keeps the champion from changing twice within one cool-down."""
+    return f"the champion changed {span(since_change)} ago, and the spec wants {span(pause)} between two changes"
+
+
+def span(seconds: float) -> str:
     """A time in its plainest unit.
 
-    >>> _span(90), _span(7200), _span(172_800)
+    >>> span(90), span(7200), span(172_800)
     ('2 min', '2 h', '2 d')
     """
     if seconds >= 2 * DAY:

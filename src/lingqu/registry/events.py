@@ -67,10 +67,26 @@ class Event:
                 return f"version {self.version} of {self.name} was cleared of what was forgotten"
             case "forget":
                 return "something was forgotten in this store"
+            case "rollout":
+                return self._rollout()
             case "alarm":
                 return f"version {self.version} of {self.name} raised an alarm"
             case _:
                 return f"{self.action} of {self.name}"
+
+    def _rollout(self) -> str:
+        version, against = self.version or self.evidence.get("ended"), self.evidence.get("against")
+        match self.evidence.get("step"):
+            case "shadow":
+                return f"version {version} of {self.name} answers unseen beside version {against}"
+            case "canary":
+                return f"version {version} of {self.name} answers {100 * self.evidence['share']:.3g} % of the users"
+            case "ready":
+                return f"version {version} of {self.name} waits for lingqu promote {self.name}@{version}"
+            case "done":
+                return f"the rollout of version {version} of {self.name} is over"
+            case _:
+                return f"version {version} of {self.name} was dropped"
 
 
 def numbers(evidence: Mapping[str, Any]) -> str:

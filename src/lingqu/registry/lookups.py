@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from lingqu.errors import ConflictError, Problem, RequestError, UnknownNameError, near
 from lingqu.registry.versions import LATEST, Reference, Version
 from lingqu.store.history import CHAMPION, Standing
-from lingqu.store.tables import ALIASES, ALPHA_LEDGER, VERSIONS
+from lingqu.store.tables import ALIASES, ALPHA_LEDGER, HISTORY, VERSIONS
 
 _FEW = 20
 
@@ -80,6 +80,14 @@ def find(connection: Connection, wanted: Reference) -> Version:
         advice = f"Its versions are 1 to {last}." if last > 1 else "Its only version is 1."
         raise UnknownNameError(Problem(f"a version of {wanted.name}", f"{wanted.name}@{number}", advice))
     return Version.of_row(row)
+
+
+def last_change(connection: Connection, name: str) -> str | None:
+    """When another version last became champion in place of one that was; None when the first still is."""
+    history = HISTORY.c
+    query = select(history.at).where(history.name == name, history.action.in_(("promote", "rollback")))
+    times = connection.execute(query.order_by(history.seq)).scalars().all()
+    return times[-1] if len(times) > 1 else None
 
 
 def rollback_target(name: str, past: Standing, to: int | None) -> int:

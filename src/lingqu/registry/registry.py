@@ -26,9 +26,10 @@ from sqlalchemy import insert, select, update
 from lingqu.errors import ConflictError, GateError, Problem, RequestError
 from lingqu.registry.alpha import AlphaRound
 from lingqu.registry.events import Event
-from lingqu.registry.lookups import alias_of, find, newest, point, rollback_target, rounds
+from lingqu.registry.lookups import alias_of, find, last_change, newest, point, rollback_target, rounds
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
+from lingqu.registry.rollouts import crown
 from lingqu.registry.versions import JSON_FIELDS, LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
 from lingqu.store.audit import verify
@@ -222,6 +223,7 @@ class Registry:
                 )
                 point(connection, name, CHAMPION, version)
                 point(connection, name, PREVIOUS, champion)
+                crown(connection, name, version, who)
         return found
 
     def rollback(self, name: str, *, to: int | None = None, who: str, why: str = "") -> Version:
@@ -250,6 +252,11 @@ class Registry:
             point(connection, name, CHAMPION, target)
             point(connection, name, PREVIOUS, champions[-2] if len(champions) > 1 else None)
         return found
+
+    def last_change(self, name: str) -> str | None:
+        """When another version last became champion in place of one that was; None when the first still is."""
+        with self.store.database.reading() as connection:
+            return last_change(connection, name)
 
     # History
 

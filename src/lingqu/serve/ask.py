@@ -12,6 +12,7 @@ from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
 from lingqu.serve.journal import Entry, new_id
+from lingqu.serve.shadow import SHADOW, shadow_id
 from lingqu.spec import amounts
 from lingqu.store.history import CHAMPION
 
@@ -113,15 +114,19 @@ async def until_gone(call: Call, answering: Any) -> Any:
 
 
 def _journal(call: Call, rows: Rows, reply: Reply, ids: list[str], began: float) -> None:
-    """Record every answer under its id, where there is a journal; a shadow's under those of the answers it shadows."""
+    """Record every answer under its id, where there is a journal; a shadow's under ids that follow from those it shadows.
+
+    The row itself is kept once, with the answer that was given.
+    """
     journal, served = call.service.journal, reply.version
     if journal is None:
         return
+    unseen = reply.role == SHADOW
     latency = (reply.queue_seconds + reply.compute_seconds) * 1000
     for place, (identity, answer) in enumerate(zip(ids, reply.answers, strict=True)):
         journal.record(
             Entry(
-                prediction_id=identity,
+                prediction_id=shadow_id(identity, served.number) if unseen else identity,
                 request_id=call.id,
                 at=began,
                 name=served.name,
@@ -129,7 +134,7 @@ def _journal(call: Call, rows: Rows, reply: Reply, ids: list[str], began: float)
                 role=reply.role,
                 principal=call.principal,
                 user=call.user,
-                input=rows.row(place),
+                input=None if unseen else rows.row(place),
                 answer=answer,
                 latency_ms=latency,
             )

@@ -34,7 +34,8 @@ log = logging.getLogger("lingqu.serve")
 class Engine:
     """Answers for one name, by its champion unless asked otherwise.
 
-    `fell_back` is called with the number of a champion whose circuit opened and of the version that stepped in.
+    `fell_back` is called with the number of a champion whose circuit opened and of the version that stepped in, `gave_up`
+    with that of a challenger whose circuit opened.
     """
 
     def __init__(self, name: str, current: Loaded, settings: ServeSettings, metrics: Metrics) -> None:
@@ -45,7 +46,10 @@ class Engine:
         """Counts the swaps."""
         self.refusals: dict[int, str] = {}
         """Versions that were refused, and why."""
+        self.canary = settings.canary
+        """The share of users whom the challenger answers; a rollout sets it step by step."""
         self.fell_back: Callable[[int, int, str], None] = lambda broken, instead, why: None
+        self.gave_up: Callable[[int, str], None] = lambda challenger, why: None
         self._broke: set[int] = set()
         self._current = current
         self._roles: dict[str, Loaded] = {CHAMPION: current}
@@ -143,7 +147,7 @@ class Engine:
     @property
     def tries_challengers(self) -> bool:
         """Whether a challenger has anything to do here."""
-        return self.settings.shadow > 0 or self.settings.canary > 0
+        return self.settings.shadow > 0 or self.canary > 0
 
     def standing(self) -> dict[str, int]:
         """Role → the number of the version that has it."""
@@ -186,9 +190,9 @@ class Engine:
         if version is not None:
             return self._find(version), "asked"
         challenger = self._roles.get(CHALLENGER)
-        if user is None or challenger is None or challenger.broken or self.settings.canary <= 0:
+        if user is None or challenger is None or challenger.broken or self.canary <= 0:
             return self._current, "champion"
-        is_canary = share_of(user, self.name) < self.settings.canary
+        is_canary = share_of(user, self.name) < self.canary
         return (challenger, "canary") if is_canary else (self._current, "champion")
 
     def _find(self, version: str | None) -> Loaded:
@@ -241,6 +245,8 @@ class Engine:
     def _told_broken(self, model: Loaded, reason: str) -> None:
         log.error("The circuit of %s opened (%s): it answers no more", model.served.reference, reason)
         self.metrics.rollback(self.name, reason)
+        if model is self._roles.get(CHALLENGER) is not self._current and model.served.number is not None:
+            self.gave_up(model.served.number, reason)
 
     def _tell_info(self, roles: Mapping[str, Loaded], *, loaded: bool) -> None:
         for role, one in roles.items():

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Rows
@@ -22,6 +23,22 @@ from lingqu.serve.reply import Reply
 
 if TYPE_CHECKING:
     from lingqu.serve.loaded import Loaded
+
+SHADOW = "shadow"
+
+
+def shadow_id(prediction_id: str, number: int | None) -> str:
+    """The id under which the journal keeps what a challenger answered unseen to the same row.
+
+    It sorts beside the id of the answer that was given, and who knows that one finds it.
+
+    >>> first = "019382a1b2c300001" + "abcdef012345678"
+    >>> other = shadow_id(first, 2)
+    >>> len(other), other[:17] == first[:17], other == shadow_id(first, 2), other == shadow_id(first, 3)
+    (32, True, True, False)
+    """
+    return prediction_id[:17] + blake2b(f"{prediction_id}:{number}".encode(), digest_size=8).hexdigest()[:15]
+
 
 Record = Callable[[Reply], None]
 Job = tuple["Loaded", Rows, Record]
@@ -72,7 +89,7 @@ class Shadow:
             outcome = outcomes[0]
             reply = None
             if not isinstance(outcome, BaseException):
-                reply = Reply(outcome, challenger.served, "shadow", 0.0, time.monotonic() - began)
+                reply = Reply(outcome, challenger.served, SHADOW, 0.0, time.monotonic() - began)
             if self._loop is not None:
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._done, challenger, reply, record, error)

@@ -27,8 +27,9 @@ from lingqu.bundle import golden
 from lingqu.bundle.read import Bundle
 from lingqu.bundle.trust import MANIFEST
 from lingqu.contract import Rows
-from lingqu.errors import BundleError, LingquError, Problem, UnknownNameError
-from lingqu.registry import Registry, Version
+from lingqu.errors import BundleError, ConflictError, LingquError, Problem, UnknownNameError
+from lingqu.registry import Registry, Version, rollouts
+from lingqu.registry.brake import frozen
 from lingqu.registry.versions import Reference
 from lingqu.serve.cost import costs
 from lingqu.serve.loaded import Loaded
@@ -121,8 +122,10 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
         self._down = False
         self._fallen: deque[tuple[str, int, int, str]] = deque()
+        self._given_up: deque[tuple[str, int, str]] = deque()
         for name, engine in self.engines.items():
             engine.fell_back = partial(self._fell_back, name)
+            engine.gave_up = partial(self._gave_up, name)
 
     def start(self) -> None:
         """Begin to look, inside the event loop."""
@@ -146,12 +149,36 @@ class Follower:
                 registry.rollback(name, to=instead, who="lingqu", why=reason)
             self._fallen.popleft()
 
+    def _gave_up(self, name: str, challenger: int, why: str) -> None:
+        """Keep in mind, in the event loop, that a challenger's circuit opened; the thread tells the registry."""
+        self._given_up.append((name, challenger, why))
+
+    def _drop(self) -> None:
+        """End the rollout of a challenger that broke; another worker, or a person, may have been quicker."""
+        while self._given_up:
+            name, challenger, why = self._given_up[0]
+            standing = rollouts.rollout(self.store, name)
+            if standing is not None and standing.version == challenger:
+                reason = f"the circuit breaker of the service opened ({why})"
+                with suppress(ConflictError):
+                    rollouts.drop(self.store, standing, who="lingqu", why=reason)
+            self._given_up.popleft()
+
+    def _share(self, name: str, engine: Engine, aliases: Mapping[str, int]) -> float:
+        """The share of users whom the challenger answers: that of its rollout, nobody while the brake is pulled."""
+        standing = rollouts.rollout(self.store, name) if CHALLENGER in aliases else None
+        if standing is None:
+            return engine.settings.canary
+        led_by = aliases.get(CHAMPION) == standing.against and aliases[CHALLENGER] == standing.version
+        return standing.share if led_by and not frozen(self.store, name) else 0.0
+
     def _run(self) -> None:
         registry = Registry(self.store)
         while not self._stop.is_set():
             for name, engine in self.engines.items():
                 try:
                     self._roll_back(registry)
+                    self._drop()
                     self.look(registry, name, engine)
                     self._down = False
                 except Exception as error:  # whatever goes wrong here must not end the thread, or no swap would come
@@ -164,6 +191,7 @@ class Follower:
     def look(self, registry: Registry, name: str, engine: Engine) -> None:
         """Bring one engine to what the registry says now."""
         aliases = registry.aliases(name)
+        engine.canary = self._share(name, engine, aliases)
         wanted = self._wanted(name, engine, aliases)
         if wanted == engine.standing():
             return

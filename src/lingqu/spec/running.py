@@ -131,6 +131,22 @@ class ImproveSettings(Settings):
     promote: Literal["ask", "auto"] = Field(
         default="ask", description="Who promotes a challenger that passed the gate."
     )
+    shadow: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether it answers unseen before that; auto: where a service answered within a day.",
+    )
+    canary: Whole = Field(
+        default=200,
+        ge=0,
+        le=1_000_000,
+        description="Answers of it at 5, then 25 % of users, before all get it; 0: none.",
+    )
+    patience: Duration = Field(default="14 d", description="One that has not proved itself by then is dropped.")
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a challenger has to prove itself, in seconds."""
+        return amounts.seconds(self.patience)
 
     @property
     def new_labels(self) -> int:

@@ -135,7 +135,7 @@ class Standing:
             case "forget":
                 # The one thing that may change a version: who was forgotten is in it no more.
                 self.versions |= {row["version"]: evidence["row"]} if "row" in evidence else {}
-            case "alias":
+            case "alias" | "rollout":
                 self._point(row["alias"], row["version"])
             case "promote":
                 self._crown([*self.champions, row["version"]])

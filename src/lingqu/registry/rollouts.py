@@ -1,0 +1,153 @@
+"""The way of a challenger to all users: unseen beside the champion, then for some of them, then for all.
+
+Each step is a row of the history, and the last row says where it stands: whoever is killed goes on from there, and who
+moves a rollout that has moved meanwhile gets a ConflictError. The evidence is about one champion; when another leads, the
+rollout is over.
+
+>>> from lingqu.store import Store
+>>> rollout(Store.open(getfixture("tmp_path")), "ticket-router") is None
+True
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from lingqu.errors import ConflictError, Problem
+from lingqu.registry.lookups import alias_of, expect_epoch, point
+from lingqu.registry.versions import Version
+from lingqu.store import Store
+from lingqu.store.history import CHAMPION, append
+from lingqu.store.tables import HISTORY, PREDICTIONS
+
+ROLLOUT = "rollout"
+CHALLENGER = "challenger"
+SHADOW, CANARY, READY, DROP, DONE = "shadow", "canary", "ready", "drop", "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Where a challenger stands."""
+
+    name: str
+    version: int
+    against: int
+    """The champion that it has to prove itself against."""
+    epoch: int
+    """The epoch of that champion's alias."""
+    step: str
+    share: float
+    """The share of users whom it answers."""
+    began: str
+    since: str
+    """When this step began."""
+    seq: int
+    """The row of the history that says so."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def rollout(store: Store, name: str) -> Rollout | None:
+    """The rollout of a model that stands, or None."""
+    with store.database.reading() as connection:
+        return standing_rollout(connection, name)
+
+
+def standing_rollout(connection: Connection, name: str) -> Rollout | None:
+    """The same inside a transaction."""
+    query = select(HISTORY).where(HISTORY.c.name == name, HISTORY.c.action == ROLLOUT)
+    row = connection.execute(query.order_by(HISTORY.c.seq.desc()).limit(1)).mappings().one_or_none()
+    if row is None or row["version"] is None:
+        return None
+    told = json.loads(row["evidence"])
+    began = told.get("began") or row["at"]
+    place = {"step": told["step"], "share": told["share"], "began": began, "since": row["at"], "seq": row["seq"]}
+    return Rollout(name, row["version"], told["against"], told["champion_epoch"], **place)
+
+
+def begin(store: Store, version: Version, *, against: int, epoch: int, why: str, evidence: Mapping[str, Any]) -> None:
+    """Let a version answer unseen beside the champion; one that was on its way before is dropped.
+
+    ConflictError when the champion's epoch is not the expected one.
+    """
+    name = version.name
+    with store.database.writing() as connection:
+        expect_epoch(connection, name, CHAMPION, epoch)
+        before = standing_rollout(connection, name)
+        if before is not None:
+            _end(connection, before, DROP, who="lingqu", why=f"version {version.number} takes its place")
+        told = {**evidence, "step": SHADOW, "share": 0.0, "against": against, "champion_epoch": epoch}
+        _tell(connection, name, version.number, who="lingqu", why=why, told=told)
+        point(connection, name, CHALLENGER, version.number)
+
+
+def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evidence: Mapping[str, Any]) -> Rollout:
+    """Let a rollout take its next step; ConflictError when it, or the champion, has moved meanwhile."""
+    with store.database.writing() as connection:
+        _expect(connection, now)
+        expect_epoch(connection, now.name, CHAMPION, now.epoch)
+        told = {**evidence, "step": step, "share": share, "against": now.against}
+        told |= {"champion_epoch": now.epoch, "began": now.began}
+        _tell(connection, now.name, now.version, who="lingqu", why=why, told=told)
+        moved = standing_rollout(connection, now.name)
+    assert moved is not None
+    return moved
+
+
+def drop(store: Store, now: Rollout, *, who: str, why: str, evidence: Mapping[str, Any] | None = None) -> None:
+    """End a rollout: the champion answers everybody. ConflictError when it has moved meanwhile."""
+    with store.database.writing() as connection:
+        _expect(connection, now)
+        _end(connection, now, DROP, who=who, why=why, evidence=evidence)
+
+
+def crown(connection: Connection, name: str, version: int, who: str) -> None:
+    """End the rollout of a version that has just become champion, in the transaction that made it so."""
+    now = standing_rollout(connection, name)
+    if now is not None and now.version == version:
+        _end(connection, now, DONE, who=who)
+
+
+def in_use(store: Store, name: str, since: str) -> bool:
+    """Whether a service has answered by this model since a moment (ISO 8601, UTC)."""
+    column = PREDICTIONS.c
+    query = select(column.id).where(column.name == name, column.at >= since, column.role != "shadow").limit(1)
+    with store.database.reading() as connection:
+        return connection.execute(query).one_or_none() is not None
+
+
+def _expect(connection: Connection, now: Rollout) -> None:
+    found = standing_rollout(connection, now.name)
+    if found is None or found.seq != now.seq:
+        stands = "none" if found is None else f"one of version {found.version} at {found.step}"
+        expected = f"the rollout of version {now.version} of {now.name} at {now.step}"
+        raise ConflictError(Problem(expected, stands, "Somebody moved it first; look at it and decide again."))
+
+
+def _end(
+    connection: Connection,
+    now: Rollout,
+    step: str,
+    *,
+    who: str,
+    why: str = "",
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    told = {**(evidence or {}), "step": step, "share": 0.0, "against": now.against, "ended": now.version}
+    _tell(connection, now.name, None, who=who, why=why, told=told)
+    if alias_of(connection, now.name, CHALLENGER)[0] == now.version:
+        point(connection, now.name, CHALLENGER, None)
+
+
+def _tell(
+    connection: Connection, name: str, version: int | None, *, who: str, why: str, told: Mapping[str, Any]
+) -> None:
+    about = {"name": name, "version": version, "alias": CHALLENGER, "who": who, "why": why[:2000]}
+    append(connection, **about, action=ROLLOUT, evidence=told)

@@ -1,0 +1,234 @@
+"""A challenger on its way to users: unseen, for some of them, for all; dropped by evidence, by time, or by a person."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingqu.contract import NumberValue
+from lingqu.errors import ConflictError
+from lingqu.feedback.add import add_labels
+from lingqu.feedback.freeze import freeze, thaw
+from lingqu.feedback.paired import compared
+from lingqu.feedback.rollout import advance
+from lingqu.registry import Registry
+from lingqu.registry.rollouts import Rollout, begin, drop, move, rollout
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.journal import Entry, Journal, new_id
+from lingqu.serve.keys import ANYONE, Principal
+from lingqu.serve.shadow import shadow_id
+from lingqu.spec import Spec
+from lingqu.spec.running import JournalSettings, ServeSettings
+from lingqu.store import Store
+from tests.serve.bundles import STEP, versions
+
+PLAIN = JournalSettings(inputs="plain")
+
+
+def spec_of(**improve: Any) -> Spec:
+    given = {"promote": "auto", "canary": 20, "at_most": "1000 per day", **improve}
+    return Spec.model_validate(
+        {"name": "echo", "task": "tabular-regression", "data": {"source": "x.csv"}, "improve": given}
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions, of which the first leads."""
+    folder = tmp_path_factory.mktemp("made")
+    versions(Store.open(folder / ".lingqu"), folder / "bundles", 2)
+    return folder / ".lingqu"
+
+
+@pytest.fixture
+def store(tmp_path: Path, made: Path) -> Store:
+    """Version 1 leads, version 2 answers unseen: it says x + 2 steps where version 1 says x + 1."""
+    shutil.copytree(made, tmp_path / ".lingqu")
+    copy = Store.open(tmp_path / ".lingqu")
+    registry = Registry(copy)
+    begin(copy, registry.get("echo@2"), against=1, epoch=1, why="its gate was passed", evidence={})
+    time.sleep(0.002)  # Ids of answers tell the millisecond, and only younger ones count.
+    return copy
+
+
+def standing(store: Store) -> Rollout:
+    found = rollout(store, "echo")
+    assert found is not None
+    return found
+
+
+def said(number: float) -> NumberValue:
+    return NumberValue(number, number - 1, number + 1)
+
+
+def answered(store: Store, numbers: Iterable[int], *, shadowed: bool = False, took: float = 1.0) -> list[str]:
+    """Answers of these versions, each to a user of its own; `shadowed` keeps the other's answer beside each."""
+    ids = []
+    with Journal(store, PLAIN) as journal:
+        for place, number in enumerate(numbers):
+            ids.append(id := new_id())
+            role = "champion" if number == 1 else "canary"
+            about = ("r", time.time(), "echo")
+            value = said(place + number * STEP)
+            given = {"x": place}
+            journal.record(Entry(id, *about, number, role, ANYONE, f"user {place}", given, value, took))
+            if shadowed:
+                unseen = said(place + 2 * STEP)
+                journal.record(Entry(shadow_id(id, 2), *about, 2, "shadow", ANYONE, None, None, unseen, 1.0))
+    return ids
+
+
+def audited(store: Store, ids: list[str], right: int) -> None:
+    """Labels of the audit that say what this version answers."""
+    labels = [{"prediction_id": id, "y": place + right * STEP} for place, id in enumerate(ids)]
+    add_labels(store, "echo", labels, who="auditor", target="y", audit_share=1.0)
+
+
+def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) -> None:
+    spec = spec_of()
+    told = advance(store, spec)
+    assert told is not None
+    assert told["decision"] == "shadow"
+    assert told["why"] == (
+        "no label of the audit (lingqu feedback queue --audit) has come; e = 1 of the 20 that prove it"
+    )
+    # Half of the labels find an answer of the shadow in the journal, for the others both bundles answer again.
+    audited(store, answered(store, [1] * 4, shadowed=True), right=2)
+    audited(store, answered(store, [1] * 4), right=2)
+    told = advance(store, spec)
+    assert told is not None
+    assert (told["decision"], told["moved"], told["champion"]) == ("canary", True, 1)
+    assert told["rollout"]["share"] == 0.05
+    proof = "Of 7 rows on which exactly one model is right, the challenger won 7: p = 0.04, valid at any look."
+    assert told["why"] == proof
+    for share, next_step in ((0.05, "canary"), (0.25, "promote")):
+        told = advance(store, spec)
+        assert (told["decision"], told["moved"], told["rollout"]["share"]) == ("canary", False, share)  # type: ignore[index]
+        assert told["why"] == "0 of 0 answers were the challenger's; 20 are wanted"  # type: ignore[index]
+        answered(store, [1, 2] * 20)
+        told = advance(store, spec)
+        assert (told["decision"], told["moved"]) == (next_step, True)  # type: ignore[index]
+    registry = Registry(store)
+    assert registry.aliases("echo") == {"champion": 2, "previous": 1}
+    assert advance(store, spec) is None
+    assert registry.verify_history() == []
+    told_as = [event.sentence().split(" UTC: ")[1] for event in registry.history("echo")[3:] if event.who == "lingqu"]
+    assert [one for one in told_as if "review" not in one] == [
+        "version 2 of echo answers unseen beside version 1 (lingqu): its gate was passed.",
+        f"version 2 of echo answers 5 % of the users (lingqu): {proof}",
+        "version 2 of echo answers 25 % of the users (lingqu): 20 of 40 answers were the challenger's, and its guardrails held.",
+        "version 2 became champion of echo (lingqu): 20 of 40 answers were the challenger's, and its guardrails held.",
+        "the rollout of version 2 of echo is over (lingqu).",
+    ]
+
+
+def test_a_worse_challenger_is_dropped_by_the_same_evidence(store: Store) -> None:
+    audited(store, answered(store, [1] * 8), right=1)
+    told = advance(store, spec_of())
+    assert told is not None
+    assert (told["decision"], told["rollout"]) == ("drop", None)
+    assert told["why"] == (
+        "Of 7 rows on which exactly one model is right, the champion won 7: p = 0.04, valid at any look"
+    )
+    assert Registry(store).aliases("echo") == {"champion": 1}
+    assert Registry(store).verify_history() == []
+
+
+def test_what_cannot_prove_itself_in_time_is_dropped(store: Store) -> None:
+    audited(store, answered(store, [1, 1]), right=2)
+    later = datetime.now(UTC) + timedelta(days=15)
+    told = advance(store, spec_of(), now=later)
+    assert told is not None
+    assert told["decision"] == "drop"
+    assert told["why"] == (
+        "14 d have passed, and of 2 rows on which exactly one model is right, the challenger won 2: p = 0.45, valid at any look"
+    )
+
+
+def test_labels_of_older_answers_and_of_volunteers_prove_nothing(store: Store) -> None:
+    ids = answered(store, [1] * 8)
+    add_labels(store, "echo", [{"prediction_id": id, "y": 1.0} for id in ids], who="anna", target="y")
+    assert compared(store, standing(store)).ids == ()
+    champion = Registry(store).get("echo@2")
+    audited(store, ids, right=2)
+    begin(store, champion, against=1, epoch=1, why="again", evidence={})
+    assert compared(store, standing(store)).ids == ()
+
+
+def test_a_person_is_asked_and_obeyed(store: Store) -> None:
+    spec, registry = spec_of(promote="ask", canary=0), Registry(store)
+    audited(store, answered(store, [1] * 8), right=2)
+    freeze(store, "echo", who="anna", why="a strange week")
+    told = advance(store, spec)
+    assert told is not None
+    assert (told["decision"], told["why"], told["moved"]) == ("wait", "frozen: a strange week (anna)", False)
+    thaw(store, "echo", who="anna")
+    assert [advance(store, spec)["decision"] for _ in range(2)] == ["ready", "ready"]  # type: ignore[index]
+    assert registry.aliases("echo") == {"champion": 1, "challenger": 2}
+    registry.promote("echo", 2, who="anna", why="looks well")
+    assert registry.aliases("echo") == {"champion": 2, "previous": 1}
+    assert advance(store, spec) is None
+
+
+def test_another_champion_ends_it_and_one_mover_wins(store: Store) -> None:
+    before = standing(store)
+    move(store, before, "canary", 0.05, why="better", evidence={})
+    with pytest.raises(ConflictError) as error:
+        drop(store, before, who="lingqu", why="worse")
+    assert str(error.value) == (
+        "Expected the rollout of version 2 of echo at shadow, found one of version 2 at canary. "
+        "Somebody moved it first; look at it and decide again."
+    )
+    registry = Registry(store)
+    registry.register(
+        "echo", bundle=registry.get("echo@1").bundle, data_version="e", run="r", task="t", metrics={}, decision={},
+        lineage={}, spec={},
+    )  # fmt: skip
+    registry.promote("echo", 3, who="anna", why="a hunch")
+    told = advance(store, spec_of())
+    assert told is not None
+    assert (told["decision"], told["why"]) == ("drop", "it was compared with version 1, and version 3 leads since")
+
+
+@pytest.mark.parametrize("what", ["complaints", "slow"])
+def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
+    move(store, standing(store), "canary", 0.25, why="better", evidence={})
+    ids = answered(store, [1, 1, 1, 2] * 10)
+    if what == "complaints":
+        inbox = Inbox(store, ServeSettings())
+        for place in range(3, 40, 4):
+            whose = Principal(f"p{place}", f"p{place}", ANYONE.scopes, "")
+            inbox.receive({"prediction_id": ids[place], "rating": 1}, whose)
+        expected = "10 of 40 answers were the challenger's; 10 of 10 complaints are about it, where 25 % should be"
+    else:
+        answered(store, [2] * 10, took=90.0)
+        expected = "20 of 50 answers were the challenger's; 10 of 20 of its answers took longer than 12 ms"
+    told = advance(store, spec_of())
+    assert told is not None
+    assert (told["decision"], told["why"]) == ("drop", expected)
+
+
+def test_two_changes_never_come_within_one_cool_down(store: Store) -> None:
+    """The champion is changed by a person; the challenger that is ready waits until the cool-down is over."""
+    registry = Registry(store)
+    registry.promote("echo", 2, who="anna", why="a hunch")
+    registry.rollback("echo", who="anna")
+    version, epoch = registry.get("echo@2"), registry.alias("echo", "champion")
+    assert epoch is not None
+    begin(store, version, against=1, epoch=epoch[1], why="its gate was passed", evidence={})
+    time.sleep(0.002)
+    audited(store, answered(store, [1] * 8), right=2)
+    spec = spec_of(canary=0, at_most="1 per day")
+    told = advance(store, spec)
+    assert told is not None
+    assert (told["decision"], told["moved"]) == ("shadow", False)
+    assert told["why"] == "the champion changed 1 min ago, and the spec wants 24 h between two changes"
+    told = advance(store, spec, now=datetime.now(UTC) + timedelta(days=1, minutes=1))
+    assert told is not None
+    assert told["decision"] == "promote"
