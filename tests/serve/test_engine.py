@@ -150,7 +150,7 @@ def test_company_in_a_batch_changes_no_answer_by_more_than_rounding(bundles: dic
 
 
 def test_a_request_of_many_slow_rows_keeps_a_thread_for_a_second_at_most() -> None:
-    from lingqu.serve.batcher import MOST_ROWS, _most_rows
+    from lingqu.serve.batch import MOST_ROWS, _most_rows
 
     estimate = Estimate()
     assert _most_rows(estimate, 100.0) == MOST_ROWS

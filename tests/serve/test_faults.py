@@ -81,6 +81,31 @@ def test_a_model_that_hangs_costs_its_own_request_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
+def test_a_cheap_model_that_is_slow_for_once_stops_the_event_loop_for_a_moment_alone(tmp_path: Path) -> None:
+    async def go() -> tuple[float, float, bool]:
+        echo(tmp_path / "echo", 1, model=loop_graph(1, hangs_above=HANGS, hang_steps=300_000))
+        async with Service.load([tmp_path / "echo"], settings=ServeSettings()) as service:
+            engine, loop, gaps = service.engine("echo"), asyncio.get_running_loop(), [0.0]
+
+            async def turn() -> None:
+                while True:
+                    before = loop.time()
+                    await asyncio.sleep(0.001)
+                    gaps.append(loop.time() - before)
+
+            turning = asyncio.create_task(turn())
+            reply = await engine.answer(Rows({"x": [HANGS + 1]}), deadline=loop.time() + 10)
+            turning.cancel()
+            (answer,) = reply.answers
+            return reply.compute_seconds, max(gaps), answer == NumberValue(HANGS + 1 + STEP, *[HANGS + 1 + STEP] * 2)
+
+    seconds, gap, right = asyncio.run(go())
+    print(f"{seconds:.2f} s computed, the event loop stood still for {gap:.3f} s")
+    assert right
+    assert gap < max(0.2, seconds / 2)
+
+
+@pytest.mark.heavy
 def test_a_worker_whose_model_hangs_is_replaced(tmp_path: Path) -> None:
     echo(tmp_path / "echo", 1, model=loop_graph(1, hangs_above=HANGS))
     with running(tmp_path / ".lingqu", "echo", spec="{deadline: 1 s, drain: 0.2 s}") as service:

@@ -64,6 +64,29 @@ _REFUSED = (
 )
 
 
+class Brake:
+    """Ends a run from another thread: once it is pulled, the network stops before its next operation, with a BundleError.
+
+    >>> brake = Brake()
+    >>> brake.pull()
+    >>> brake.pulled
+    True
+    """
+
+    def __init__(self) -> None:
+        self.options = onnxruntime.RunOptions()
+        self.options.log_severity_level = 4
+
+    def pull(self) -> None:
+        """End what runs, and whatever begins with this brake."""
+        self.options.terminate = True
+
+    @property
+    def pulled(self) -> bool:
+        """Whether it was."""
+        return self.options.terminate
+
+
 class Bundle:
     """A model that answers, with everything it needs beside it.
 
@@ -174,10 +197,13 @@ class Bundle:
             answers[place] = answer
         return answers
 
-    def decide(self, rows: Rows) -> list[Answer]:
+    def decide(self, rows: Rows, brake: Brake | None = None) -> list[Answer]:
         """One answer for each accepted row, in order; a Refusal where the network has no finite numbers."""
-        outputs = self.raw(rows)
+        outputs = self.raw(rows, brake)
         finite = _finite(outputs)
+        if finite.all():
+            with self._remembering():
+                return list(self.task.decode(outputs, self.memory))
         with self._remembering():
             decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
         answers: list[Answer] = [Refusal(NOT_FINITE)] * len(rows)
@@ -192,19 +218,21 @@ class Bundle:
             raise never_finite()
         return outputs
 
-    def raw(self, rows: Rows) -> Arrays:
-        """As `outputs`, finite or not."""
+    def raw(self, rows: Rows, brake: Brake | None = None) -> Arrays:
+        """As `outputs`, finite or not; a cascade has no brake."""
         if self.cascade is not None:
             return self.cascade.raw(rows)
+        if len(rows) <= BATCH:
+            return self._batch(rows, brake)
         order = np.array(sorted(range(len(rows)), key=lambda place: _weight(rows, place)), np.int64)
         parts = [self._batch(batch) for batch in rows.take(order.tolist()).batches(BATCH)]
         back = np.argsort(order)
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
-    def _batch(self, rows: Rows) -> Arrays:
+    def _batch(self, rows: Rows, brake: Brake | None = None) -> Arrays:
         with self._remembering():
             arrays, width = self.task.encode(rows, self.memory), self.task.outputs(self.memory)
-        outputs = self.run(arrays)
+        outputs = self.run(arrays, brake)
         shape = outputs[LOGITS].shape
         if shape != (len(rows), width):
             raise BundleError(
@@ -216,7 +244,7 @@ class Bundle:
             )
         return outputs
 
-    def run(self, arrays: Arrays) -> Arrays:
+    def run(self, arrays: Arrays, brake: Brake | None = None) -> Arrays:
         """The network alone: encoded arrays in, its logits out, finite or not; BundleError when it cannot be run.
 
         A cascade has no network of its own: ask its members.
@@ -226,7 +254,8 @@ class Bundle:
             expected = f"a model in {self.path.name}/{MODEL} that reads {', '.join(arrays)}"
             raise BundleError(Problem(expected, f"the input '{unknown[0][:100]}'", NOT_TRUSTED))
         with self._running():
-            found = self._session.run([LOGITS], {name: arrays[name] for name in self._inputs})[0]
+            given = {name: arrays[name] for name in self._inputs}
+            found = self._session.run([LOGITS], given, brake.options if brake else None)[0]
         if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
             kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
             raise BundleError(Problem(f"floats from {self.path.name}/{MODEL}", f"{kind}", NOT_TRUSTED))
@@ -269,7 +298,8 @@ def never_finite() -> BundleError:
 
 def _finite(outputs: Arrays) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether all that the network gave for a row is finite, bool (rows,)."""
-    return np.all([np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in outputs.values()], axis=0)
+    first, *others = (np.isfinite(array.reshape(len(array), -1)) for array in outputs.values())
+    return np.logical_and.reduce([np.asarray(first.all(axis=1)), *(other.all(axis=1) for other in others)])
 
 
 def _mappings(rows: Any) -> list[Mapping[str, Any]]:

@@ -1,8 +1,8 @@
-"""Requests that wait for a model, put together to batches as soon as a thread is free, and computed there.
+"""Requests that wait for a model, put together to batches as soon as somebody is free, and computed.
 
-Nothing waits for company: an idle thread takes what is there at once, and batches form while it is busy. A batch holds
-rows of one model and of like cost, at most so many as should be computed in `SLICE` seconds, so that a long request
-delays a short one little. The event loop owns requests and their futures; threads take from the line under its lock.
+Nothing waits for company: an idle thread takes what is there at once, and batches form while it is busy. What is cheap
+is computed in the event loop itself (`inline`), for it costs less than to wake a thread. The event loop owns requests
+and their futures; threads take from the line under its lock.
 """
 
 from __future__ import annotations
@@ -11,78 +11,16 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
-from lingqu.bundle.read import gave_numbers, never_finite
-from lingqu.contract import Answer, Refusal, Rows
-from lingqu.data.accept import accept
-from lingqu.errors import DataError, OverloadError, Problem
-from lingqu.serve.cost import Estimate, bucket, costs, padded
+from lingqu.contract import Refusal, Rows
+from lingqu.errors import OverloadError, Problem
+from lingqu.serve.batch import Model, Outcome, Piece, Request, Watcher, compute, form, pieces_of, unwatched
+from lingqu.serve.cost import Estimate, padded
+from lingqu.serve.inline import Inline
 
-if TYPE_CHECKING:
-    from lingqu.bundle.read import Bundle
-
-MOST_ROWS = 64
-SLICE = 0.03
-"""Seconds that a batch of several rows should take at most."""
-MOST_SECONDS = 1.0
-"""Seconds that a part of one request should take at most."""
 RELIEF = 0.25
 """When a batch takes so many seconds, another thread goes on with those that wait."""
 MOST_THREADS = 4
-
-
-class Model(Protocol):
-    """What a batch is computed with: a loaded version."""
-
-    @property
-    def bundle(self) -> Bundle: ...
-
-    @property
-    def estimate(self) -> Estimate: ...
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """Rows that wait for one model's answers; `future` gets them, one a row.
-
-    `at`, `begun` and `seconds` are monotonic: when it came, when its first batch began, how long its batches took.
-    """
-
-    model: Model
-    rows: Rows
-    future: asyncio.Future[list[Answer]]
-    at: float
-    answers: list[Answer] = field(default_factory=list)
-    missing: int = 0
-    begun: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(eq=False, slots=True)
-class Piece:
-    """Rows of one request that are computed together: their places, and the cost of the longest."""
-
-    request: Request
-    places: Sequence[int]
-    longest: float
-
-    @property
-    def rows(self) -> Rows:
-        """The rows themselves."""
-        whole = self.request.rows
-        return whole if len(self.places) == len(whole) else whole.take(self.places)
-
-
-Outcome = list[Answer] | BaseException
-Watcher = Callable[[Model, int, float, float, BaseException | None], None]
-"""Hears, in the event loop, of each batch: its model, rows, cost and seconds, and what went wrong if anything did."""
-
-
-def unwatched(_model: Model, _rows: int, _cost: float, _seconds: float, _error: BaseException | None) -> None:
-    """Hears and forgets."""
 
 
 class _Worker:
@@ -108,14 +46,17 @@ class Batcher:
         self._workers: list[_Worker] = []
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._inline = Inline(self._settle, self._hand_over)
 
     def start(self) -> None:
         """Begin to compute."""
         self._loop = asyncio.get_running_loop()
+        self._inline.start(self._loop)
         self._add_worker()
 
     def close(self) -> None:
         """Let the threads end when their batches are done."""
+        self._inline.close()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -123,12 +64,12 @@ class Batcher:
     @property
     def depth(self) -> int:
         """How many requests wait."""
-        return self._waiting
+        return self._waiting + self._inline.waiting
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is computed."""
-        return not self._line and all(worker.since is None for worker in self._workers)
+        return not self._line and not self._inline.waiting and all(worker.since is None for worker in self._workers)
 
     def submit(self, model: Model, rows: Rows, patience: float) -> Request:
         """Put rows in line; OverloadError when too many requests wait, or longer than `patience` seconds."""
@@ -139,7 +80,12 @@ class Batcher:
             return request
         request.missing = len(rows)
         request.answers = [Refusal("")] * len(rows)
-        pieces = _pieces(request)
+        pieces = pieces_of(request)
+        if self._inline.suits(pieces):
+            if self._inline.waiting >= self.limit:
+                raise _overloaded(self._inline.waiting, self.limit, 0.0)
+            self._inline.put(pieces[0])
+            return request
         with self._changed:
             expected = self._expected()
             if self._waiting >= self.limit or expected > patience:
@@ -151,6 +97,8 @@ class Batcher:
 
     def leave(self, request: Request) -> None:
         """Nobody waits for this request any more: what is not yet computed will not be."""
+        if self._inline.leave(request):
+            return
         with self._changed:
             kept = deque(piece for piece in self._line if piece.request is not request)
             if len(kept) < len(self._line):
@@ -170,6 +118,13 @@ class Batcher:
         if helpless and len(self._workers) < MOST_THREADS:
             self._add_worker()
         return bool(stuck)
+
+    def _hand_over(self, pieces: list[Piece]) -> None:
+        """Put in line what took the event loop longer than it should."""
+        with self._changed:
+            self._line.extendleft(reversed(pieces))
+            self._waiting += len(pieces)
+            self._changed.notify()
 
     def _add_worker(self) -> None:
         worker = _Worker()
@@ -204,31 +159,13 @@ class Batcher:
                         self._workers.remove(worker)
                     return []
                 self._changed.wait()
-            batch = self._form()
+            batch = form(self._line)
             worker.since = time.monotonic()
             for piece in batch:
                 if piece.request.begun == 0.0:
                     piece.request.begun = worker.since
                     self._waiting -= 1
             return batch
-
-    def _form(self) -> list[Piece]:
-        """The oldest piece and those like it, as far as they fit; called with the lock held."""
-        first = self._line.popleft()
-        batch, rows, longest = [first], len(first.places), first.longest
-        model, like = first.request.model, bucket(first.longest)
-        left: list[Piece] = []
-        while self._line and rows < MOST_ROWS:
-            piece = self._line.popleft()
-            more, most = rows + len(piece.places), max(longest, piece.longest)
-            fits = piece.request.model is model and bucket(piece.longest) == like and more <= MOST_ROWS
-            if fits and model.estimate.seconds(more * most) <= SLICE:
-                batch.append(piece)
-                rows, longest = more, most
-            else:
-                left.append(piece)
-        self._line.extendleft(reversed(left))
-        return batch
 
     def _done(self, worker: _Worker, batch: list[Piece], outcomes: list[Outcome], error: BaseException | None) -> None:
         seconds = time.monotonic() - (worker.since or 0.0)
@@ -266,70 +203,6 @@ class Batcher:
                 request.future.set_result(request.answers)
         rows = sum(len(piece.places) for piece in batch)
         self._watch(batch[0].request.model, rows, cost, seconds, error)
-
-
-def _pieces(request: Request) -> list[Piece]:
-    """The request in parts of at most a batch, rows of like cost together."""
-    found = costs(request.rows)
-    most = _most_rows(request.model.estimate, max(found))
-    if len(found) <= most:
-        return [Piece(request, range(len(found)), max(found))]
-    order = sorted(range(len(found)), key=found.__getitem__)
-    parts = [order[start : start + most] for start in range(0, len(order), most)]
-    return [Piece(request, part, found[part[-1]]) for part in parts]
-
-
-def _most_rows(estimate: Estimate, longest: float) -> int:
-    """How many rows of this cost may be computed together, so that one request keeps a thread for a second at most."""
-    seconds = estimate.seconds(MOST_ROWS * longest)
-    return MOST_ROWS if seconds <= MOST_SECONDS else max(1, int(MOST_ROWS * MOST_SECONDS / seconds))
-
-
-def compute(parts: Sequence[Rows], bundle: Bundle) -> tuple[list[Outcome], BaseException | None]:
-    """The answers to each part, computed together, or why there are none; and what went wrong in the model, if anything.
-
-    A part that breaks the contract as a whole, or makes the model fail, does not harm those beside it.
-    """
-    outcomes: list[Outcome] = []
-    good: list[tuple[int, list[int], Rows]] = []
-    for number, rows in enumerate(parts):
-        try:
-            accepted, errors = accept(rows, bundle.manifest["columns"])
-        except DataError as error:
-            outcomes.append(error)
-            continue
-        places = [place for place, error in enumerate(errors) if error is None]
-        outcomes.append([Refusal(error or "") for error in errors])
-        if places:
-            good.append((number, places, accepted if len(places) == len(errors) else accepted.take(places)))
-    worst: BaseException | None = None
-    for (number, places, _), decided in zip(good, decide([rows for _, _, rows in good], bundle), strict=True):
-        if isinstance(decided, BaseException):
-            outcomes[number] = worst = decided
-            continue
-        answers = outcomes[number]
-        assert isinstance(answers, list)
-        for place, answer in zip(places, decided, strict=True):
-            answers[place] = answer
-        if gave_numbers(decided) is False:
-            # Each row is refused and none gets an error of the service; but the model has failed.
-            worst = worst or never_finite()
-    return outcomes, worst
-
-
-def decide(parts: Sequence[Rows], bundle: Bundle) -> list[Outcome]:
-    """The bundle's answers to accepted rows, all parts at once; one by one where together they fail."""
-    if not parts:
-        return []
-    together = parts[0]
-    for rows in parts[1:]:
-        together = together.followed_by(rows)
-    try:
-        answers = bundle.decide(together)
-    except Exception as error:  # a model may fail in any way, and who asked must hear of it
-        return [error] if len(parts) == 1 else [decide([rows], bundle)[0] for rows in parts]
-    taken = iter(answers)
-    return [[next(taken) for _ in range(len(rows))] for rows in parts]
 
 
 def _overloaded(waiting: int, limit: int, expected: float) -> OverloadError:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from lingqu.contract import Rows
 from lingqu.errors import DeadlineError, Problem, RequestError, ServiceError, UnknownNameError, near
-from lingqu.serve.batcher import Batcher, Model, Request
+from lingqu.serve.batch import Model, Request
+from lingqu.serve.batcher import Batcher
 from lingqu.serve.breaker import Breaker
 from lingqu.serve.loaded import ERRORS, Loaded, share_of
 from lingqu.serve.metrics import Metrics

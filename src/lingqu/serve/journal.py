@@ -28,10 +28,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lingqu.contract.answers import Answer
@@ -70,17 +71,23 @@ LARGEST_BYTES = 256 << 10
 """Pictures and other bytes that are larger are not kept, only their size."""
 
 BATCH = 500
+TOGETHER = 100
+"""Rows of one statement."""
+
+AT_ONCE, LET_GO_SECONDS = 8, 0.0001
+"""After so many rows the writer sleeps for a moment, in which the event loop goes on."""
+
 EVERY_SECONDS = 0.2
 RETRY_SECONDS = 10.0
 CYCLE_SECONDS = 3600.0
+COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
 _MOST_SCORES = 5
 _USERS = "users"
 _COUNT = itertools.count()
 _LOG = logging.getLogger("lingqu.serve")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One answer, as the service knows it; `at` is in seconds since 1970, `number` None for a bundle folder."""
 
     prediction_id: str
@@ -160,25 +167,14 @@ class Journal:
     def record(self, entry: Entry) -> None:
         """Keep an answer; never waits, and counts in `lost` what finds the queue full."""
         kept, size = self._copy(entry.input) if entry.input and self._keeps(entry.prediction_id) else (None, 0)
-        # What waits holds nothing of an input that is not kept: a picture of ten megabytes would count for nothing here.
-        waiting = Entry(
-            entry.prediction_id,
-            entry.request_id,
-            entry.at,
-            entry.name,
-            entry.number,
-            entry.role,
-            entry.principal,
-            entry.user,
-            kept,
-            entry.answer,
-            entry.latency_ms,
-        )
+        if kept is not entry.input:
+            # What waits holds nothing of an input that is not kept: a picture of ten megabytes would count for nothing here.
+            entry = entry._replace(input=kept)
         with self._lock:
             if len(self._queue) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
                 self.lost += 1
                 return
-            self._queue.append((waiting, size))
+            self._queue.append((entry, size))
             self._bytes += size
 
     def close(self, patience: float = 5.0) -> None:
@@ -198,8 +194,16 @@ class Journal:
             return False
         return self.settings.sample >= 1 or int(prediction_id[-8:], 16) < self.settings.sample * 2**32
 
-    def _copy(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    def _copy(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
         """The row without bytes that are too large, or, where they would be masked, without any; and its size."""
+        size = 200
+        for value in row.values():
+            if isinstance(value, str):
+                size += len(value)
+            elif isinstance(value, bytes | bytearray):
+                break
+        else:
+            return row, size
         most = LARGEST_BYTES if self.settings.inputs == "plain" else -1
         kept = {
             name: {"$omitted": len(value)} if isinstance(value, bytes | bytearray) and len(value) > most else value
@@ -253,17 +257,23 @@ class Journal:
 
     def _write(self, batch: list[Entry]) -> StoreError | None:
         try:
-            rows = [self._row(entry) for entry in batch]
-            self._insert(rows)
+            self._insert(list(self._rows(batch)))
         except StoreError as error:
             return error
-        self.written += len(rows)
+        self.written += len(batch)
         return None
+
+    def _rows(self, batch: list[Entry]) -> Iterator[dict[str, Any]]:
+        """The rows of these entries, a few at a time: who holds the interpreter lets the event loop wait."""
+        for place, entry in enumerate(batch, 1):
+            yield self._row(entry)
+            if place % AT_ONCE == 0 and not self._stop.is_set():
+                time.sleep(LET_GO_SECONDS)
 
     def _insert(self, rows: list[dict[str, Any]]) -> None:
         try:
             with self.store.database.writing() as connection:
-                connection.execute(insert(PREDICTIONS), rows)
+                self._put(connection, rows)
         except IntegrityError:
             # Somebody has recorded an id twice: the others shall not suffer.
             if len(rows) == 1:
@@ -272,6 +282,19 @@ class Journal:
                 return
             for row in rows:
                 self._insert([row])
+
+    def _put(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """One statement for many rows: SQLite computes a statement without the interpreter's lock, which each statement
+        has to wait for again.
+        """
+        if not self.store.database.is_sqlite:
+            connection.execute(insert(PREDICTIONS), rows)
+            return
+        for start in range(0, len(rows), TOGETHER):
+            some = rows[start : start + TOGETHER]
+            into, values = _statement()
+            cells = [row[name] for row in some for name in COLUMNS]
+            connection.exec_driver_sql(into + ", ".join([values] * len(some)), tuple(cells))
 
     def _row(self, entry: Entry) -> dict[str, Any]:
         answer, confidence = answer_cells(entry.answer, self.settings.inputs)
@@ -309,6 +332,19 @@ class Journal:
             purge(self.store, self.settings.keep_seconds, between=self._empty)
         except StoreError as error:
             _LOG.warning("journal: old answers were not removed: %s", error)
+
+
+@lru_cache(maxsize=1)
+def _statement() -> tuple[str, str]:
+    """The beginning of an INSERT for SQLite, and the places of one row.
+
+    >>> into, values = _statement()
+    >>> into[:24], values.count("?") == len(COLUMNS)
+    ('INSERT INTO predictions ', True)
+    """
+    compiled = str(insert(PREDICTIONS).compile(dialect=sqlite.dialect()))
+    into, values, places = compiled.partition(" VALUES ")
+    return into + values, places
 
 
 def pseudonym(store: Store, user: str) -> str:

@@ -13,7 +13,10 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from lingqu.errors import Problem, StoreError
 from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys
@@ -58,7 +61,13 @@ def iso(moment: float) -> str:
     >>> iso(0)
     '1970-01-01T00:00:00.000000Z'
     """
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    micro = round(moment * 1e6)
+    return f"{_second(micro // 1_000_000)}.{micro % 1_000_000:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(number: int) -> str:
+    return f"{datetime.fromtimestamp(number, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def plain_text(given: str) -> str:
@@ -76,6 +85,12 @@ def spell(value: Any) -> str:
     >>> unspell(spell({"a": b"x", "b": float("inf"), "c": ["渠"]}))
     {'a': b'x', 'b': inf, 'c': ['渠']}
     """
+    if isinstance(value, dict) and all(map(_is_simple, value.values())):
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:
+            # A name that is no text, half of a character, a number of more than 64 bits.
+            pass
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
@@ -83,6 +98,12 @@ def spell(value: Any) -> str:
         text = json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
     # Half of a character is nothing that UTF-8 can hold, but JSON's own escapes can.
     return text if _is_whole(text) else json.dumps(_spelled(value), separators=(",", ":"))
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether orjson spells it as json does; it would write what is not a number as null."""
+    kind = type(value)
+    return kind is str or kind is int or kind is bool or value is None or (kind is float and math.isfinite(value))
 
 
 def _is_whole(text: str) -> bool:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Rows
-from lingqu.serve.batcher import MOST_ROWS, compute
+from lingqu.serve.batch import MOST_ROWS, compute
 from lingqu.serve.reply import Reply
 
 if TYPE_CHECKING:
