@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from lingqu.contract import Rows
 from lingqu.contract.answers import LabelScores
 from lingqu.data.forgotten import Rule, Rules
 from lingqu.errors import ConflictError, RequestError, UnknownNameError
+from lingqu.feedback.add import add_labels
 from lingqu.feedback.forget import forget
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry
@@ -270,3 +272,79 @@ def test_a_person_is_gone_from_all_and_the_next_model_never_saw_them(project: An
     assert again.data_version == unseen.data_version
     assert again.lineage["candidate"] == unseen.lineage["candidate"]
     assert places_of(store.folder, PERSON) == [] and places_of(store.folder, NAME) == []
+
+
+@pytest.mark.heavy
+def test_a_source_is_cut_out_and_the_model_is_that_of_a_world_without_it(tmp_path: Path) -> None:
+    from lingqu.loop import improve, run
+    from tests.feedback.test_circle import rows
+
+    def made(folder: Path) -> tuple[Path, Store]:
+        lines = ["message,queue", *(f"{row['message']},{row['queue']}" for row in rows(600, 1))]
+        write_bytes(folder / "rows.csv", "\n".join(lines).encode())
+        write_bytes(folder / "lingqu.yaml", SPEC.replace("  group: user\n", "").encode())
+        return folder / "lingqu.yaml", Store.open(folder / ".lingqu")
+
+    spec, store = made(tmp_path / "told")
+    run(spec, store=store)
+    Registry(store).promote("router", 1, who="anna", why="first", evidence={"override": True})
+    shutil.copytree(tmp_path / "told", tmp_path / "clean")
+    spotless = Store.open(tmp_path / "clean" / ".lingqu")
+    good = rows(60, 7, late=1.0)
+    bad = [{**row, "queue": "bugs" if row["queue"] == "money" else "money"} for row in rows(40, 8, late=1.0)]
+    for where in (store, spotless):
+        add_labels(where, "router", good, who="anna", target="queue")
+    add_labels(store, "router", bad, who="mallory", target="queue")
+    poisoned = improve(spec, store=store)
+    assert poisoned["joined"] == 100
+
+    assert [one["version"] for one in forget(source="file:mallory", store=store, dry_run=True).models] == [2]
+    found = forget(source="file:mallory", store=store, who="anna")
+    assert (found.feedback, found.rows, found.left) == (40, 40, [])
+    assert [(one["version"], one["learned_from_them"], one["next"]) for one in found.models] == [
+        (2, True, "lingqu improve")
+    ]
+    assert {voice.decided_by for voice in voices(store, "router")} == {"anna"}
+    assert store.fsck() == []
+    for row in bad:
+        assert places_of(store.folder, row["message"]) == []
+
+    again, clean = improve(spec, store=store), improve(tmp_path / "clean" / "lingqu.yaml", store=spotless)
+    assert again["joined"] == clean["joined"] == 60
+    last, unseen = Registry(store).get(f"router@{again['version']}"), Registry(spotless).get("router@2")
+    assert last.data_version == unseen.data_version
+    assert last.lineage["candidate"] == unseen.lineage["candidate"]
+
+
+@pytest.mark.heavy
+def test_a_value_of_a_column_goes_from_a_table_and_from_its_model(tmp_path: Path) -> None:
+    from lingqu.loop import load, run
+
+    rng = random.Random(3)
+    customers = ["acme-bikes", "north-wind", "lotus-tea", "blue-moon"]
+    rows = []
+    for i in range(320):
+        customer = customers[i % 4]
+        size = rng.random() * 10 + (90 if customer == "lotus-tea" and i == 2 else 0)
+        rows.append((customer, f"{size:.4f}", rng.choice("xyz"), "late" if size + rng.random() * 4 > 6 else "paid"))
+    table = "\n".join(",".join(row) for row in [("customer", "size", "kind", "outcome"), *rows])
+    write_bytes(tmp_path / "rows.csv", table.encode())
+    spec = "name: loans\ntask: tabular-classification\ndata: {source: rows.csv, columns: {label: outcome}}\nmodel: logistic\n"
+    write_bytes(tmp_path / "lingqu.yaml", f"{spec}size: tiny\n".encode())
+    store = Store.open(tmp_path / ".lingqu")
+    run(tmp_path / "lingqu.yaml", store=store)
+    Registry(store).promote("loans", 1, who="anna", why="first", evidence={"override": True})
+    assert len(places_of(store.folder, "lotus-tea")) > 3
+    with pytest.raises(UnknownNameError) as unknown:
+        forget("lotus-tea", column="custmer", store=store)
+    assert "'customer'" in str(unknown.value)
+
+    found = forget("lotus-tea", column="customer", store=store)
+    assert (found.rows, found.left, found.origins[0].count) == (80, [], 80)
+    assert places_of(store.folder, "lotus-tea") == []
+    assert store.fsck() == []
+    row = {"customer": "acme-bikes", "size": 1.0, "kind": "x"}
+    assert load("loans", store=store).predict([row])[0].cells()["prediction"] == "paid"
+    again = run(tmp_path / "lingqu.yaml", store=store)
+    assert sum(again["rows"].values()) == 240
+    assert places_of(store.folder, "lotus-tea") == []

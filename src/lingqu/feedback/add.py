@@ -118,8 +118,7 @@ def _record(name: str, who: str, source: str, **told: Any) -> dict[str, Any]:
         "name": name,
         "number": None,
         "answer": "{}",
-        # One vote a person and answer; the table's principal is as long as a key's id.
-        "principal": digest_of(f"{source}:{who}".encode())[:16],
+        "principal": principal_of(f"{source}:{who}"),
         "tenant": "",
         "user": None,
         "source": source,
@@ -135,3 +134,8 @@ def _record(name: str, who: str, source: str, **told: Any) -> dict[str, Any]:
         "decided_at": moment,
         **told,
     }
+
+
+def principal_of(brought_by: str) -> str:
+    """The principal of who brings labels in files (`file:anna`): one vote a person and answer, as long as a key's id."""
+    return digest_of(brought_by.encode())[:16]

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, or_, select, update
 
+from lingqu.feedback.add import principal_of
 from lingqu.feedback.forget.wanted import GONE, Wanted
 from lingqu.feedback.round import ROUND
 from lingqu.feedback.voice import QUARANTINED, RULE, TRIAL
 from lingqu.privacy.encrypt import MasterKeys
+from lingqu.serve.inbox import RESERVED
 from lingqu.serve.journal import Sealed, pseudonym, unspell
 from lingqu.store import Store
 from lingqu.store.history import now
@@ -67,10 +69,13 @@ def of_person(store: Store, wanted: Wanted) -> Held:
 
 
 def of_source(store: Store, source: str) -> Held:
-    """The feedback that came from a source, or with a key that is called so by its name or its id."""
+    """The feedback that came from a source, or with a key that is called so by its name or its id.
+
+    `file:anna` is what anna brought in files.
+    """
     with store.database.reading() as connection:
         named = select(KEYS.c.id).where(or_(KEYS.c.name == source, KEYS.c.id == source))
-        principals = [source, *connection.execute(named).scalars()]
+        principals = [source, principal_of(source), *connection.execute(named).scalars()]
         mine = or_(FEEDBACK.c.source == source, FEEDBACK.c.principal.in_(principals))
         feedback: dict[str, list[str]] = {}
         for row in connection.execute(select(FEEDBACK.c.name, FEEDBACK.c.id).where(mine).order_by(FEEDBACK.c.id)):
@@ -83,6 +88,8 @@ def sources(store: Store) -> list[str]:
     with store.database.reading() as connection:
         found = set(connection.execute(select(FEEDBACK.c.source).distinct()).scalars())
         found |= set(connection.execute(select(KEYS.c.name).distinct()).scalars())
+        brought = select(FEEDBACK.c.source, FEEDBACK.c.decided_by).where(FEEDBACK.c.source.in_(RESERVED)).distinct()
+        found |= {f"{row.source}:{row.decided_by}" for row in connection.execute(brought)}
     return sorted(found)
 
 
