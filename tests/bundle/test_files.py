@@ -96,3 +96,14 @@ def test_a_picture_met_late_is_left_out_of_a_table(make: Make, tmp_path: Path) -
     (tmp_path / "in.parquet").write_bytes(to_parquet(rows, {"x": "number", "image": "image"}))
     predict_file(make(), tmp_path / "in.parquet", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().splitlines()[-1] == "1.0,,0.0,0.0,0.0,"
+
+
+def test_a_file_of_another_kind_is_no_file_without_rows(make: Make, tmp_path: Path) -> None:
+    nonsense = tmp_path / "notes.csv"
+    nonsense.write_text("nonsense\n")
+    with pytest.raises(DataError) as caught:
+        predict_file(make(), nonsense, tmp_path / "out.csv")
+    assert str(caught.value).startswith("Expected a column 'x', found columns nonsense.")
+    assert not (tmp_path / "out.csv").exists()
+    nonsense.write_text("x\n")
+    assert predict_file(make(), nonsense, tmp_path / "out.csv").rows == 0

@@ -100,21 +100,25 @@ def test_new_words_are_learned_and_the_base_stays(project):
 
 @pytest.mark.heavy
 def test_no_row_that_judges_ever_trains(project):
-    """Copies of gate rows, and texts that are nearly the same, are offered as labels: none of them joins."""
+    """F9: a thousand copies of gate rows, and texts that are nearly the same, are offered as labels: none of them joins."""
     _, store = project
     task = find_task("text-classification")
     data = DataVersion.from_dict(store.get_json(Registry(store).get("router@1").lineage["report"])["data"])
     gate = [*data.rows("test", store)]
-    copies = [{"message": row["text"], "queue": "bugs"} for row in gate[:40]]
-    near = [{"message": row["text"].upper() + " !", "queue": "bugs"} for row in gate[40:80]]
+    forms = ["{}", "{} !", "  {}", '"{}"', "{}...", "({})", "{}?", "-- {}"]
+    near = [
+        {"message": forms[n // len(gate)].format(row["text"].upper() if n % 2 else row["text"]), "queue": "bugs"}
+        for n, row in enumerate((gate * len(forms))[:1000])
+    ]
     other = [{"message": f"an entirely other matter {n} about roses", "queue": "bugs"} for n in range(3)]
-    add_labels(store, "router", [*copies, *near, *other], who="mallory", target="queue")
+    add_labels(store, "router", [*near, *other], who="mallory", target="queue")
     offered = [voice for voice in voices(store, "router") if voice.decided_by == "mallory"]
     grown = grow(data, offered, task, store)
     assert len(grown.joined) == 3
-    assert list(grown.left.values()).count("it is a row of the gate, or nearly so") == 80
+    assert len(near) == len(grown.left) == 1000
+    assert set(grown.left.values()) <= {"it is a row of the gate, or nearly so", "a newer voice speaks of the same row"}
     assert grow(data, offered[::-1], task, store).data.id == grown.data.id
     for split in ("validation", "test"):
         assert grown.data.row_ids(split, store) == data.row_ids(split, store)
     assert grown.data.counts["train"] == data.counts["train"] + 3
-    assert grow(data, offered[:80], task, store).data is data
+    assert grow(data, offered[:1000], task, store).data is data

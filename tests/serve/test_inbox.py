@@ -229,11 +229,14 @@ def test_what_is_kept_is_encrypted_with_a_key(store):
 def test_inputs_leave_with_their_time_unless_they_were_accepted(store, inbox):
     ids = answered(store, count=2)
     for one in ids:
-        inbox.receive({"prediction_id": one, "label": "no"}, ANYONE)
+        inbox.receive({"prediction_id": one, "label": "no", "comment": "a badger"}, ANYONE)
     with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE feedback SET status = 'accepted' WHERE prediction_id = ?", (ids[0],))
     purge(store, 50, now=time.time() + 100)
-    assert [vote.input for vote in received(store)] == [{"text": "a parcel"}, None]
+    assert [(vote.input, vote.comment) for vote in received(store)] == [
+        ({"text": "a parcel"}, "a badger"),
+        (None, None),
+    ]
 
 
 def told(receipts: Connection) -> Iterator[tuple[str, str]]:

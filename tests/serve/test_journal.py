@@ -161,6 +161,27 @@ def test_the_journal_removes_old_answers_by_itself(store):
     assert len(recorded(store)) == 1
 
 
+def test_whatever_the_clock_says_all_that_is_over_leaves_within_one_cycle(store, monkeypatch):
+    """P13: a month passes in steps of a week, and after one cycle nothing expired is there and nothing else is gone."""
+    day = 86_400.0
+    clock = [2_000_000_000.0]
+    monkeypatch.setattr(journal_module.time, "time", lambda: clock[0])
+    monkeypatch.setattr(journal_module, "CYCLE_SECONDS", 0.05)
+    begin = clock[0]
+    with Journal(store, JournalSettings(keep="30 d", inputs="plain")) as journal:
+        for hours in range(1000):
+            journal.record(entry({"text": f"canal{hours}"}, at=begin - hours * 3600, request_id=f"r{hours}"))
+        for passed in (0, 7, 14, 21, 28, 35):
+            clock[0] = begin + passed * day
+            wanted = {f"r{hours}" for hours in range(1000) if hours * 3600 + passed * day <= 30 * day}
+            deadline = time.monotonic() + 10
+            while {one.request_id for one in recorded(store)} != wanted and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert {one.request_id for one in recorded(store)} == wanted
+    assert wanted == set()
+    assert b"canal" not in b"".join(path.read_bytes() for path in store.folder.glob("lingqu.db*"))
+
+
 def impatient(store):
     """The same store, over connections that do not wait long for another writer."""
     opened = Store.open(store.folder)

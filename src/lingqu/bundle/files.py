@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from lingqu.bundle.read import Bundle, gave_numbers, never_finite
 from lingqu.contract import Answer, Rows
+from lingqu.data.accept import accept
 from lingqu.data.parquet import ParquetWriter, require_columns
 from lingqu.data.quarantine import Batch
 from lingqu.data.readers import stream
@@ -78,6 +79,9 @@ def answer_batches(
         first = first or batch.rows.names
         # A column that the file has and this part of it lacks is missing from each of these rows, not from the file.
         absent = {name: [None] * len(batch.rows) for name in first if name not in batch.rows}
+        if not len(batch.rows):
+            # No row has asked for anything yet, and a file of another kind must not pass for one without rows.
+            accept(batch.rows, bundle.manifest["columns"])
         answers = bundle.answer(batch.rows.with_columns(absent), root=root)
         gave.add(gave_numbers(answers))
         yield _beside(bundle, batch, answers, scores)

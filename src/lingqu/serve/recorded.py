@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, or_, select, update
 
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.sealed import Sealed, iso, unspell
@@ -69,33 +69,37 @@ def recorded(
 def purge(
     store: Store, keep_seconds: float, *, now: float | None = None, between: Callable[[], None] = lambda: None
 ) -> int:
-    """Delete the answers that are older, and the inputs of feedback that was never accepted; gives how many answers.
+    """Delete the answers that are older, and the inputs and words of feedback that was never accepted; gives how many
+    answers.
 
     They leave in small parts, with a call of `between` after each. In SQLite the bytes are overwritten, and the write-ahead
     log is emptied too.
     """
     before = iso((time.time() if now is None else now) - keep_seconds)
-    count = 0
-    for some in _purge_some(store, before):
-        count += some
+    count = changed = 0
+    for gone, cleared in _purge_some(store, before):
+        count, changed = count + gone, changed + gone + cleared
         between()
-    if count and store.database.is_sqlite:
+    if changed and store.database.is_sqlite:
         with store.database.engine.connect() as connection:
             connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return count
 
 
-def _purge_some(store: Store, before: str) -> Iterator[int]:
-    """In small transactions, so that nobody waits for long."""
+def _purge_some(store: Store, before: str) -> Iterator[tuple[int, int]]:
+    """In small transactions, so that nobody waits for long: how many answers went, and how much feedback was cleared."""
+    column = FEEDBACK.c
     while True:
-        with store.database.writing() as connection:
-            if store.database.is_sqlite:
-                connection.execute(text("PRAGMA secure_delete = ON"))
+        with store.database.erasing() as connection:
             old = select(PREDICTIONS.c.id).where(PREDICTIONS.c.at < before).limit(2000)
             ids = connection.execute(old).scalars().all()
             connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
+            cleared = 0
             if not ids:
-                unaccepted = (FEEDBACK.c.at < before, FEEDBACK.c.status != "accepted", FEEDBACK.c.input.is_not(None))
-                connection.execute(update(FEEDBACK).where(*unaccepted).values(input=None))
-                return
-        yield len(ids)
+                unaccepted = (column.at < before, column.status != "accepted")
+                held = or_(column.input.is_not(None), column.comment.is_not(None))
+                changes = update(FEEDBACK).where(*unaccepted, held).values(input=None, comment=None)
+                cleared = connection.execute(changes).rowcount
+        yield len(ids), cleared
+        if not ids:
+            return
