@@ -200,10 +200,10 @@ class Bundle:
     def decide(self, rows: Rows, brake: Brake | None = None) -> list[Answer]:
         """One answer for each accepted row, in order; a Refusal where the network has no finite numbers."""
         outputs = self.raw(rows, brake)
-        finite = _finite(outputs)
-        if finite.all():
+        if all(np.isfinite(array).all() for array in outputs.values()):
             with self._remembering():
                 return list(self.task.decode(outputs, self.memory))
+        finite = _finite(outputs)
         with self._remembering():
             decoded = self.task.decode({name: array[finite] for name, array in outputs.items()}, self.memory)
         answers: list[Answer] = [Refusal(NOT_FINITE)] * len(rows)

@@ -10,6 +10,7 @@ names its front, never a dotted path.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,15 @@ def learn(rows: Rows, front: Front) -> Memory:
 
 def encode(rows: Rows, memory: Memory) -> Arrays:
     """Rows as named arrays, by the memory of the front that learned it."""
-    arrays: Arrays = _of("encode", memory["name"])(rows, memory)
-    return vocabulary.renumber(arrays, memory) if vocabulary.KEPT in memory else arrays
+    name = memory["name"]
+    if vocabulary.KEPT not in memory:
+        return _of("encode", name)(rows, memory)
+    if name == "ngrams":
+        # The same as to renumber them afterwards, without arrays that are filled and emptied again.
+        return _of("encode_kept", name)(rows, memory, vocabulary.numbers(memory))
+    return vocabulary.renumber(_of("encode", name)(rows, memory), memory)
 
 
+@lru_cache(maxsize=32)
 def _of(verb: str, front: str) -> Any:
     return getattr(import_module(f"lingqu.data.{FRONTS[front]}"), f"{verb}_{front}")

@@ -86,77 +86,150 @@ def encode_ngrams(rows: Rows, memory: Memory) -> Arrays:
     >>> sorted(arrays["counts"][0].tolist()), arrays["ids"][1].tolist()
     ([1.0, 2.0, 2.0], [0, 0, 0])
     """
+    return _padded(*_counted(rows, memory), len(rows))
+
+
+def encode_kept_ngrams(rows: Rows, memory: Memory, numbers: Array) -> Arrays:
+    """As `encode_ngrams`, with `numbers[id]` in the place of each id; n-grams whose number is 0 are left out.
+
+    >>> rows, memory = Rows({"text": ["a b"]}), learn_ngrams(Rows({}), {"words": [1], "short": [], "buckets": 8})
+    >>> encode_ngrams(rows, memory)["ids"].tolist()
+    [[1, 3, 5]]
+    >>> encode_kept_ngrams(rows, memory, np.array([0, 0, 0, 1, 0, 2, 0, 0], np.int32))["ids"].tolist()
+    [[1, 2]]
+    """
+    row, ids, counts = _counted(rows, memory)
+    found = numbers[ids]
+    kept = np.flatnonzero(found)
+    return _padded(row[kept], found[kept], counts[kept], len(rows))
+
+
+def _counted(rows: Rows, memory: Memory) -> tuple[Array, Array, Array]:
+    """The n-grams of all texts: row, bucket and how often, (n-grams,) each; rows rise, and buckets within a row."""
     most = memory["max_chars"]
     # Normalising can make eighteen characters of one (ﷺ), so what comes out has an end of its own.
     texts = [normalise(str(text)[:most])[: 2 * most] for text in rows[memory["column"]]]
-    keys = np.concatenate([np.empty(0, np.uint64), *_ngram_keys(texts, memory)])
-    keys, counts = np.unique(keys, return_counts=True)
-    row = (keys >> np.uint64(32)).astype(np.int64)
-    ids = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
-    lengths = np.bincount(row, minlength=len(texts))
-    place = np.arange(len(keys)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    shape = (len(texts), max(int(lengths.max(initial=0)), 1))
+    keys = _ngram_keys(texts, memory)
+    keys.sort()
+    is_first = np.empty(len(keys), bool)
+    is_first[:1] = True
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    ends = np.append(first[1:], len(keys)) if len(keys) else first
+    keys = keys[first]
+    return (keys >> np.uint64(32)).astype(np.int64), (keys & np.uint64(0xFFFFFFFF)).astype(np.int32), ends - first
+
+
+def _padded(row: Array, ids: Array, counts: Array, rows: int) -> Arrays:
+    """`ids` int32 and `counts` float32, both (rows, most n-grams in a row), 0 where a row has less."""
+    if rows == 1 and len(ids):
+        return {"ids": ids.astype(np.int32)[None], "counts": counts.astype(np.float32)[None]}
+    lengths = np.bincount(row, minlength=rows)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shape = (rows, max(int(lengths.max(initial=0)), 1))
     arrays = {"ids": np.zeros(shape, np.int32), "counts": np.zeros(shape, np.float32)}
     arrays["ids"][row, place] = ids
     arrays["counts"][row, place] = counts
     return arrays
 
 
-def _ngram_keys(texts: list[str], memory: Memory) -> Iterator[Array]:
-    """One key per n-gram occurrence: the row in the high half, the bucket in the low half."""
+def _ngram_keys(texts: list[str], memory: Memory) -> Array:
+    """One key per n-gram occurrence: the row in the high half, the bucket in the low half; uint64."""
     tokens = [words(text) for text in texts]
-    per_row = np.array([len(found) for found in tokens], np.int64)
-    row_of = np.repeat(np.arange(len(texts)), per_row)
-    lengths = np.fromiter((len(w) for w in chain.from_iterable(tokens)), np.int64, int(per_row.sum()))
+    flat = list(chain.from_iterable(tokens))
+    if not flat:
+        return np.empty(0, np.uint64)
+    lengths = np.array([len(word) for word in flat], np.int64)
     # One separator before the first word and after each: a character n-gram may hold the edge of a word, as in
     # scikit-learn's char_wb, and a word n-gram of length n is one span from word i to the end of word i + n - 1.
-    joined = _SEPARATOR + "".join(f"{word}{_SEPARATOR}" for word in chain.from_iterable(tokens))
+    joined = _SEPARATOR + _SEPARATOR.join(flat) + _SEPARATOR
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    span = _SpanHash(codes)
-    start = np.cumsum(lengths + 1) - lengths
-    end = start + lengths
-    long_before = np.concatenate([[0], np.cumsum(lengths > 1)])
+    end = np.cumsum(lengths + 1)
+    start = end - lengths
+    # A batch of one text needs no rows, which is half of the work on a short one.
+    row_of = np.repeat(np.arange(len(texts)), [len(found) for found in tokens]) if len(texts) > 1 else None
+    begins, ends, rows = _word_spans(start, end, row_of, lengths, memory)
+    count = sum(map(len, begins))
+    if memory["chars"]:
+        for begin, n, row in _inner_spans(start, end, row_of, lengths, memory["chars"]):
+            begins.append(begin)
+            ends.append(begin + n)
+            rows.append(row)
+    hashes = _span_hashes(codes, np.concatenate(begins), np.concatenate(ends))
+    hashes[count:] += np.uint64(_INNER)
+    keys = _buckets(hashes, memory["buckets"])
+    return keys if row_of is None else keys | (np.concatenate(rows).astype(np.uint64) << np.uint64(32))
+
+
+def _word_spans(
+    start: Array, end: Array, row_of: Array | None, lengths: Array, memory: Memory
+) -> tuple[list[Array], list[Array], list[Array]]:
+    """Where the n-grams of words begin and end, and their rows (none for one row)."""
+    begins, ends, rows = [], [], []
     for n in sorted({*memory["words"], *memory["short"]}):
-        first = np.arange(max(len(start) - n + 1, 0))
-        last = first + n - 1
-        chosen = row_of[first] == row_of[last]
+        size = max(len(start) - n + 1, 0)
+        begin, stop = start[:size], end[n - 1 :]
+        chosen = None if row_of is None else row_of[:size] == row_of[n - 1 :]
         if n not in memory["words"]:
-            chosen &= long_before[first] == long_before[first + n]
-        first, last = first[chosen], last[chosen]
-        yield _key(row_of[first], span(start[first], end[last]), memory["buckets"], salt=0)
-    spaced = lengths > 1
-    word_start, word_end, word_row = start[spaced] - 1, end[spaced] + 1, row_of[spaced]
-    for n in memory["chars"]:
-        room = np.maximum(word_end - word_start - n + 1, 0)
-        begin = np.repeat(word_start, room) + np.arange(room.sum()) - np.repeat(np.cumsum(room) - room, room)
-        yield _key(np.repeat(word_row, room), span(begin, begin + n), memory["buckets"], salt=1)
+            long_before = np.concatenate([[0], np.cumsum(lengths > 1)])
+            short = long_before[:size] == long_before[n:]
+            chosen = short if chosen is None else chosen & short
+        begins.append(begin if chosen is None else begin[chosen])
+        ends.append(stop if chosen is None else stop[chosen])
+        if row_of is not None:
+            rows.append(row_of[:size][chosen])
+    return begins, ends, rows
 
 
-class _SpanHash:
-    """Polynomial hashes of any spans of one code-point array."""
-
-    def __init__(self, codes: Array) -> None:
-        powers = np.full(len(codes) + 1, _BASE, np.uint64)
-        powers[0] = 1
-        self._inverse = np.full(len(codes) + 1, _INVERSE, np.uint64)
-        self._inverse[0] = 1
-        np.multiply.accumulate(powers, out=powers)
-        np.multiply.accumulate(self._inverse, out=self._inverse)
-        self._prefix = np.zeros(len(codes) + 1, np.uint64)
-        np.cumsum((codes + np.uint64(1)) * powers[:-1], out=self._prefix[1:])
-
-    def __call__(self, begin: Array, end: Array) -> Array:
-        return (self._prefix[end] - self._prefix[begin]) * self._inverse[begin]
+def _inner_spans(
+    start: Array, end: Array, row_of: Array | None, lengths: Array, sizes: list[int]
+) -> Iterator[tuple[Array, int, Array]]:
+    """Where the n-grams of characters inside longer words and at their edges begin, their length, and their rows."""
+    spaced = np.flatnonzero(lengths > 1)
+    first, last = start[spaced] - 1, end[spaced] + 1
+    for n in sizes:
+        room = np.maximum(last - first - n + 1, 0)
+        before = np.cumsum(room)
+        total = int(before[-1]) if len(before) else 0
+        begin = np.repeat(first - before + room, room) + np.arange(total)
+        yield begin, n, begin if row_of is None else np.repeat(row_of[spaced], room)
 
 
-def _key(row: Array, hashes: Array, buckets: int, *, salt: int) -> Array:
-    """Row and bucket in one number; the hash is finished by splitmix64 so that its low bits are as good as its high."""
-    mixed = hashes + np.uint64(salt * 0x632BE59BD9B4E019)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+KNOWN_POWERS = 1 << 14
+_INNER = 0x632BE59BD9B4E019
+"""What is added to the hashes of character n-grams, so that they differ from those of words."""
+
+
+def _span_hashes(codes: Array, begin: Array, end: Array) -> Array:
+    """Polynomial hashes of any spans of one code-point array, uint64."""
+    size = len(codes)
+    powers, inverse = _known_powers() if size < KNOWN_POWERS else _powers(size + 1)
+    prefix = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum((codes + np.uint64(1)) * powers[: len(codes)], out=prefix[1:])
+    return (prefix[end] - prefix[begin]) * inverse[begin]
+
+
+@lru_cache(maxsize=1)
+def _known_powers() -> tuple[Array, Array]:
+    """The powers that short texts need, which are most of the work on one of them."""
+    return _powers(KNOWN_POWERS)
+
+
+def _powers(count: int) -> tuple[Array, Array]:
+    """So many powers of the base and of its inverse."""
+    powers, inverse = np.full(count, _BASE, np.uint64), np.full(count, _INVERSE, np.uint64)
+    powers[0] = inverse[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    np.multiply.accumulate(inverse, out=inverse)
+    return powers, inverse
+
+
+def _buckets(hashes: Array, buckets: int) -> Array:
+    """The bucket of each hash, from 1; finished by splitmix64, so that its low bits are as good as its high."""
+    mixed = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    bucket = mixed % np.uint64(buckets - 1) + np.uint64(1)
-    return (row.astype(np.uint64) << np.uint64(32)) | bucket
+    return mixed % np.uint64(buckets - 1) + np.uint64(1)
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------

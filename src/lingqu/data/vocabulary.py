@@ -46,8 +46,7 @@ def renumber(arrays: Arrays, memory: Memory) -> Arrays:
     [[1, 1, 1]]
     """
     name, unknown = ENTRIES[memory["name"]], memory.get(UNKNOWN)
-    numbers = _numbers(memory[KEPT], unknown)
-    found = numbers[arrays[name]]
+    found = numbers(memory)[arrays[name]]
     if unknown is not None:
         return {**arrays, name: found.astype(arrays[name].dtype)}
     # What is left out leaves no hole: rows are packed to the left again, and are as wide as the longest of them.
@@ -59,6 +58,15 @@ def renumber(arrays: Arrays, memory: Memory) -> Arrays:
     for key, array in arrays.items():
         packed[key][row, place] = (found if key == name else array)[row, column]
     return packed
+
+
+def numbers(memory: Memory) -> Array:
+    """The new number of each entry of a front, int32 (entries,); one that is not kept has the unknown one's, or 0.
+
+    >>> numbers({"name": "ngrams", "kept": pack(np.array([True, False, True]))})[:3].tolist()
+    [0, 0, 1]
+    """
+    return _numbers(memory[KEPT], memory.get(UNKNOWN))
 
 
 @lru_cache(maxsize=8)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from lingqu.bundle.read import gave_numbers, never_finite
 from lingqu.contract import Answer, Refusal, Rows
 from lingqu.data.accept import accept
 from lingqu.errors import DataError
+from lingqu.serve.blame import blamed, is_models_fault
 from lingqu.serve.cost import Estimate, bucket, costs
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class Model(Protocol):
 
     @property
     def estimate(self) -> Estimate: ...
+
+    @property
+    def witness(self) -> Bundle | None: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +73,12 @@ class Piece:
     def rows(self) -> Rows:
         """The rows themselves."""
         whole = self.request.rows
-        return whole if len(self.places) == len(whole) else whole.take(self.places)
+        return whole if self.is_whole else whole.take(self.places)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all rows of the request, in their order."""
+        return type(self.places) is range
 
 
 Outcome = list[Answer] | BaseException
@@ -117,50 +127,54 @@ def form(line: deque[Piece], seconds: float = SLICE) -> list[Piece]:
 
 
 def compute(
-    parts: Sequence[Rows], bundle: Bundle, brake: Brake | None = None
+    parts: Sequence[Rows], bundle: Bundle, brake: Brake | None = None, witness: Bundle | None = None
 ) -> tuple[list[Outcome], BaseException | None]:
     """The answers to each part, computed together, or why there are none; and what went wrong in the model, if anything.
 
     A part that breaks the contract as a whole, or makes the model fail, does not harm those beside it. Whoever pulls the
-    brake ends the run: then all parts fail.
+    brake ends the run: then all parts fail. The `witness` is another version of the model (`lingqu.serve.blame`).
     """
-    outcomes: list[Outcome] = []
-    good: list[tuple[int, list[int], Rows]] = []
-    for number, rows in enumerate(parts):
-        try:
-            accepted, errors = accept(rows, bundle.manifest["columns"])
-        except DataError as error:
-            outcomes.append(error)
-            continue
-        places = [place for place, error in enumerate(errors) if error is None]
-        outcomes.append([Refusal(error or "") for error in errors])
-        if places:
-            good.append((number, places, accepted if len(places) == len(errors) else accepted.take(places)))
-    worst: BaseException | None = None
-    for (number, places, _), decided in zip(good, decide([rows for _, _, rows in good], bundle, brake), strict=True):
-        if isinstance(decided, BaseException):
-            outcomes[number] = worst = decided
-            continue
-        answers = outcomes[number]
-        assert isinstance(answers, list)
-        for place, answer in zip(places, decided, strict=True):
-            answers[place] = answer
-        if gave_numbers(decided) is False:
-            # Each row is refused and none gets an error of the service; but the model has failed.
-            worst = worst or never_finite()
-    return outcomes, worst
-
-
-def decide(parts: Sequence[Rows], bundle: Bundle, brake: Brake | None = None) -> list[Outcome]:
-    """The bundle's answers to accepted rows, all parts at once; one by one where together they fail."""
-    if not parts:
-        return []
-    together = parts[0]
-    for rows in parts[1:]:
-        together = together.followed_by(rows)
+    names = parts[0].names
+    if any(rows.names != names for rows in parts):
+        # Some go by the user's own names of columns and some by their roles.
+        return _one_by_one(parts, bundle, brake, witness)
+    together = Rows({name: [value for rows in parts for value in rows[name]] for name in names})
     try:
-        answers = bundle.decide(together, brake)
-    except Exception as error:  # a model may fail in any way, and who asked must hear of it
-        return [error] if len(parts) == 1 else [decide([rows], bundle, brake)[0] for rows in parts]
+        accepted, errors = accept(together, bundle.manifest["columns"])
+    except DataError as error:
+        return [error] * len(parts), None
+    good = [place for place, error in enumerate(errors) if error is None]
+    answers: list[Answer] = [Refusal(error) if error else _NONE for error in errors]
+    worst: BaseException | None = None
+    if good:
+        rows = accepted if len(good) == len(errors) else accepted.take(good)
+        try:
+            decided = bundle.decide(rows, brake)
+        except Exception as error:  # a model may fail in any way, and who asked must hear of it
+            if len(parts) > 1:
+                return _one_by_one(parts, bundle, brake, witness)
+            if brake is not None and brake.pulled:
+                return [error], error
+            found = blamed(rows, error, bundle, witness)
+            if found is None:
+                return [error], error
+            decided = found
+        else:
+            if gave_numbers(decided) is False and is_models_fault(rows, bundle, witness):
+                # Each row is refused and none gets an error of the service; but the model has failed.
+                worst = never_finite()
+        for place, answer in zip(good, decided, strict=True):
+            answers[place] = answer
     taken = iter(answers)
-    return [[next(taken) for _ in range(len(rows))] for rows in parts]
+    return [list(islice(taken, len(rows))) for rows in parts], worst
+
+
+_NONE = Refusal("")
+
+
+def _one_by_one(
+    parts: Sequence[Rows], bundle: Bundle, brake: Brake | None, witness: Bundle | None
+) -> tuple[list[Outcome], BaseException | None]:
+    found = [compute([rows], bundle, brake, witness) for rows in parts]
+    errors = [error for _, error in found if error is not None]
+    return [outcome for outcomes, _ in found for outcome in outcomes], errors[-1] if errors else None

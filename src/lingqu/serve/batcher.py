@@ -79,8 +79,9 @@ class Batcher:
             future.set_result([])
             return request
         request.missing = len(rows)
-        request.answers = [Refusal("")] * len(rows)
         pieces = pieces_of(request)
+        if len(pieces) > 1:
+            request.answers = [Refusal("")] * len(rows)
         if self._inline.suits(pieces):
             if self._inline.waiting >= self.limit:
                 raise _overloaded(self._inline.waiting, self.limit, 0.0)
@@ -144,10 +145,11 @@ class Batcher:
 
     def _work(self, worker: _Worker) -> None:
         while batch := self._take(worker):
-            outcomes, error = compute([piece.rows for piece in batch], batch[0].request.model.bundle)
+            model = batch[0].request.model
+            outcomes, error = compute([piece.rows for piece in batch], model.bundle, witness=model.witness)
             self._done(worker, batch, outcomes, error)
             # What a batch held must not live until the next one comes.
-            del batch, outcomes, error
+            del batch, model, outcomes, error
 
     def _take(self, worker: _Worker) -> list[Piece]:
         """The next batch; nothing when this thread should end."""
@@ -196,8 +198,11 @@ class Batcher:
                 request.future.set_exception(outcome)
                 self.leave(request)
                 continue
-            for place, answer in zip(piece.places, outcome, strict=True):
-                request.answers[place] = answer
+            if piece.is_whole:
+                request.answers = outcome
+            else:
+                for place, answer in zip(piece.places, outcome, strict=True):
+                    request.answers[place] = answer
             request.missing -= len(piece.places)
             if not request.missing:
                 request.future.set_result(request.answers)

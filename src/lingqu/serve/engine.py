@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Rows
@@ -171,6 +171,7 @@ class Engine:
             champion.errors = Breaker(ERRORS)
             self.generation += 1
             self.metrics.swap(self.name, "done")
+        self._find_witnesses(before.values())
 
     def refused(self, number: int, why: str) -> None:
         """A version must not be served."""
@@ -186,6 +187,14 @@ class Engine:
         self._broke.intersection_update({champion})
 
     # Inside
+
+    def _find_witnesses(self, before: Iterable[Loaded]) -> None:
+        """Give each version another one to be compared with; those that left hold none, or memory would fill up."""
+        for one in before:
+            one.witness = None
+        for one in self._roles.values():
+            other = self._roles.get(PREVIOUS) if one is self._current else self._current
+            one.witness = other.bundle if other is not None and other is not one else None
 
     def _choose(self, version: str | None, user: str | None) -> tuple[Loaded, Role]:
         if version is not None:

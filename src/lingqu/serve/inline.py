@@ -100,7 +100,7 @@ class Inline:
     def _compute(self, batch: list[Piece]) -> None:
         model, began = batch[0].request.model, time.monotonic()
         with self._warden.watching(began) as brake:
-            outcomes, error = compute([piece.rows for piece in batch], model.bundle, brake)
+            outcomes, error = compute([piece.rows for piece in batch], model.bundle, brake, model.witness)
         seconds = time.monotonic() - began
         cost = padded([(len(piece.places), piece.longest) for piece in batch])
         if brake.pulled:

@@ -26,6 +26,8 @@ class Loaded:
     estimate: Estimate = field(default_factory=Estimate)
     errors: Breaker = field(default_factory=lambda: Breaker(ERRORS))
     slow: Breaker = field(default_factory=lambda: Breaker(SLOW))
+    witness: Bundle | None = None
+    """Another version, which tells whether a row is at fault at which this one fails."""
 
     @property
     def broken(self) -> str:

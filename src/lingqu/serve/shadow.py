@@ -85,7 +85,7 @@ class Shadow:
         while (job := self._jobs.get()) is not None:
             challenger, rows, record = job
             began = time.monotonic()
-            outcomes, error = compute([rows], challenger.bundle)
+            outcomes, error = compute([rows], challenger.bundle, witness=challenger.witness)
             outcome = outcomes[0]
             reply = None
             if not isinstance(outcome, BaseException):
