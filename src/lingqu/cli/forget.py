@@ -78,7 +78,7 @@ def _lines(found: Forgotten) -> list[Text]:
     steps = dict.fromkeys(model["next"] for model in found.models)
     if found.done:
         lines += [
-            next_step(step, "to learn it again without them; until then the model is as it was") for step in steps
+            next_step(step, "to learn it again; then: lingqu promote NAME@N --override --why REASON") for step in steps
         ]
     return lines
 
