@@ -45,6 +45,31 @@ def test_the_queue_asks_what_users_doubt_then_what_the_model_doubts(served):
     assert [item.prediction for item in blind] == [None, None, None]
 
 
+def test_ten_near_copies_take_one_place_and_what_has_become_frequent_comes_first(tmp_path):
+    """The least sure answers are all one question; a new kind of question fills the later half of the journal."""
+    store = Store.open(tmp_path / ".lingqu")
+    others = ["parcel lost", "refund please", "login broken", "card declined", "screen black", "invoice twice"]
+    asked = [(f"where is order number {n}", 0.51) for n in range(10)]
+    asked += [(text, 0.6 + place / 100) for place, text in enumerate(others)]
+    asked += [("zzz qqq", 0.95)] * 14 + [
+        (f"请问我上个星期买的东西什么时候能送到我家里来呢 {n}", 0.97) for n in range(30)
+    ]
+    with Journal(store, ServeSettings().journal) as journal:
+        for text, sure in asked:
+            answer = LabelScores.of({"ham": sure, "spam": 1 - sure})
+            told = (new_id(), "r", time.time(), "m", 1, "champion", ANYONE, None, {"text": text}, answer, 1.0)
+            journal.record(Entry(*told))
+    queue = review_queue(store, "m", most=10)
+    texts = [item.row["text"] for item in queue]
+    chosen = [text for place, text in enumerate(texts, 1) if place % 5]
+    assert chosen[0].startswith("请问")
+    assert queue[0].why == "the model was 97 % sure; one of 30 like it among the last 30 answers, after 0 of 30"
+    assert [text.startswith("where is order") for text in chosen].count(True) == 1
+    rest = [text for text in others if text in chosen or text not in texts]
+    assert chosen[2 : 2 + len(rest)] == rest
+    assert len(rest) >= 4
+
+
 def test_labels_of_a_file_count_once_and_audit_labels_only_of_drawn_rows(served):
     store, ids = served
     rows = [{"prediction_id": ids[0], "label": "spam"}]

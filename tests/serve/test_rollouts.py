@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +17,7 @@ from lingqu.feedback.freeze import freeze, thaw
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout, begin, move, rollout
 from lingqu.serve.journal import recorded
+from lingqu.serve.loaded import share_of
 from lingqu.serve.service import Service
 from lingqu.serve.shadow import shadow_id
 from lingqu.spec.running import ServeSettings
@@ -125,3 +130,34 @@ def test_what_a_challenger_answers_unseen_is_kept_beside_what_was_answered(tmp_p
     for one in unseen:
         assert (one.number, one.answer["prediction"], one.input) == (2, 3.5, None)
         assert given[one.id].answer["prediction"] == 3.25
+
+
+def test_a_worker_that_is_killed_comes_back_to_where_the_rollout_stands(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "bundles", 2)
+    move(store, on_its_way(store, 2), "canary", 0.25, why="better", evidence={})
+    headers: dict[str, Any] = {
+        "x-user-id": next(f"user-{n}" for n in range(100) if share_of(f"user-{n}", "echo") < 0.25)
+    }
+    with running(tmp_path / ".lingqu", "echo") as service:
+
+        def answered_by(version: str) -> None:
+            deadline = time.monotonic() + 30
+            while True:
+                with suppress(OSError):
+                    status, told = service.predict(3, **headers)
+                    if (status, told.get("version")) == (200, version):
+                        return
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+        answered_by("2")
+        os.kill(service.workers()[0], signal.SIGKILL)
+        answered_by("2")
+        freeze(store, "echo", who="anna")
+        os.kill(service.workers()[0], signal.SIGKILL)
+        answered_by("1")
+        # Between the promotion and the swap.
+        Registry(store).promote("echo", 2, who="anna", why="looks well")
+        os.kill(service.workers()[0], signal.SIGKILL)
+        answered_by("2")

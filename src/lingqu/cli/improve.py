@@ -45,7 +45,7 @@ def improve(arguments: argparse.Namespace) -> int:
 
 def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
     """Look again and again, until stopped; says something only when something has happened."""
-    before = ""
+    before: object = None
     while True:
         spec = check(arguments.spec)
         seen = guard(store, spec)
@@ -53,8 +53,10 @@ def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
             told = {"name": spec.name, "decision": "rollback", "champion": seen.restored, "why": seen.why}
             emit(arguments, told, f"Rolled back to {spec.name}@{seen.restored}: {seen.why}.")
         told = turn(arguments.spec, store=store, asked=False, alarm=seen.alarm)
-        if told["why"] != before:
-            before = told["why"]
+        # A challenger on its way is news when it moves, not at every label that comes.
+        news = (told["decision"], told["rollout"]) if told.get("rollout") else told["why"]
+        if news != before:
+            before = news
             _tell(arguments, told)
         time.sleep(pause)
 

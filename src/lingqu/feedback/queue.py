@@ -1,17 +1,18 @@
 """The review queue: which answers a person should look at next, those that teach most first.
 
 Four in five places go to answers that the model was unsure of, that a user contradicts, or about which users contradict
-each other; of rows that are nearly the same only the first is asked, so that a hundred copies of one question take one
-place. One in five is drawn at random, because a queue of doubts alone never shows what the model is confidently wrong
+each other; rows that are nearly the same wait until every other kind of row was asked once, so that a hundred copies of
+one question do not fill the queue, and a kind of row that has become frequent comes first. One in five is drawn at random, because a queue of doubts alone never shows what the model is confidently wrong
 about. An audit queue holds nothing but drawn rows, and never shows the answer: who has seen it is no witness any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from lingqu.feedback.diverse import kinds_of
 from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
 from lingqu.monitor.audit import SOURCE
 from lingqu.monitor.audit import asked as asked_for
@@ -21,6 +22,10 @@ from lingqu.store import Store
 RANDOM_EVERY = 5
 NEWEST = 5000
 """So many of the newest answers are looked through."""
+POOL, POOL_PER_PLACE = 200, 10
+"""So many of those that teach most are told apart by kind."""
+COMPARED = 1000
+"""So many of the newest answers tell, by their later and their earlier half, which kinds have become frequent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,10 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
     # What was said of answers that the journal has let go can still be decided on.
     items += [_said(whose) for whose in waiting.values() if whose[0].input is not None]
     secret = store.secret(SOURCE)
-    ranked = sorted(items, key=lambda item: (-len(item.feedback), _doubt(item), item.prediction_id))
+    ranked = _once(sorted(items, key=lambda item: (-len(item.feedback), _doubt(item), item.prediction_id)))
+    seen = [answer.input for answer in answers if answer.input is not None][-COMPARED:]
     drawn = sorted(items, key=lambda item: (not asked_for(item.prediction_id, 0.1, secret), item.prediction_id))
-    return _mixed(_once(ranked), _once(drawn), most)
+    return _mixed(_spread(ranked, seen, most), _once(drawn), most)
 
 
 def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[Item]:
@@ -106,6 +112,22 @@ def _once(items: Sequence[Item]) -> list[Item]:
     for item in items:
         seen.setdefault(_plain(item.row), item)
     return [*seen.values()]
+
+
+def _spread(ranked: Sequence[Item], seen: Sequence[Mapping[str, Any]], most: int) -> list[Item]:
+    """The first of each kind of row before the second of any; first those of which more came lately than before.
+
+    `seen` are rows that were asked, from the first; what stands far behind in the queue keeps its place.
+    """
+    first = [*ranked[: max(POOL, POOL_PER_PLACE * most)]]
+    half = len(seen) // 2
+    kinds = kinds_of([item.row for item in first], seen[half:], seen[:half])
+    order = sorted(range(len(first)), key=lambda place: (kinds[place].turn, not kinds[place].grown, place))
+    told = [
+        replace(first[place], why=f"{first[place].why}; {kinds[place].grown}") if kinds[place].grown else first[place]
+        for place in order
+    ]
+    return [*told, *ranked[len(first) :]]
 
 
 def _plain(row: Mapping[str, Any]) -> str:
