@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem
 from lingqu.serve.call import Call, GoneError
-from lingqu.serve.journal import Entry, new_id
+from lingqu.serve.entry import Entry, new_id
 from lingqu.serve.shadow import SHADOW, shadow_id
 from lingqu.spec import amounts
-from lingqu.store.history import CHAMPION
+from lingqu.store.aliases import CHAMPION
 
 if TYPE_CHECKING:
     from lingqu.serve.reply import Reply

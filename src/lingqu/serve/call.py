@@ -12,12 +12,12 @@ from starlette.responses import Response
 from lingqu.errors import Problem, ProtocolError
 from lingqu.serve.body import MOST_BYTES, read_json
 from lingqu.serve.fresh import fresh
-from lingqu.serve.keys import ANYONE
+from lingqu.serve.principal import ANYONE
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-    from lingqu.serve.keys import Principal
+    from lingqu.serve.principal import Principal
     from lingqu.serve.service import Service
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")

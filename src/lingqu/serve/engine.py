@@ -19,7 +19,7 @@ from lingqu.serve.loaded import ERRORS, Loaded, share_of
 from lingqu.serve.metrics import Metrics
 from lingqu.serve.reply import Reply, Role, Served
 from lingqu.serve.shadow import Record, Shadow
-from lingqu.store.history import CHAMPION, PREVIOUS
+from lingqu.store.aliases import CHAMPION, PREVIOUS
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle

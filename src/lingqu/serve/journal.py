@@ -6,7 +6,8 @@ go of what it holds and counts it in `lost`. A process that is killed takes with
 quarter of a second of answers at most while the database is well.
 
 >>> from lingqu.contract.answers import LabelScores
->>> from lingqu.serve.keys import ANYONE
+>>> from lingqu.serve.principal import ANYONE
+>>> from lingqu.spec.running import JournalSettings
 >>> from lingqu.store import Store
 >>> store = Store.open(getfixture("tmp_path") / ".lingqu")
 >>> with Journal(store, JournalSettings()) as journal:
@@ -20,7 +21,6 @@ quarter of a second of answers at most while the database is well.
 from __future__ import annotations
 
 import hmac
-import itertools
 import logging
 import math
 import threading
@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, insert
 from sqlalchemy.dialects import sqlite
@@ -38,13 +38,14 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from lingqu.contract.answers import Answer
 from lingqu.errors import LingquError, StoreError
 from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.fresh import fresh
-from lingqu.serve.keys import Principal
+from lingqu.serve.entry import Entry, moment_of, new_id
 from lingqu.serve.recorded import Recorded, purge, recorded
 from lingqu.serve.sealed import Sealed, iso, plain_text, spell, unspell
-from lingqu.spec.running import JournalSettings
 from lingqu.store import Store
 from lingqu.store.tables import PREDICTIONS
+
+if TYPE_CHECKING:
+    from lingqu.spec.running import JournalSettings
 
 __all__ = [
     "Entry",
@@ -83,47 +84,7 @@ CYCLE_SECONDS = 3600.0
 COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
 _MOST_SCORES = 5
 _USERS = "users"
-_COUNT = itertools.count()
 _LOG = logging.getLogger("lingqu.serve")
-
-
-class Entry(NamedTuple):
-    """One answer, as the service knows it; `at` is in seconds since 1970, `number` None for a bundle folder."""
-
-    prediction_id: str
-    request_id: str
-    at: float
-    name: str
-    number: int | None
-    role: str
-    principal: Principal
-    user: str | None
-    input: Mapping[str, Any] | None
-    answer: Answer
-    latency_ms: float
-
-
-def new_id() -> str:
-    """The id of a prediction: 32 hexadecimal digits, of which the first 12 are the milliseconds since 1970 and the next 5
-    count, so that ids sort by time, and the rows of a request in their order; 60 bits are random, so that nobody guesses
-    one.
-
-    >>> ids = [new_id() for _ in range(1000)]
-    >>> len(set(ids)), {len(one) for one in ids}
-    (1000, {32})
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{next(_COUNT) & 0xFFFFF:05x}{fresh(8).hex()[1:]}"
-
-
-def moment_of(prediction_id: str) -> float | None:
-    """When an id was made, in seconds since 1970; None when it is none of ours.
-
-    >>> abs(time.time() - moment_of(new_id())) < 1, moment_of("17")
-    (True, None)
-    """
-    if len(prediction_id) != 32 or not all(sign in "0123456789abcdef" for sign in prediction_id):
-        return None
-    return int(prediction_id[:12], 16) / 1000
 
 
 class Journal:

@@ -39,11 +39,11 @@ from lingqu.errors import (
     LingquError,
     Problem,
     RequestError,
-    ScopeError,
     StoreError,
     UnknownNameError,
     near,
 )
+from lingqu.serve.principal import ANYONE, DEFAULT_SCOPES, SCOPES, Principal
 from lingqu.serve.quota import Limits
 from lingqu.serve.usage import Usage, rows_since, tidy
 from lingqu.spec.tariff import Allowance, Pace, Price
@@ -51,8 +51,6 @@ from lingqu.store import Store
 from lingqu.store.history import now
 from lingqu.store.tables import KEYS
 
-SCOPES = ("predict", "feedback", "read", "train", "promote", "admin")
-DEFAULT_SCOPES = ("predict", "feedback", "read")
 EXPIRES_DAYS = 90
 REFRESH_SECONDS = 0.4
 """How often a worker looks which keys there are, so that a revoked one is refused within a second."""
@@ -66,30 +64,6 @@ CLOSE_SECONDS = 4.0
 _TOKEN = re.compile(r"lq_([0-9a-f]{12})_([A-Za-z0-9_\-]{43})_([0-9a-f]{8})")
 _NAME = re.compile(r"[\w][\w .@+\-]{0,99}")
 _LOG = logging.getLogger("lingqu.serve")
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls: a key, as far as the service needs to know it."""
-
-    id: str
-    name: str
-    scopes: frozenset[str]
-    tenant: str = ""
-    rate: Pace | None = None
-    quota: Allowance | None = None
-    price: Price | None = None
-
-    def need(self, scope: str) -> None:
-        """ScopeError when this key may not do what the scope names."""
-        if scope not in self.scopes:
-            may = ", ".join(sorted(self.scopes)) or "nothing"
-            advice = f"Ask for a key with the scope {scope}."
-            raise ScopeError(Problem(f"a key that may {scope}", f"'{self.name}', which may {may}", advice))
-
-
-ANYONE = Principal("anyone", "anyone", frozenset(DEFAULT_SCOPES))
-"""Whoever calls a service that is open on this machine alone."""
 
 
 @dataclass(frozen=True, slots=True)

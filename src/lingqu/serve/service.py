@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.serve.engine import Engine
 from lingqu.serve.metrics import Metrics
+from lingqu.serve.opening import Source, is_bundle, open_folder
 from lingqu.serve.probes import State
 from lingqu.serve.reply import Reply, Served
-from lingqu.serve.swap import Follower, Source, open_first
 
 if TYPE_CHECKING:
     from lingqu.serve.inbox import Inbox
     from lingqu.serve.journal import Journal
     from lingqu.serve.keys import Keys
+    from lingqu.serve.loaded import Loaded
+    from lingqu.serve.swap import Follower
     from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
 
@@ -75,13 +77,17 @@ class Service:
         engines: dict[str, Engine] = {}
         sources: dict[str, Source] = {}
         for reference in references:
-            source, loaded = open_first(reference, store, shared)
+            source, loaded = _open(reference, store, shared)
             if source.name in engines:
                 found = f"{source.name} twice"
                 raise RequestError(Problem("each model once", found, "Other versions are reached by their number."))
             engines[source.name] = Engine(source.name, loaded, settings, metrics)
             sources[source.name] = source
-        follower = Follower(store, engines, sources, shared) if store is not None else None
+        follower = None
+        if store is not None:
+            from lingqu.serve.swap import Follower
+
+            follower = Follower(store, engines, sources, shared)
         return cls(engines.values(), settings, metrics, store, follower, keys_required=keys_required)
 
     def _keep_books(self, store: Store, *, keys_required: bool) -> None:
@@ -144,3 +150,15 @@ class Service:
             if self.journal is not None:
                 self.metrics.journal(self.journal.written, self.journal.lost)
             await asyncio.sleep(TICK)
+
+
+def _open(reference: str | Path, store: Store | None, shared: Path | None) -> tuple[Source, Loaded]:
+    """What a reference means now; the registry's libraries are loaded for a version alone, not for a folder."""
+    if is_bundle(reference):
+        return open_folder(reference)
+    if store is None:
+        advice = "There is no store here: name a folder, or go to where the store is."
+        raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), advice))
+    from lingqu.serve.swap import open_first
+
+    return open_first(reference, store, shared)

@@ -14,28 +14,23 @@ import gc
 import logging
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lingqu.bundle import golden
 from lingqu.bundle.read import Bundle
-from lingqu.bundle.trust import MANIFEST
-from lingqu.contract import Rows
-from lingqu.errors import BundleError, ConflictError, LingquError, Problem, UnknownNameError
+from lingqu.errors import BundleError, ConflictError, LingquError, Problem
 from lingqu.registry import Registry, Version, rollouts
 from lingqu.registry.brake import frozen
 from lingqu.registry.versions import Reference
-from lingqu.serve.cost import costs
 from lingqu.serve.loaded import Loaded
+from lingqu.serve.opening import Source, warm
 from lingqu.serve.reply import Served
 from lingqu.serve.trial import kept, refuse, verdict
-from lingqu.store.history import CHAMPION, PREVIOUS
+from lingqu.store.aliases import CHAMPION, PREVIOUS
 
 if TYPE_CHECKING:
     from lingqu.serve.engine import Engine
@@ -48,27 +43,11 @@ FOLLOWED = (CHAMPION, PREVIOUS, CHALLENGER)
 log = logging.getLogger("lingqu.serve")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an engine's versions come from: a bundle folder, one fixed version, or the aliases of a name."""
-
-    name: str
-    follows: str | None = None
-    """The alias that is answered by; None for what never changes."""
-
-
-def open_first(reference: str | Path, store: Store | None, shared: Path | None = None) -> tuple[Source, Loaded]:
-    """What a reference means now, loaded and warm; BundleError when it must not be served.
+def open_first(reference: str | Path, store: Store, shared: Path | None = None) -> tuple[Source, Loaded]:
+    """What a reference to a store means now, loaded and warm; BundleError when it must not be served.
 
     Where a champion cannot be loaded, or a worker beside this one has refused it, the version before it steps in.
     """
-    if (Path(reference) / MANIFEST).is_file():
-        bundle = Bundle.open(reference)
-        name = str(bundle.manifest.get("name") or Path(reference).resolve().name)
-        return Source(name), warm(Served(name), bundle)
-    if store is None:
-        advice = "There is no store here: name a folder, or go to where the store is."
-        raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), advice))
     wanted, registry = Reference.read(str(reference)), Registry(store)
     source = Source(wanted.name, None if wanted.number is not None else wanted.alias)
     version = registry.get(str(reference))
@@ -89,21 +68,6 @@ def open_first(reference: str | Path, store: Store | None, shared: Path | None =
 def served(version: Version) -> Served:
     """A registered version as replies name it."""
     return Served(version.name, version.number, version.bundle)
-
-
-def warm(served: Served, bundle: Bundle) -> Loaded:
-    """A version that has given its golden answers and knows how long it takes; BundleError when it gives others."""
-    golden.check(bundle)
-    loaded = Loaded(served, bundle)
-    rows = Rows.from_dicts(golden.golden_rows(bundle.manifest, bundle.task))
-    # The first answers pay for memory that later ones reuse, and tell nothing of the time.
-    bundle.answer(rows)
-    for count in (1, len(rows)):
-        asked = rows.take(range(count))
-        began = time.monotonic()
-        bundle.answer(asked)
-        loaded.estimate.saw(count * max(costs(asked)), time.monotonic() - began)
-    return loaded
 
 
 class Follower:

@@ -17,13 +17,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from lingqu.store.aliases import CHAMPION, PREVIOUS
 from lingqu.store.canonical import canonical_json, digest_of
 from lingqu.store.tables import HEAD, HISTORY
 
 BEGINNING = "0" * 64
 """What the first row holds in place of the hash before it."""
-
-CHAMPION, PREVIOUS = "champion", "previous"
 
 
 def now() -> str:
