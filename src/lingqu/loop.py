@@ -92,8 +92,11 @@ def improve(
     spec = check(spec)
     task = find_task(spec.task)
     store = store or Store.open(home(spec.folder))
-    with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
-        stages, circle = Stages(spec, task, store, tell), Circle(spec, task, store)
+    with (
+        store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)),
+        Circle(spec, task, store) as circle,
+    ):
+        stages = Stages(spec, task, store, tell)
 
         # A challenger on its way to users takes its next step if the evidence allows; meanwhile none is made.
         if (step := circle.advance(asked=asked)) is not None:

@@ -65,6 +65,12 @@ def test_a_champion_on_probation_that_errs_goes_back_once(project, tmp_path):  #
     seen = guard(store, spec)
     assert seen.restored is None
     assert seen.alarm == "risk alarm"
+    assert seen.why.startswith(
+        "The world has moved, not the model: version 1 was restored and errs as well. The champion"
+    )
+    assert seen.why.endswith("Learn anew: lingqu thaw router, then lingqu improve")
+    assert guard(store, spec).why == seen.why
+    assert sum(event.evidence.get("kind") == "world" for event in registry.history("router")) == 1
     thaw(store, "router", who="anna")
     assert guard(store, spec).restored is None
 

@@ -222,6 +222,9 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             SPEC,
             _arg("--watch", action="store_true", help="stay, and go round when the spec says that it is time"),
             _arg("--every", default="1 min", metavar="TIME", help="how often --watch looks (default: 1 min)"),
+            _arg("--drop", action="store_true", help="drop the challenger that is on its way to users"),
+            WHO,
+            WHY,
         ),
     ),
     "up": (

@@ -12,12 +12,13 @@ from rich.text import Text
 from lingqu.cli.journey import tell_result
 from lingqu.cli.present import emit, err, next_step, out, progress, store_folder
 from lingqu.cli.records import who
-from lingqu.errors import Problem, UnknownNameError, near
+from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.feedback import freeze as brake
 from lingqu.feedback.guard import guard
 from lingqu.loop import check, home
 from lingqu.loop import improve as turn
 from lingqu.registry import Registry
+from lingqu.registry.rollouts import drop, rollout
 from lingqu.spec.amounts import seconds
 from lingqu.store import Store
 
@@ -35,6 +36,8 @@ def improve(arguments: argparse.Namespace) -> int:
     """One turn of the circle, or one whenever it is time; exit status 1 when the gate did not say yes."""
     spec = check(arguments.spec)
     store = Store.open(Path(arguments.home) if arguments.home else home(spec.folder))
+    if arguments.drop:
+        return _drop(arguments, store, spec.name)
     if arguments.watch:
         return _watch(arguments, store, seconds(arguments.every))
     with progress() as tell:
@@ -43,15 +46,33 @@ def improve(arguments: argparse.Namespace) -> int:
     return 0 if told["decision"] in WELL else 1
 
 
+def _drop(arguments: argparse.Namespace, store: Store, name: str) -> int:
+    """End the way of a challenger: the champion answers everybody."""
+    standing = rollout(store, name)
+    if standing is None:
+        raise RequestError(
+            Problem(f"a challenger of {name} on its way to users", "none", f"See: lingqu history {name}")
+        )
+    drop(store, standing, who=who(arguments), why=arguments.why or "asked for")
+    told = {"name": name, "decision": "drop", "challenger": standing.version, "champion": standing.against}
+    emit(arguments, told, f"{name}@{standing.version} was dropped; {name}@{standing.against} answers everybody.")
+    return 0
+
+
 def _watch(arguments: argparse.Namespace, store: Store, pause: float) -> int:
     """Look again and again, until stopped; says something only when something has happened."""
     before: object = None
+    moved = ""
     while True:
         spec = check(arguments.spec)
         seen = guard(store, spec)
         if seen.restored is not None:
             told = {"name": spec.name, "decision": "rollback", "champion": seen.restored, "why": seen.why}
             emit(arguments, told, f"Rolled back to {spec.name}@{seen.restored}: {seen.why}.")
+        elif seen.why != moved:
+            moved = seen.why
+            if moved:
+                err.print(f"{moved}.")
         told = turn(arguments.spec, store=store, asked=False, alarm=seen.alarm)
         # A challenger on its way is news when it moves, not at every label that comes.
         news = (told["decision"], told["rollout"]) if told.get("rollout") else told["why"]

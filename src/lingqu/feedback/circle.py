@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from lingqu.bundle.trust import read_manifest
 from lingqu.contract import Task
@@ -11,10 +11,11 @@ from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.trial import Fresh
 from lingqu.feedback.grow import Grown, grow
 from lingqu.feedback.rollout import advance
-from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather
+from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened
 from lingqu.feedback.suspects import harmful
 from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
 from lingqu.registry import Registry
+from lingqu.registry.brake import frozen
 from lingqu.registry.rollouts import rollout
 from lingqu.spec import Spec
 from lingqu.statistics.power import smallest_effect, spread
@@ -26,7 +27,11 @@ DISCORDANCE = 0.08
 
 
 class Circle:
-    """One turn for one model; `gather`, then `grow`, then `record`."""
+    """One turn for one model; `gather`, then `grow`, then `record`.
+
+    What a round works with is kept until it is recorded: one that was killed goes on with the same labels, whatever came
+    since, and looks at the same gate once. `with` it: a round that failed begins anew.
+    """
 
     def __init__(self, spec: Spec, task: Task, store: Store) -> None:
         self.spec, self.task, self.store = spec, task, store
@@ -37,6 +42,15 @@ class Circle:
         self.gathered: Gathered | None = None
         self.grown: Grown | None = None
         self.fresh: Fresh | None = None
+        self._key = store.stage("round", {"name": spec.name})
+        self._open: dict[str, Any] = store.stage_result(self._key) or {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, Exception):
+            self._keep({})
 
     @property
     def family(self) -> str:
@@ -52,10 +66,14 @@ class Circle:
 
     def advance(self, *, asked: bool) -> dict[str, Any] | None:
         """One step of the challenger that is on its way, if the evidence allows; None where none is."""
-        return advance(self.store, self.spec, asked=asked)
+        # A round that was killed is finished first: its challenger may be the one that is on its way.
+        return None if self._open else advance(self.store, self.spec, asked=asked)
 
     def gather(self, base: DataVersion, *, alarm: str, asked: bool) -> Turn:
         """What has come in, and whether this is the time."""
+        if self._open and not frozen(self.store, self.spec.name):
+            self.gathered = reopened(self.store, self.spec.name, self._open)
+            return Turn(self, "", self.gathered.due.why)
         self.gathered = gather(self.store, self.spec, base, alarm=alarm, asked=asked)
         if not self.gathered.due.go:
             return Turn(self, "wait", self.gathered.due.why)
@@ -63,6 +81,7 @@ class Circle:
             return Turn(self, "wait", "no accepted label to learn from; see: lingqu feedback queue")
         if not asked and (why := self._in_vain(base)):
             return Turn(self, "wait", why)
+        self._keep(opened(self.store, self.spec.name, self.gathered))
         return Turn(self, "", self.gathered.due.why)
 
     def grow(self, base: DataVersion) -> DataVersion:
@@ -110,6 +129,8 @@ class Circle:
 
     def told(self, decision: str = "wait", why: str = "") -> dict[str, Any]:
         """What this turn came to, where no challenger was made."""
+        if self.grown is not None:
+            self._keep({})
         found = self.gathered
         assert found is not None
         left = dict(self.grown.left) if self.grown else {}
@@ -138,22 +159,29 @@ class Circle:
             "fresh": len(self.gathered.fresh),
             "gate_set": gate["gate_set"],
             "retired": retired,
+            "round": self._open["round"],
         }
-        with self.store.database.writing() as connection:
-            append(
-                connection,
-                name=self.spec.name,
-                who="lingqu",
-                action=ROUND,
-                version=result["version"],
-                why=f"{self.gathered.due.why}; {gate['why']}",
-                evidence=evidence,
-            )
+        if not recorded_before(self.store, self.spec.name, self._open["round"]):
+            with self.store.database.writing() as connection:
+                append(
+                    connection,
+                    name=self.spec.name,
+                    who="lingqu",
+                    action=ROUND,
+                    version=result["version"],
+                    why=f"{self.gathered.due.why}; {gate['why']}",
+                    evidence=evidence,
+                )
         turn = self.told(gate["decision"], gate["why"])
         standing = rollout(self.store, self.spec.name)
         own = standing if standing is not None and standing.version == result["version"] else None
         joined = len(self.grown.joined)
         return {**result, **turn, "joined": joined, "champion": result["champion"], "rollout": own and own.to_json()}
+
+    def _keep(self, opened: dict[str, Any]) -> None:
+        """Keep what this round works with; nothing once it is over."""
+        self._open = opened
+        self.store.finish_stage(self._key, opened, 0.0)
 
 
 class Turn:

@@ -18,14 +18,18 @@ from lingqu.registry import Registry
 from lingqu.registry.events import Event
 from lingqu.spec import Spec
 from lingqu.store import Store
+from lingqu.store.history import append
 
 PROBATION_ANSWERS, PROBATION_DAYS = 2000, 7
-LINGQU = "lingqu"
+LINGQU, WORLD = "lingqu", "world"
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a look at the champion came to: its status, and the version that it was rolled back to, if it was."""
+    """What a look at the champion came to: its status, and the version that it was rolled back to, if it was.
+
+    `why` says why it was, or why the one that was restored is no better.
+    """
 
     status: Status | None
     restored: int | None = None
@@ -48,7 +52,15 @@ def guard(store: Store, spec: Spec, *, now: datetime | None = None) -> Guarded:
         return Guarded(None)
     found = status(spec.name, store=store, settings=spec.monitor)
     risk = found.risk
-    if risk is None or risk.level != "act" or frozen(store, spec.name):
+    if risk is None or risk.level != "act":
+        return Guarded(found)
+    if (
+        (crowned := _crowned(registry, spec.name)) is not None
+        and crowned.action == "rollback"
+        and crowned.who == LINGQU
+    ):
+        return Guarded(found, None, _moved(store, crowned, risk.sentence()))
+    if frozen(store, spec.name):
         return Guarded(found)
     if not _on_probation(registry, spec.name, champion[0], found.answers, now or datetime.now(UTC)):
         return Guarded(found)
@@ -60,13 +72,32 @@ def guard(store: Store, spec: Spec, *, now: datetime | None = None) -> Guarded:
 
 def _on_probation(registry: Registry, name: str, version: int, answers: int, now: datetime) -> bool:
     """Whether a champion is new, and took the place of another one to which it can be given back."""
-    crowned: Event | None = None
-    for event in registry.history(name):
-        if event.action in ("promote", "rollback"):
-            crowned = event
+    crowned = _crowned(registry, name)
     if crowned is None or crowned.action != "promote" or crowned.version != version:
         return False
     if registry.alias(name, "previous") is None:
         return False
     days = (now - datetime.fromisoformat(crowned.at)).total_seconds() / 86_400
     return answers <= PROBATION_ANSWERS or days <= PROBATION_DAYS
+
+
+def _crowned(registry: Registry, name: str) -> Event | None:
+    """What made the champion champion."""
+    return next((event for event in registry.history(name)[::-1] if event.action in ("promote", "rollback")), None)
+
+
+def _moved(store: Store, restored: Event, found: str) -> str:
+    """The restored champion errs as well: the sentence that says so, kept once in the history."""
+    name = restored.name
+    why = (
+        f"The world has moved, not the model: version {restored.version} was restored and errs as well. {found} "
+        f"Learn anew: lingqu thaw {name}, then lingqu improve"
+    )
+    told = any(
+        event.evidence.get("kind") == WORLD and event.seq > restored.seq for event in Registry(store).history(name)
+    )
+    if not told:
+        about = {"name": name, "who": LINGQU, "action": "alarm", "version": restored.version, "why": why}
+        with store.database.writing() as connection:
+            append(connection, **about, evidence={"kind": WORLD, "level": "act"})
+    return why

@@ -7,9 +7,10 @@ answers they are about; its challenger was never watched by them, so no row judg
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 
@@ -75,6 +76,30 @@ def gather(
     return Gathered(due, tuple(training), new, tuple(enough), f"audit-{enough[0].id[:12]}" if enough else "")
 
 
+def opened(store: Store, name: str, found: Gathered) -> dict[str, Any]:
+    """What a round works with, as it is kept until the round is over: its number in the history, and ids."""
+    return {
+        "round": 1 + sum(1 for _ in _rounds(store, name)),
+        "why": found.due.why,
+        "accepted": [voice.id for voice in found.accepted],
+        "new": found.new,
+        "fresh": [voice.id for voice in found.fresh],
+        "gate_set": found.gate_set,
+    }
+
+
+def reopened(store: Store, name: str, kept: Mapping[str, Any]) -> Gathered:
+    """The same round again; what a person has rejected since is no part of it any more."""
+    given = {voice.id: voice for voice in voices(store, name, status=ACCEPTED)}
+    accepted, fresh = (tuple(given[id] for id in kept[part] if id in given) for part in ("accepted", "fresh"))
+    return Gathered(Due(True, kept["why"]), accepted, kept["new"], fresh, kept["gate_set"])
+
+
+def recorded_before(store: Store, name: str, number: int) -> bool:
+    """Whether the round with this number is in the history."""
+    return sum(1 for _ in _rounds(store, name)) >= number
+
+
 def decide_by_rule(store: Store, name: str, *, labels: Sequence[str] | None) -> int:
     """Apply the rules to every label that waits; how many changed their standing."""
     given = labels_of(voices(store, name))
@@ -100,15 +125,20 @@ def fresh_rows(found: Gathered, data: DataVersion, task: Task, store: Store) -> 
 
 
 def _before(store: Store, name: str) -> tuple[datetime | None, set[str], set[str]]:
-    """When the last round began, the voices that trained in earlier rounds, and those of gates that are worn out."""
-    query = select(HISTORY.c.at, HISTORY.c.evidence).where(HISTORY.c.name == name, HISTORY.c.action == ROUND)
+    """When the last round ended, the voices that trained in earlier rounds, and those of gates that are worn out."""
     last: datetime | None = None
     used: set[str] = set()
     judged: set[str] = set()
-    with store.database.reading() as connection:
-        for row in connection.execute(query.order_by(HISTORY.c.seq)):
-            evidence = json.loads(row.evidence)
-            last = datetime.fromisoformat(row.at)
-            used.update(evidence.get("joined", ()))
-            judged.update(evidence.get("retired", ()))
+    for at, evidence in _rounds(store, name):
+        last = datetime.fromisoformat(at)
+        used.update(evidence.get("joined", ()))
+        judged.update(evidence.get("retired", ()))
     return last, used, judged
+
+
+def _rounds(store: Store, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """When each round of a model ended and what was kept of it, from the first."""
+    query = select(HISTORY.c.at, HISTORY.c.evidence).where(HISTORY.c.name == name, HISTORY.c.action == ROUND)
+    with store.database.reading() as connection:
+        rows = connection.execute(query.order_by(HISTORY.c.seq)).all()
+    return ((row.at, json.loads(row.evidence)) for row in rows)
