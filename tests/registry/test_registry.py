@@ -250,8 +250,8 @@ def test_history_is_told_in_sentences(registry, register):
         "version 1 of router was registered (lingqu).",
         "version 2 of router was registered (lingqu).",
         "round 1 of the gate on g0 said 'promote' for router (lingqu): p = 0.004 < 0.025.",
-        "version 1 became champion of router (anna): first.",
-        "version 2 became champion of router (anna): p = 0.004 < 0.025 on 2,000 rows.",
+        "version 1 became champion of router (anna): first; p = 0.004 < 0.025.",
+        "version 2 became champion of router (anna): its evidence speaks for it; p = 0.004 < 0.025 on 2,000 rows.",
         "router was rolled back from version 2 to version 1 (ben): 错误变多.",
     ]
     assert [event.seq for event in registry.history()] == [1, 2, 3, 4, 5, 6]

@@ -37,6 +37,8 @@ from lingqu.store.history import CHAMPION, PREVIOUS, append, now, row_hash, stan
 from lingqu.store.tables import ALIASES, ALPHA_LEDGER, HISTORY, VERSIONS
 
 LONGEST_WHO, LONGEST_WHY = 200, 2000
+_NUMBERS = ("decision", "p", "alpha", "rows")
+"""What a promotion keeps of the gate of its version."""
 
 
 class Registry:
@@ -211,6 +213,8 @@ class Registry:
                 check_epoch(connection, name, CHAMPION, expect_epoch)
             champion, _ = alias_of(connection, name, CHAMPION)
             if champion != version:
+                # The numbers of its own gate stand where the caller gave none: no promotion without them.
+                gate = {name: found.decision[name] for name in _NUMBERS if name in found.decision}
                 append(
                     connection,
                     name=name,
@@ -218,8 +222,8 @@ class Registry:
                     action="promote",
                     version=version,
                     alias=CHAMPION,
-                    why=why,
-                    evidence=evidence,
+                    why=why or "its evidence speaks for it",
+                    evidence={**gate, **(evidence or {})},
                 )
                 point(connection, name, CHAMPION, version)
                 point(connection, name, PREVIOUS, champion)
