@@ -21,7 +21,7 @@ help:
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/ready ## the whole journey on real pictures, in about a minute
+demo: .venv/ready ## the whole story on real pictures, in about a minute
 	$(BIN)/lingqu demo
 
 test: .venv/ready ## the fast tests, under a minute

@@ -262,7 +262,11 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
     "tasks": ("start:tasks", "what can be learned", ()),
     "fsck": ("records:fsck", "prove that nothing in the store is damaged", ()),
     "doctor": ("doctor:doctor", "what this machine can do and what is missing", ()),
-    "demo": ("demo:demo", "the whole journey on real pictures, in about a minute", ()),
+    "demo": (
+        "demo:demo",
+        "the whole story of the loop on real pictures, in about a minute",
+        (_arg("--again", action="store_true", help="play it anew where it has been played"), LANGUAGE),
+    ),
 }
 
 

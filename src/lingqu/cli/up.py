@@ -7,15 +7,11 @@ is the more patient of the two: it runs at a lower priority, and when it breaks 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import os
-import signal
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
+from lingqu.cli.children import LINGQU, begin, end
 from lingqu.cli.journey import tell_result
 from lingqu.cli.present import err, progress
 from lingqu.errors import GateError, Problem
@@ -25,10 +21,8 @@ from lingqu.spec import Spec
 from lingqu.store import Store
 
 LOOK_SECONDS = 0.2
-PATIENCE_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 NICE = 10
-_DIE_WITH_PARENT = 1
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -36,15 +30,14 @@ def up(arguments: argparse.Namespace) -> int:
     spec = check(arguments.spec)
     folder = Path(arguments.home) if arguments.home else home(spec.folder)
     _champion(arguments, spec, Store.open(folder))
-    lingqu = [sys.executable, "-m", "lingqu"]
     here = ["--home", str(folder.absolute())]
     port = [] if arguments.port is None else ["--port", str(arguments.port)]
-    serve = _begin([*lingqu, "serve", spec.name, *port, *here], spec.folder)
-    watch = [*lingqu, "improve", str(Path(arguments.spec).absolute()), "--watch", "--every", arguments.every, *here]
+    serve = begin([*LINGQU, "serve", spec.name, *port, *here], spec.folder)
+    watch = [*LINGQU, "improve", str(Path(arguments.spec).absolute()), "--watch", "--every", arguments.every, *here]
     try:
         return _stand(serve, watch, spec.folder)
     finally:
-        _end(serve)
+        end(serve)
 
 
 def _champion(arguments: argparse.Namespace, spec: Spec, store: Store) -> None:
@@ -60,19 +53,9 @@ def _champion(arguments: argparse.Namespace, spec: Spec, store: Store) -> None:
         raise GateError(Problem(f"a champion of {spec.name} to serve", found, f"See: lingqu show {spec.name}"))
 
 
-def _begin(command: list[str], folder: Path, *, nice: int = 0) -> subprocess.Popen[bytes]:
-    def child() -> None:
-        os.nice(nice)
-        # Whoever kills the parent kills the children too.
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-
-    return subprocess.Popen(command, cwd=folder, preexec_fn=child)  # noqa: PLW1509 - before any thread of ours
-
-
 def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path) -> int:
     """Until the service ends: keep the circle going round; the service's status."""
-    pause, circle, again = FIRST_PAUSE, _begin(watch, folder, nice=NICE), 0.0
+    pause, circle, again = FIRST_PAUSE, begin(watch, folder, nice=NICE), 0.0
     try:
         while serve.poll() is None:
             time.sleep(LOOK_SECONDS)
@@ -82,18 +65,7 @@ def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path) -> in
                 err.print(f"The circle ended with status {circle.returncode}; it begins again in {pause:.0f} s.")
                 again = time.monotonic() + pause
             elif time.monotonic() >= again:
-                circle, again, pause = _begin(watch, folder, nice=NICE), 0.0, min(2 * pause, LONGEST_PAUSE)
+                circle, again, pause = begin(watch, folder, nice=NICE), 0.0, min(2 * pause, LONGEST_PAUSE)
     finally:
-        _end(circle)
+        end(circle)
     return serve.returncode
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a child to end, and wait for it; it is killed when it does not."""
-    if process.poll() is None:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE_SECONDS)
-    if process.poll() is None:
-        process.kill()
-        process.wait()

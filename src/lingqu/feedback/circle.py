@@ -14,6 +14,7 @@ from lingqu.feedback.rollout import advance
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened
 from lingqu.feedback.suspects import harmful
 from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
+from lingqu.monitor.quality import right as answered_right
 from lingqu.registry import Registry
 from lingqu.registry.brake import frozen
 from lingqu.registry.rollouts import rollout
@@ -116,16 +117,24 @@ class Circle:
         if budget.exhausted and not self.gathered.fresh:
             return f"the error budget of {gate_set} is spent: label audit rows (lingqu feedback queue --audit)"
         metric = self.champion.metrics.get("accuracy", {})
-        if not isinstance(error := metric.get("value"), int | float):
+        if not isinstance(right := metric.get("value"), int | float):
             return ""
         rows = len(self.gathered.fresh) or base.counts["test"]
         seen = smallest_effect(rows, spread(DISCORDANCE), alpha=budget.alpha)
-        if seen <= 1 - error:
+        # Where the world has moved, the champion errs more by now than on its old rows.
+        error = max(1 - right, self._erring_now())
+        if seen <= error:
             return ""
         return (
             f"{rows:,} gate rows show a lead of {100 * seen:.1f} points at least, and the champion errs on only "
-            f"{100 * (1 - error):.1f} %: label more audit rows (lingqu feedback queue --audit)"
+            f"{100 * error:.1f} %: label more audit rows (lingqu feedback queue --audit)"
         )
+
+    def _erring_now(self) -> float:
+        """The share of the fresh gate that the champion has answered wrongly, where it was asked."""
+        assert self.gathered is not None
+        mine = [voice for voice in self.gathered.fresh if voice.number == self.champion.number]
+        return sum(not answered_right(voice.answer, voice.value) for voice in mine) / max(1, len(mine))
 
     def told(self, decision: str = "wait", why: str = "") -> dict[str, Any]:
         """What this turn came to, where no challenger was made."""
