@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lingqu.errors import Problem, RequestError
-from lingqu.store import Store
 
 if TYPE_CHECKING:
+    from lingqu.serve.supervisor import Child, Supervisor
     from lingqu.spec.running import ServeSettings
 
 SPEC = Path("lingqu.yaml")
@@ -28,7 +28,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve models until SIGTERM or Ctrl-C."""
-    from lingqu.serve.plan import Plan
+    from lingqu.serve.supervisor import nursery
+
+    with nursery(arguments.workers or 1) as (folder, waiting):
+        return _supervisor(arguments, folder, waiting).run()
+
+
+def _supervisor(arguments: argparse.Namespace, folder: Path, waiting: list[Child]) -> Supervisor:
+    """What was asked, checked, and the socket that listens; the first worker is loading its libraries meanwhile."""
+    from lingqu.serve.plan import Plan, plain
     from lingqu.serve.supervisor import Supervisor, listen
 
     name, settings = _spec()
@@ -47,17 +55,18 @@ def serve(arguments: argparse.Namespace) -> int:
     plan = Plan(
         models,
         home=str(home) if there or required else None,
-        settings=settings.model_dump(),
+        settings=plain(settings),
         workers=settings.workers,
         keys_required=required,
         patience=max(18.0, settings.drain_seconds + settings.deadline_seconds + 5.0),
     )
-    return Supervisor(plan, listener, lambda served: _ready(arguments, url, served), _tell).run()
+    return Supervisor(plan, listener, folder, waiting, lambda served: _ready(arguments, url, served), _tell)
 
 
 def _guarded(host: str, home: Path) -> bool:
     """Whether who calls needs a key; RequestError when there is none. The keys' libraries are loaded for this alone."""
     from lingqu.serve.keys import guard
+    from lingqu.store import Store
 
     return guard(host, Store.open(home))
 

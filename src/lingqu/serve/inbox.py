@@ -6,6 +6,7 @@ Whatever comes is quarantined: nobody has judged it yet, and nothing is learned 
 >>> from lingqu.contract.answers import LabelScores
 >>> from lingqu.serve.journal import Entry, Journal, new_id
 >>> from lingqu.serve.keys import ANYONE
+>>> from lingqu.spec.running import ServeSettings
 >>> from lingqu.store import Store
 >>> store, settings = Store.open(getfixture("tmp_path") / ".lingqu"), ServeSettings()
 >>> answered = new_id()
@@ -28,7 +29,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, insert, select
 from sqlalchemy.engine import RowMapping
@@ -39,9 +40,11 @@ from lingqu.privacy.encrypt import MasterKeys
 from lingqu.privacy.mask import mask
 from lingqu.serve.journal import Sealed, iso, moment_of, new_id, plain_text, spell, unspell
 from lingqu.serve.keys import Principal
-from lingqu.spec.running import ServeSettings
 from lingqu.store import Store, digest_of
 from lingqu.store.tables import FEEDBACK, PREDICTIONS
+
+if TYPE_CHECKING:
+    from lingqu.spec.running import ServeSettings
 
 KINDS = ("label", "reward", "rating")
 ORIGINS = ("person", "model")

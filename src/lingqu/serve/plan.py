@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from lingqu.spec.running import ServeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,29 @@ def threads(workers: int) -> int:
     1
     """
     return max(1, cores() // workers)
+
+
+def threads_given(workers: int) -> str:
+    """The same for the environment of a worker, where OMP_NUM_THREADS may ask for less."""
+    return str(min(threads(workers), int(os.environ.get("OMP_NUM_THREADS") or 1024)))
+
+
+def plain(settings: ServeSettings) -> dict[str, Any]:
+    """Checked settings as a plan holds them, with what follows from them.
+
+    >>> from lingqu.spec.running import ServeSettings
+    >>> found = checked(plain(ServeSettings(deadline="2 s")))
+    >>> found.port, found.deadline_seconds, found.journal.keep_seconds
+    (8000, 2.0, 2592000.0)
+    """
+    journal = settings.journal.model_dump() | {"keep_seconds": settings.journal.keep_seconds}
+    seconds = {"deadline_seconds": settings.deadline_seconds, "drain_seconds": settings.drain_seconds}
+    return settings.model_dump() | seconds | {"journal": journal}
+
+
+def checked(values: Mapping[str, Any]) -> ServeSettings:
+    """The settings that a plan holds; whoever made the plan has checked them, so the library that does is not loaded."""
+    return cast("Any", SimpleNamespace(**{**values, "journal": SimpleNamespace(**values["journal"])}))
 
 
 def cores() -> int:

@@ -1,7 +1,7 @@
 """The parent of the workers: it holds the port, starts them, replaces those that end, and stops them when asked.
 
-The listening socket is made here and inherited, so no connection is refused while a worker is replaced: it waits in the
-socket's queue. A worker that ended early is replaced after a pause that doubles each time, so nothing loops. The parent
+The listening socket is made here and handed to each worker, so no connection is refused while one is replaced: it waits
+in the socket's queue. The first worker loads its libraries while it is still being checked what it shall serve. A worker that ended early is replaced after a pause that doubles each time, so nothing loops. The parent
 imports nothing but the standard library: it is small, and there is little in it that could fail.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lingqu.errors import LingquError, Problem, RequestError, WorkError
-from lingqu.serve.plan import Plan, threads
+from lingqu.serve.plan import Plan, threads_given
 
 BACKLOG = 2048
 STEADY = 10.0
@@ -39,9 +39,14 @@ Tell = Callable[[str], None]
 
 @dataclass(eq=False)
 class Child:
-    """One worker process; `status` is the pipe it reports on, `heard` when it last did."""
+    """One worker process; `status` is the pipe it reports on, `heard` when it last did.
+
+    `line` is how it hears what to serve; it stays open: when this process dies, however it dies, the worker reads its end
+    and stops.
+    """
 
     process: subprocess.Popen[bytes]
+    line: socket.socket
     status: int
     started: float
     heard: float
@@ -50,6 +55,54 @@ class Child:
     unread: bytes = b""
     error: LingquError | None = None
 
+    @classmethod
+    def begin(cls, folder: Path, workers: int) -> Child:
+        """Start a worker, which loads its libraries and waits to be told what to serve."""
+        reports, status = os.pipe()
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, FOLDER: str(folder / "metrics"), "OMP_NUM_THREADS": threads_given(workers)}
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lingqu.serve.worker", str(status)],
+                stdin=theirs.fileno(),
+                pass_fds=(status,),
+                env=environment,
+            )
+        os.close(status)
+        os.set_blocking(reports, False)
+        now = time.monotonic()
+        return cls(process, ours, reports, now, now)
+
+    def give(self, plan: Plan, listener: socket.socket) -> None:
+        """Tell it what to serve, and on which socket."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self.line, [plan.line().encode() + b"\n"], [listener.fileno()])
+
+    def end(self) -> None:
+        """Let go of it; one that still waits for its plan ends by itself."""
+        self.line.close()
+        os.close(self.status)
+
+
+@contextmanager
+def nursery(workers: int) -> Iterator[tuple[Path, list[Child]]]:
+    """A folder that the workers of one service share, and its first worker, which loads its libraries meanwhile.
+
+    Whoever takes the worker out of the list looks after it; one that nobody has taken is ended.
+    """
+    with tempfile.TemporaryDirectory(prefix="lingqu-serve-") as made:
+        folder = Path(made)
+        (folder / "metrics").mkdir()
+        (folder / "trials").mkdir()
+        waiting = [Child.begin(folder, workers)]
+        try:
+            yield folder, waiting
+        finally:
+            for child in waiting:
+                child.end()
+                child.process.kill()
+                child.process.wait()
+
 
 @dataclass
 class Supervisor:
@@ -57,6 +110,8 @@ class Supervisor:
 
     plan: Plan
     listener: socket.socket
+    folder: Path
+    waiting: list[Child]
     on_ready: Callable[[list[str]], None]
     tell: Tell
     children: list[Child] = field(default_factory=list)
@@ -67,10 +122,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; 0 when every worker ended well. LingquError when no worker could begin."""
-        with _signals() as wake, tempfile.TemporaryDirectory(prefix="lingqu-serve-") as folder:
-            self.folder = Path(folder)
-            (self.folder / "metrics").mkdir()
-            (self.folder / "trials").mkdir()
+        with _signals() as wake:
             self.plan = replace(self.plan, shared=str(self.folder / "trials"))
             try:
                 self._watch(wake)
@@ -81,27 +133,9 @@ class Supervisor:
     # Starting
 
     def _start(self) -> None:
-        ours, theirs = os.pipe()
-        environment = {
-            **os.environ,
-            FOLDER: str(self.folder / "metrics"),
-            "OMP_NUM_THREADS": str(min(threads(self.plan.workers), int(os.environ.get("OMP_NUM_THREADS") or 1024))),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lingqu.serve.worker", str(self.listener.fileno()), str(theirs)],
-            stdin=subprocess.PIPE,
-            pass_fds=(self.listener.fileno(), theirs),
-            env=environment,
-        )
-        os.close(theirs)
-        os.set_blocking(ours, False)
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):
-            # The pipe stays open: when this process dies, however it dies, the worker reads its end and stops.
-            process.stdin.write(self.plan.line().encode() + b"\n")
-            process.stdin.flush()
-        now = time.monotonic()
-        self.children.append(Child(process, ours, now, now))
+        child = self.waiting.pop() if self.waiting else Child.begin(self.folder, self.plan.workers)
+        child.give(self.plan, self.listener)
+        self.children.append(child)
 
     def _watch(self, wake: int) -> None:
         while not self.stopping:
@@ -171,10 +205,7 @@ class Supervisor:
 
     def _forget(self, child: Child) -> None:
         self.children.remove(child)
-        os.close(child.status)
-        if child.process.stdin is not None:
-            with suppress(OSError):
-                child.process.stdin.close()
+        child.end()
         # What a dead process had in progress or in line is nobody's now; its counters stay.
         for path in (self.folder / "metrics").glob(f"gauge_live*_{child.process.pid}.db"):
             path.unlink()
@@ -198,7 +229,7 @@ class Supervisor:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, not yet inherited by anybody; RequestError when the address cannot be had.
+    """The listening socket; RequestError when the address cannot be had.
 
     >>> with listen("127.0.0.1", 0) as listener:
     ...     listener.getsockname()[0]
@@ -217,7 +248,6 @@ def listen(host: str, port: int) -> socket.socket:
         found = f"{host}:{port}, where {(error.strerror or str(error)).lower()}"
         raise RequestError(Problem("an address to listen on", found, "Choose another: --port 0 takes any.")) from None
     listener.listen(BACKLOG)
-    listener.set_inheritable(True)
     return listener
 
 

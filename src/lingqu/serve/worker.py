@@ -1,7 +1,7 @@
-"""One worker process: `python -m lingqu.serve.worker SOCKET STATUS`, started by the supervisor alone.
+"""One worker process: `python -m lingqu.serve.worker STATUS`, started by the supervisor alone.
 
-It reads its plan from standard input, loads the models, serves on the inherited socket, and tells its parent on the status
-pipe when it is ready and, each second, that its event loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once,
+It loads its libraries, hears on standard input, a Unix socket, what to serve and on which socket, loads the models, serves,
+and tells its parent on the status pipe when it is ready and, each second, that its event loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once,
 requests are still taken for `drain` seconds, those in flight are finished, and then it ends. When its parent dies,
 standard input ends, and the same happens.
 """
@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from lingqu.errors import LingquError
 from lingqu.serve import log
-from lingqu.serve.plan import Plan
+from lingqu.serve.plan import Plan, checked, threads_given
 from lingqu.serve.supervisor import BACKLOG, EXIT_STUCK
 
 if TYPE_CHECKING:
     from lingqu.serve.service import Service
+    from lingqu.store import Store
 
 HEARTBEAT = 1.0
 SWITCH_SECONDS = 0.0005
@@ -49,37 +50,67 @@ class Status:
             return
 
 
-def main(listener: int, status: int) -> int:
+def main(status: int) -> int:
     """Serve until told to stop; the exit status."""
-    parent = Status(status)
-    plan = Plan.read(sys.stdin.readline())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = Status(status)
+    _load_libraries()
+    plan, listener = _told()
+    if plan is None or listener is None:
+        return 0
     # The event loop gets the interpreter back from a computing thread in half a millisecond, not in five.
     sys.setswitchinterval(SWITCH_SECONDS)
+    os.environ["OMP_NUM_THREADS"] = threads_given(plan.workers)
     try:
         service = _service(plan)
     except LingquError as error:
         problems = [asdict(problem) for problem in error.problems]
         parent.say({"error": {"status": error.exit_status, "problems": problems}})
         return error.exit_status
-    return serve(service, socket.socket(fileno=listener), parent)
+    return serve(service, listener, parent)
+
+
+def _load_libraries() -> None:
+    """What every service needs, loaded while the parent still checks what was asked."""
+    import uvloop  # noqa: F401
+
+    import lingqu.serve.app
+    import lingqu.serve.listener
+    import lingqu.serve.service  # noqa: F401
+
+
+def _told() -> tuple[Plan | None, socket.socket | None]:
+    """The plan and the listening socket; nothing when the parent went away without a word."""
+    with socket.socket(fileno=os.dup(0)) as line:
+        told, descriptors, _, _ = socket.recv_fds(line, 1 << 16, 1)
+        while told and not told.endswith(b"\n"):
+            more = line.recv(1 << 16)
+            told = told + more if more else b""
+    if not told or not descriptors:
+        return None, None
+    return Plan.read(told.decode()), socket.socket(fileno=descriptors[0])
 
 
 def _service(plan: Plan) -> Service:
     from lingqu.serve.service import Service
-    from lingqu.spec.running import ServeSettings
-    from lingqu.store import Store
 
-    settings = ServeSettings.model_validate(plan.settings)
+    settings = checked(plan.settings)
     log.begin(access=settings.log)
-    store = Store.open(Path(plan.home)) if plan.home is not None else None
     return Service.load(
         plan.models,
         settings=settings,
-        store=store,
+        store=_store(plan.home),
         shared=Path(plan.shared) if plan.shared else None,
         keys_required=plan.keys_required,
     )
+
+
+def _store(home: str | None) -> Store | None:
+    if home is None:
+        return None
+    from lingqu.store import Store
+
+    return Store.open(Path(home))
 
 
 def serve(service: Service, listener: socket.socket, parent: Status) -> int:
@@ -140,4 +171,4 @@ def _until_orphaned(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1])))
