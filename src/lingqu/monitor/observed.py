@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from lingqu.contract import Rows
 from lingqu.data.accept import accept
@@ -20,9 +21,13 @@ from lingqu.monitor.quality import Share, right
 from lingqu.monitor.signals import Signal, of_answers, of_columns
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.registry import Version
-from lingqu.serve.journal import Sealed, unspell
+from lingqu.serve.journal import Sealed, iso, unspell
 from lingqu.store import Store
 from lingqu.store.tables import FEEDBACK, PREDICTIONS
+
+WEEKS = 8
+"""So many weeks back answers of the same weekdays are looked for; the journal keeps fewer unless `keep` says more."""
+_WEEK, _DAY, _ENDS = timedelta(weeks=1), timedelta(days=1), 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,10 @@ def answered(store: Store, version: Version, after: str, most: int, *, skip: int
     query = _of(select(PREDICTIONS), version, after).order_by(PREDICTIONS.c.id).offset(skip).limit(most)
     with store.database.reading() as connection:
         rows = connection.execute(query).mappings().all()
+    return _read(rows)
+
+
+def _read(rows: Sequence[Any]) -> list[Answered]:
     seal = Sealed(MasterKeys.given())
     return [
         Answered(
@@ -73,6 +82,37 @@ def answered(store: Store, version: Version, after: str, most: int, *, skip: int
         )
         for row in rows
     ]
+
+
+def weeks_before(store: Store, version: Version, rows: Sequence[Answered], most: int) -> list[Answered]:
+    """Answers of the same days and hours of the week as these, one week before, two weeks before and so on.
+
+    About so many at most. Where that is fewer than these rows, answers of the whole of those weekdays (UTC) are taken.
+    Nothing where these rows come from a week or more, for then they hold every weekday themselves.
+    """
+    first, last = (datetime.fromisoformat(one.at) for one in (rows[0], rows[-1]))
+    begin, end = (one.replace(hour=0, minute=0, second=0, microsecond=0) for one in (first, last))
+    days = begin, end + _DAY
+    if days[1] - days[0] >= _WEEK:
+        return []
+    found = _sample(store, version, (first, last), most)
+    return found if len(found) >= min(len(rows), most) else _sample(store, version, days, most)
+
+
+def _sample(store: Store, version: Version, span: tuple[datetime, datetime], most: int) -> list[Answered]:
+    """Answers of a span of time in earlier weeks, about so many at most."""
+    at, (begin, end) = PREDICTIONS.c.at, span
+    weeks = [week * _WEEK for week in range(1, WEEKS + 1)]
+    spans = [and_(at >= iso((begin - week).timestamp()), at <= iso((end - week).timestamp())) for week in weeks]
+    there = (PREDICTIONS.c.name == version.name, PREDICTIONS.c.number == version.number, or_(*spans))
+    with store.database.reading() as connection:
+        count = int(connection.execute(select(func.count()).select_from(PREDICTIONS).where(*there)).scalar_one())
+        query = select(PREDICTIONS).where(*there).order_by(PREDICTIONS.c.id)
+        if count > most:
+            # The end of an id has nothing to do with the answer: it draws a sample without a look at all rows.
+            bound = f"{max(1, round(_ENDS * most / count)):03x}"
+            query = query.where(func.substr(PREDICTIONS.c.id, 30, 3) < bound)
+        return _read(connection.execute(query).mappings().all())
 
 
 def kept_as(store: Store, version: Version) -> str | None:

@@ -199,6 +199,10 @@ def _notes(watch: Watch, record: Record, rest: list[Answered]) -> list[str]:
         found.append(
             "No input can be read, so only answers are watched: serve.journal.inputs, or the key of the journal."
         )
+    if record.windows and watch.settings.season != "none" and not record.windows[-1].season:
+        found.append(
+            "Too few answers of the same weekdays are kept, so the last window was compared with held-out rows."
+        )
     if record.skipped:
         found.append(f"{record.skipped:,} older answers were not looked at, for nobody had looked for long.")
     if not watch.settings.audit:

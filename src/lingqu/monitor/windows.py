@@ -15,7 +15,7 @@ import numpy as np
 
 from lingqu.monitor.budgets import Budget, latency, refusals
 from lingqu.monitor.drift import IN_A_ROW, LEAST, Moved, compare, level
-from lingqu.monitor.observed import Answered, answered, drawn, signals_of, waiting
+from lingqu.monitor.observed import Answered, answered, drawn, signals_of, waiting, weeks_before
 from lingqu.monitor.quality import estimate
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import watched
@@ -49,6 +49,8 @@ class Window:
     estimate: Estimate | None
     budgets: list[Budget]
     asked: int
+    season: int = 0
+    """With how many answers of the same weekdays it was compared; 0 where it was with held-out rows."""
 
     def sentence(self) -> str:
         """What was seen, in words.
@@ -74,7 +76,7 @@ class Window:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Window:
         """The window that `to_json` wrote."""
-        fields = {name: value[name] for name in cls.__slots__}
+        fields = {name: value[name] for name in cls.__slots__ if name in value}
         told = fields["estimate"]
         return cls(
             **fields
@@ -153,8 +155,9 @@ class Watch:
 
     def see(self, rows: list[Answered], number: int, q: float) -> Window:
         """What is seen in one window."""
-        held_out = self.held_out
-        found = compare(held_out.signals, signals_of(rows, held_out.limits, held_out.known), q)
+        held_out, season = self.held_out, self._season(rows)
+        before = signals_of(season, held_out.limits, held_out.known) if season else held_out.signals
+        found = compare(before, signals_of(rows, held_out.limits, held_out.known), q)
         return Window(
             number,
             rows[0].id,
@@ -169,7 +172,15 @@ class Watch:
             estimated(rows, held_out),
             _budgets(rows, self.settings),
             drawn([one.id for one in rows], self.settings.audit, self.store),
+            len(season),
         )
+
+    def _season(self, rows: list[Answered]) -> list[Answered]:
+        """What answers of the same weekdays were like, where that is asked for and there are as many as make a window."""
+        if self.settings.season == "none":
+            return []
+        found = weeks_before(self.store, self.version, rows, self.settings.reference)
+        return found if len(found) >= len(rows) else []
 
 
 def estimated(rows: list[Answered], reference: Reference) -> Estimate | None:

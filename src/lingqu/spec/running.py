@@ -94,6 +94,9 @@ class MonitorSettings(Settings):
     reference: Whole = Field(
         default=2000, ge=100, le=20_000, description="Held-out rows that windows are compared with, at most."
     )
+    season: Literal["none", "week"] = Field(
+        default="none", description="week compares with answers of the same weekdays of the weeks before, if enough."
+    )
     audit: Real = Field(
         default=0.02, ge=0, le=1, description="The share of answers, drawn at random, that trusted people label."
     )
