@@ -108,7 +108,7 @@ def users(store: Store) -> None:
 def circle(folder: Path, *, kill_at: int = 0) -> None:
     """Go round until the challenger leads; killed before this durable step, counted from 1, if it comes to that.
 
-    Writes how many steps it took to the file `steps`.
+    Writes how many steps it took to the file `steps`, and the digest of what was learned to `learned`.
     """
     steps = 0
 
@@ -137,6 +137,7 @@ def circle(folder: Path, *, kill_at: int = 0) -> None:
             break
     improve(folder / "lingqu.yaml", store=store, asked=False)
     (folder / "steps").write_text(str(steps))
+    (folder / "learned").write_text(Registry(store).get("router@2").lineage["candidate"])
 
 
 def check(folder: Path) -> None:

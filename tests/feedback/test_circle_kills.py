@@ -37,5 +37,6 @@ def test_kills_at_any_edge_promote_exactly_once(kills: int, tmp_path: Path) -> N
             done += status != 0
         assert kill_lab.child(lambda: kill_lab.circle(folder)) == 0
         assert kill_lab.child(lambda: kill_lab.check(folder)) == 0
+        assert (folder / "learned").read_text() == (calm / "learned").read_text()
         circles += 1
     print(f"{done} kills in {circles} circles of {steps} durable steps: each promoted exactly once")

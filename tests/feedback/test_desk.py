@@ -17,6 +17,7 @@ from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
+from lingqu.serve.shadow import shadow_id
 from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 
@@ -41,6 +42,13 @@ def test_the_queue_asks_what_users_doubt_then_what_the_model_doubts(served):
     assert [ids.index(item.prediction_id) for item in asked] == [1, 0, 4, 2]
     assert asked[0].said == ("spam",)
     assert asked[1].why == "the model was 51 % sure"
+    with Journal(store, ServeSettings().journal) as journal:
+        unseen = LabelScores.of({"ham": 0.2, "spam": 0.8})
+        about = ("r", time.time(), "m", 2, "shadow", ANYONE, None, None, unseen, 1.0)
+        journal.record(Entry(shadow_id(ids[5], 2), *about))
+    asked = review_queue(store, "m", most=4)
+    assert [ids.index(item.prediction_id) for item in asked] == [1, 5, 0, 4]
+    assert asked[1].why == "a challenger answers spam"
     blind = audit_queue(store, "m", share=1.0, most=3)
     assert [item.prediction for item in blind] == [None, None, None]
 

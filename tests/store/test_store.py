@@ -300,3 +300,14 @@ def test_importing_the_store_loads_no_database_and_no_numbers():
     script = "import sys, lingqu.store; print([m for m in ('sqlalchemy', 'numpy', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_kill_left_of_an_unfinished_write_is_no_part_of_a_folder(tmp_path: Path) -> None:
+    from lingqu.store.atomic import temporary_beside
+
+    store, work = Store.open(tmp_path / ".lingqu"), tmp_path / "work"
+    write_bytes(work / "model.onnx", b"weights")
+    calm = store.put_folder(work)
+    temporary_beside(work / "model.onnx").write_bytes(b"wei")
+    assert store.put_folder(work) == calm
+    assert [path.name for path in store.folder_path(calm).iterdir()] == ["model.onnx"]

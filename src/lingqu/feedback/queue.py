@@ -1,7 +1,7 @@
 """The review queue: which answers a person should look at next, those that teach most first.
 
-Four in five places go to answers that the model was unsure of, that a user contradicts, or about which users contradict
-each other; rows that are nearly the same wait until every other kind of row was asked once, so that a hundred copies of
+Four in five places go to answers that a user contradicts, about which users contradict each other, that a challenger would
+have given otherwise, or that the model was unsure of; rows that are nearly the same wait until every other kind of row was asked once, so that a hundred copies of
 one question do not fill the queue, and a kind of row that has become frequent comes first. One in five is drawn at random, because a queue of doubts alone never shows what the model is confidently wrong
 about. An audit queue holds nothing but drawn rows, and never shows the answer: who has seen it is no witness any more.
 """
@@ -17,6 +17,7 @@ from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
 from lingqu.monitor.audit import SOURCE
 from lingqu.monitor.audit import asked as asked_for
 from lingqu.serve.journal import Recorded, recorded, spell
+from lingqu.serve.shadow import SHADOW, shadow_id
 from lingqu.store import Store
 
 RANDOM_EVERY = 5
@@ -39,6 +40,8 @@ class Item:
     said: tuple[str, ...]
     feedback: tuple[str, ...]
     why: str
+    disputed: bool = False
+    """Whether a challenger answered otherwise."""
 
     def to_json(self) -> dict[str, Any]:
         """The item as plain values."""
@@ -53,12 +56,19 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
         if voice.status == QUARANTINED:
             waiting.setdefault(voice.prediction_id, []).append(voice)
     done = {voice.prediction_id for voice in given} - waiting.keys()
-    answers = [one for one in recorded(store, name, newest=NEWEST) if one.role != "shadow" and one.id not in done]
-    items = [_item(answer, waiting.pop(answer.id, [])) for answer in answers if answer.input is not None]
+    kept = recorded(store, name, newest=NEWEST)
+    unseen = {one.id: one for one in kept if one.role == SHADOW}
+    answers = [one for one in kept if one.role != SHADOW and one.id not in done]
+    numbers = {one.number for one in unseen.values()}
+    items = [
+        _item(answer, waiting.pop(answer.id, []), [unseen.get(shadow_id(answer.id, number)) for number in numbers])
+        for answer in answers
+        if answer.input is not None
+    ]
     # What was said of answers that the journal has let go can still be decided on.
     items += [_said(whose) for whose in waiting.values() if whose[0].input is not None]
     secret = store.secret(SOURCE)
-    ranked = _once(sorted(items, key=lambda item: (-len(item.feedback), _doubt(item), item.prediction_id)))
+    ranked = _once(sorted(items, key=_rank))
     seen = [answer.input for answer in answers if answer.input is not None][-COMPARED:]
     drawn = sorted(items, key=lambda item: (not asked_for(item.prediction_id, 0.1, secret), item.prediction_id))
     return _mixed(_spread(ranked, seen, most), _once(drawn), most)
@@ -71,7 +81,7 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
     answers = [
         one
         for one in recorded(store, name, newest=NEWEST)
-        if one.role != "shadow" and one.input is not None and asked_for(one.id, share, secret)
+        if one.role != SHADOW and one.input is not None and asked_for(one.id, share, secret)
     ]
     blind = "drawn at random; say what is right without looking up the answer"
     return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][
@@ -79,19 +89,25 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
     ]
 
 
-def _item(answer: Recorded, whose: Sequence[Voice]) -> Item:
+def _item(answer: Recorded, whose: Sequence[Voice], unseen: Sequence[Recorded | None]) -> Item:
     prediction = answer.answer.get("prediction")
+    others = [one.answer.get("prediction") for one in unseen if one is not None]
+    other = next((one for one in others if one != prediction), None)
     said = tuple(dict.fromkeys(voice.label for voice in whose))
     if len(said) > 1:
         why = "users contradict each other"
     elif said and said[0] != str(prediction):
         why = whose[0].reason or "a user says otherwise"
+    elif other is not None:
+        why = f"a challenger answers {other}"
     elif answer.confidence is not None:
         why = f"the model was {100 * answer.confidence:.0f} % sure"
     else:
         why = "drawn at random"
     ids = tuple(voice.id for voice in whose)
-    return Item(answer.id, answer.input or {}, prediction, answer.confidence, said, ids, why)
+    return Item(
+        answer.id, answer.input or {}, prediction, answer.confidence, said, ids, why, disputed=other is not None
+    )
 
 
 def _said(whose: Sequence[Voice]) -> Item:
@@ -102,8 +118,10 @@ def _said(whose: Sequence[Voice]) -> Item:
     return Item(first.prediction_id, first.input or {}, prediction, confidence, said, ids, first.reason)
 
 
-def _doubt(item: Item) -> float:
-    return 1.0 if item.confidence is None else item.confidence
+def _rank(item: Item) -> tuple[int, bool, float, str]:
+    """What users said counts most, then that two models differ, then that one was unsure."""
+    sure = 1.0 if item.confidence is None else item.confidence
+    return (-len(item.feedback), not item.disputed, sure, item.prediction_id)
 
 
 def _once(items: Sequence[Item]) -> list[Item]:

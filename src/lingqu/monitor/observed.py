@@ -196,7 +196,9 @@ def _is_omitted(value: Any) -> bool:
 
 def _of(query: Select[Any], version: Version, after: str) -> Select[Any]:
     column = PREDICTIONS.c
-    return query.where(column.name == version.name, column.number == version.number, column.id > after)
+    # What a challenger answered unseen was no answer to anybody.
+    mine = (column.name == version.name, column.number == version.number, column.role != "shadow")
+    return query.where(*mine, column.id > after)
 
 
 def _input(seal: Sealed, identity: str, kept: str | None) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lingqu.errors import Problem, StoreError
-from lingqu.store.atomic import make_folder, open_output, remove_folder, replace_folder, temporary_beside
+from lingqu.store.atomic import TEMPORARY, make_folder, open_output, remove_folder, replace_folder, temporary_beside
 from lingqu.store.blobs import READ_ONLY, REPAIR, Blobs, remove_first
 from lingqu.store.canonical import canonical_json, check_digest, digest_of
 from lingqu.store.locks import hold
@@ -54,7 +54,9 @@ class Folders:
         staging = temporary_beside(self.blobs.folder / "folder")
         try:
             make_folder(staging)
-            listing = sorted(_copy(path, name, staging) for name, path in plain_files(source))
+            # What a kill left of a write that was never finished is no part of what was made.
+            whole = [(name, path) for name, path in plain_files(source) if not path.name.startswith(TEMPORARY)]
+            listing = sorted(_copy(path, name, staging) for name, path in whole)
             spelled = canonical_json(listing)
             digest = self.blobs.put(spelled)
             final = self.final(digest)
