@@ -2,10 +2,13 @@
 
 import lightgbm
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
-from lingqu.models.boosting import Trees, _at_most
+from lingqu.bundle.export import to_onnx
+from lingqu.models.boosting import FAMILY, Trees, _at_most, build, fit
+from lingqu.models.family import Examples, Facts
 
 
 def _table(rows, seed=0):
@@ -59,3 +62,39 @@ def test_weights_bring_their_number_of_nodes(tmp_path):
     forest = first.forest(2)
     forest.load_state_dict(second.forest(2).state_dict())
     assert forest(torch.zeros(1, 1), torch.zeros(1, 0, dtype=torch.int64)).tolist() == [[1.0, 2.0]]
+
+
+def _streets(rows=240, names=30):
+    """Few rows a street, whose number says nothing of its price."""
+    draw = np.random.default_rng(0)
+    price = draw.normal(size=names + 1)
+    streets = draw.integers(1, names + 1, (rows, 1))
+    arrays = {"numbers": draw.normal(size=(rows, 1)).astype(np.float32), "codes": streets}
+    targets = (price[streets[:, 0]] + draw.normal(size=rows) / 3).astype(np.float32)
+    facts = Facts(1, "regression", {"name": "table", "numbers": [{}], "cardinalities": [names + 1]}, rows)
+    return Examples(arrays, targets), facts
+
+
+@pytest.mark.heavy
+def test_names_of_few_rows_are_known_by_their_mean_target_and_the_graph_knows_it_too():
+    train, facts = _streets()
+    forest = fit(
+        train, train, facts, FAMILY.settings("tiny"), seed=0, threads=1, tell=lambda _done, _said: None
+    ).network
+    assert forest.effects.shape == (31, 1)
+    asked = {name: array[:50] for name, array in train.arrays.items()}
+    told = forest(**{name: torch.from_numpy(array) for name, array in asked.items()}).detach().numpy()
+    # Code 0, an unknown street, is answered too.
+    asked["codes"] = np.concatenate([asked["codes"][:49], [[0]]])
+    graph = onnxruntime.InferenceSession(to_onnx(forest, asked, "table"))
+    answers = graph.run(None, asked)[0]
+    assert np.abs(answers[:49] - told[:49]).max() < 1e-5
+    assert np.isfinite(answers).all()
+    rebuilt = build(facts, {})
+    rebuilt.load_state_dict(forest.state_dict())
+    assert (rebuilt(**{name: torch.from_numpy(array) for name, array in asked.items()}).numpy()[:49] == told[:49]).all()
+    # A number of its own target among its inputs would let a row be learned by heart.
+    noise = Examples(train.arrays, np.random.default_rng(1).normal(size=len(train)).astype(np.float32))
+    learned = fit(noise, noise, facts, FAMILY.settings("tiny"), seed=0, threads=1, tell=lambda _done, _said: None)
+    fitted = learned.network(**{name: torch.from_numpy(array) for name, array in train.arrays.items()})
+    assert np.corrcoef(fitted.detach().numpy()[:, 0], noise.targets)[0, 1] ** 2 < 0.5

@@ -104,18 +104,41 @@ def _forest(forest: Forest, example: Arrays) -> bytes:
         target_weights=nodes["value"][leaf].tolist(),
     )
     codes = helper.make_node("Cast", ["codes"], ["codes_as_numbers"], to=TensorProto.FLOAT)
-    joined = helper.make_node("Concat", ["numbers", "codes_as_numbers"], ["table"], axis=1)
+    looked_up, effects, constants = _effects(forest)
+    joined = helper.make_node("Concat", ["numbers", "codes_as_numbers", *effects], ["table"], axis=1)
     graph = helper.make_graph(
-        [codes, joined, trees],
+        [codes, *looked_up, joined, trees],
         "forest",
         [
             helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", example["numbers"].shape[1]]),
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["rows", example["codes"].shape[1]]),
         ],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", forest.outputs])],
+        constants,
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
     return _finished(helper.make_model(graph, opset_imports=opsets, ir_version=10))
+
+
+def _effects(forest: Forest) -> tuple[list[onnx.NodeProto], list[str], list[onnx.TensorProto]]:
+    """The look-up of the effects of codes, as far as a forest has them: nodes, the name of what they give, constants."""
+    if not forest.effects.numel():
+        return [], [], []
+    width = len(forest.wide) * forest.effects.shape[1]
+    arrays = {
+        "wide": forest.wide,
+        "starts": forest.starts,
+        "effects": forest.effects,
+        "flat": torch.tensor([-1, width]),
+    }
+    nodes = [
+        helper.make_node("Gather", ["codes", "wide"], ["wide_codes"], axis=1),
+        helper.make_node("Add", ["wide_codes", "starts"], ["places"]),
+        helper.make_node("Gather", ["effects", "places"], ["found"], axis=0),
+        helper.make_node("Reshape", ["found", "flat"], ["effects_of_codes"]),
+    ]
+    constants = [numpy_helper.from_array(array.numpy(), name) for name, array in arrays.items()]
+    return nodes, ["effects_of_codes"], constants
 
 
 def _blend(blend: Blend, example: Arrays, front: str) -> bytes:

@@ -6,7 +6,8 @@ Each tree is fitted to what the trees before it got wrong, and the score is the 
 
 Sources: Friedman 2001, "Greedy Function Approximation"; Ke et al. 2017, "LightGBM" (which does the fitting; this is the
 one file that imports it). Small data are bagged: several folds, each stopped by the fold it did not see
-(Breiman 1996, "Bagging Predictors"), and their trees are averaged in one forest.
+(Breiman 1996, "Bagging Predictors"), and their trees are averaged in one forest. A category of many names with few rows
+each has, beside its code, the mean target of its name, drawn to the mean of all (models/effects.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lingqu.models import effects
 from lingqu.models.dials import Between
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
@@ -34,7 +36,8 @@ class Forest(nn.Module):
     """Trees as flat arrays, walked for all rows and trees at once.
 
     Node n asks whether input feature[n] is at most threshold[n] and goes on to left[n] or right[n]; a missing input
-    goes left where missing_left[n] is 1. A leaf points to itself. The inputs are the numbers, then the codes as numbers.
+    goes left where missing_left[n] is 1. A leaf points to itself. The inputs are the numbers, then the codes as numbers,
+    then the effects of the codes of those columns that have them.
 
     >>> stump = Trees(); stump.add_leaf(7.0, tree_class=0)
     >>> forest = stump.forest(outputs=1)
@@ -51,6 +54,9 @@ class Forest(nn.Module):
     roots: Tensor
     tree_class: Tensor
     depth: Tensor
+    effects: Tensor
+    starts: Tensor
+    wide: Tensor
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -63,10 +69,18 @@ class Forest(nn.Module):
         self.register_buffer("roots", torch.zeros(1, dtype=torch.int64))  # (trees,): first node of each tree
         self.register_buffer("tree_class", torch.zeros(1, dtype=torch.int64))  # (trees,): which output it adds to
         self.register_buffer("depth", torch.zeros(1, dtype=torch.int64))  # (1,): most questions asked by a tree
+        self.register_buffer(
+            "effects", torch.zeros(0, 0)
+        )  # (C, E): of every code of the wide columns, one after the other
+        self.register_buffer("starts", torch.zeros(0, dtype=torch.int64))  # (W,): where a wide column's effects begin
+        self.register_buffer("wide", torch.zeros(0, dtype=torch.int64))  # (W,): which columns of the codes are wide
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """`numbers` float32 (B, N) with NaN where missing, `codes` int64 (B, M); scores (B, K)."""
         inputs = torch.cat([numbers, codes.to(numbers.dtype)], dim=1)  # (B, N + M)
+        if self.effects.numel():
+            found = self.effects[codes[:, self.wide] + self.starts]  # (B, W, E)
+            inputs = torch.cat([inputs, found.flatten(1)], dim=1)  # (B, N + M + W·E)
         node = self.roots.expand(len(inputs), -1)  # (B, trees)
         for _ in range(int(self.depth)):
             asked = inputs.gather(1, self.feature[node])  # (B, trees)
@@ -141,6 +155,52 @@ class Trees:
         return forest
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects of the wide columns of a table, and how to put them beside numbers and codes."""
+
+    columns: list[int]
+    sizes: list[int]
+    table: Array
+
+    @classmethod
+    def of(cls, train: Examples, facts: Facts) -> Effects:
+        """Learned from these rows; without columns where no category has many names."""
+        columns = effects.wide(facts.front["cardinalities"], len(train))
+        goals = effects.goals_of(train.targets, facts.outputs, facts.kind)
+        sizes = [facts.front["cardinalities"][place] for place in columns]
+        if not columns or not goals.shape[1]:
+            return cls([], [], np.zeros((0, 0), np.float32))
+        return cls(columns, sizes, effects.learn(_codes(train)[:, columns], goals, sizes))
+
+    def beside(self, part: Examples) -> Array:
+        """What the trees ask about of rows that these effects were not learned from; float32 (rows, N + M + W·E)."""
+        inputs = table_inputs(part)
+        if not self.columns:
+            return inputs
+        return np.concatenate([inputs, effects.look_up(_codes(part)[:, self.columns], self.table, self.sizes)], axis=1)
+
+    def apart(self, train: Examples, facts: Facts, seed: int) -> Array:
+        """The same of the rows that they were learned from, each by the targets of other rows."""
+        inputs = table_inputs(train)
+        if not self.columns:
+            return inputs
+        goals = effects.goals_of(train.targets, facts.outputs, facts.kind)
+        return np.concatenate([inputs, effects.apart(_codes(train)[:, self.columns], goals, self.sizes, seed)], axis=1)
+
+    def give(self, forest: Forest) -> Forest:
+        """The forest, which looks them up by itself."""
+        if self.columns:
+            forest.effects = torch.from_numpy(self.table)
+            forest.starts = torch.from_numpy(np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64))
+            forest.wide = torch.tensor(self.columns)
+        return forest
+
+
+def _codes(part: Examples) -> Array:
+    return cast("Array", part.arrays["codes"])
+
+
 def _at_most(threshold: float) -> float:
     """The largest float32 that is not above the threshold: for a float32 x, x <= it exactly when x <= threshold."""
     with np.errstate(over="ignore"):  # LightGBM parts missing from all else at 1e300, which is infinite here
@@ -171,7 +231,9 @@ def fit(
     What that decided is in the settings returned: folds stay folds, and so many trees stay so many.
     """
     chosen = _choices(len(train), settings)
-    parts = list(_parts(train, valid, facts, chosen, seed))
+    known = Effects.of(train, facts)
+    learned = known.apart(train, facts, seed), train.targets
+    parts = list(_parts(learned, (known.beside(valid), valid.targets), facts, chosen, seed))
     trees = Trees()
     for number, (inputs, targets, stop_inputs, stop_targets) in enumerate(parts):
         balance = _row_weights(targets, facts, chosen)
@@ -195,7 +257,7 @@ def fit(
         # Stopped once by validation rows, the number of trees is known.
         per_class = 1 if facts.outputs <= 2 else facts.outputs
         chosen = {**chosen, "trees": len(trees.roots) // per_class, "stopped": True}
-    return Fitted(trees.forest(facts.outputs), chosen)
+    return Fitted(known.give(trees.forest(facts.outputs)), chosen)
 
 
 def _choices(rows: int, settings: Settings) -> dict[str, Any]:
@@ -214,22 +276,22 @@ def table_inputs(part: Examples) -> Array:
 
 
 def _parts(
-    train: Examples, valid: Examples, facts: Facts, settings: Settings, seed: int
+    train: tuple[Array, Array], valid: tuple[Array, Array], facts: Facts, settings: Settings, seed: int
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """What each booster learns from and what stops it."""
-    inputs = table_inputs(train)
+    """What each booster learns from and what stops it, each inputs and targets."""
     if not settings["bagged"]:
-        yield inputs, train.targets, table_inputs(valid), valid.targets
+        yield *train, *valid
         return
+    inputs, targets = train
     folds = settings["folds"]
     for repeat in range(settings["repeats"]):
-        order = np.random.default_rng([seed, repeat]).permutation(len(train))
+        order = np.random.default_rng([seed, repeat]).permutation(len(targets))
         if facts.kind == "classification":
-            order = order[np.argsort(train.targets[order], kind="stable")]  # each fold gets its share of each class
+            order = order[np.argsort(targets[order], kind="stable")]  # each fold gets its share of each class
         for fold in range(folds):
-            out = np.zeros(len(train), bool)
+            out = np.zeros(len(targets), bool)
             out[order[fold::folds]] = True
-            yield inputs[~out], train.targets[~out], inputs[out], train.targets[out]
+            yield inputs[~out], targets[~out], inputs[out], targets[out]
 
 
 def _row_weights(targets: Array, facts: Facts, settings: Settings) -> Array | None:
