@@ -114,6 +114,9 @@ def test_quiet_then_moved(credit: Store, lingqu: Lingqu) -> None:
     assert told["sentence"] == "credit@1: 1,200 answers, 1 alarm (drift)."
     again = as_json(lingqu("status", "credit", "--json"))["models"][0]
     assert again["alarms"] == [alarm]
+    chinese = lingqu("status", "credit", "--language", "zh").stdout
+    assert "credit@1 告警  credit@1：1,200 次回答，1 项告警（漂移）。" in chinese
+    assert "age 有变动：KS 距离" in chinese
     assert "version 1 of credit raised an alarm (lingqu)" in lingqu("history", "credit").stdout
     assert credit.fsck() == []
 

@@ -135,6 +135,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         (
             _arg("name", nargs="?", metavar="NAME", help="only this model (name, or name@3; default: every champion)"),
             _arg("--spec", metavar="FILE", help="take the section `monitor` of this file, not of the version's spec"),
+            LANGUAGE,
         ),
     ),
     "promote": (

@@ -8,8 +8,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lingqu.cli.present import emit, next_step, read_store, table
+from lingqu.contract.language import language_of
+from lingqu.evaluate.translation import Words
 from lingqu.monitor import Cohort, Status, statuses
 from lingqu.monitor import status as look
+from lingqu.monitor.chinese import spoken, told
 from lingqu.spec import load_spec
 
 SHOWN = 8
@@ -21,35 +24,44 @@ def status(arguments: argparse.Namespace) -> int:
     with read_store(arguments) as store:
         one = arguments.name
         found = [look(one, store=store, settings=settings)] if one else statuses(store, settings)
-    shown = [part for one in found for part in _shown(one)]
-    nothing = next_step("lingqu run", "no model is champion yet")
+    say = spoken(language_of(arguments.language))
+    shown = [part for one in found for part in _shown(one, say)]
+    nothing = next_step("lingqu run", say("no model is champion yet"))
     emit(arguments, {"models": [one.to_json() for one in found]}, *(shown or [nothing]))
     return 1 if any(one.alarmed for one in found) else 0
 
 
-def _shown(one: Status) -> list[RenderableType]:
-    mark = Text("alarm", style="bold red") if one.alarmed else Text("quiet", style="green")
+def _shown(one: Status, say: Words) -> list[RenderableType]:
+    mark = Text(say("alarm"), style="bold red") if one.alarmed else Text(say("quiet"), style="green")
     shown: list[RenderableType] = [
-        Text.assemble((f"{one.name}@{one.version}", "bold"), " ", mark, f"  {one.sentence()}")
+        Text.assemble((f"{one.name}@{one.version}", "bold"), " ", mark, f"  {told(say, one.sentence())}")
     ]
-    shown += [Text.assemble((f"{alarm.level}: ", "red"), alarm.sentence()) for alarm in one.alarms]
+    shown += [Text.assemble((f"{say(alarm.level)}: ", "red"), told(say, alarm.sentence())) for alarm in one.alarms]
     if one.windows:
         lines = [
             (
                 window.number,
                 f"{window.began[:10]} {window.began[11:16]}",
                 f"{window.rows:,}",
-                ", ".join(window.signals) or "-",
-                *_quality(cohort),
+                ", ".join(map(say.told, window.signals)) or "-",
+                *map(say.told, _quality(cohort)),
             )
             for window, cohort in list(zip(one.windows[::-1], _matching(one), strict=False))[:SHOWN]
         ]
-        shown.append(table("", ["window", "from", "answers", "moved or broken", "accuracy", "how it is known"], lines))
+        heads = (
+            say("window"),
+            say("from"),
+            say("answers"),
+            say("moved or broken"),
+            say("accuracy"),
+            say("how it is known"),
+        )
+        shown.append(table("", heads, lines))
     if one.cohorts and one.waiting:
-        shown.append(f"Newest: {one.cohorts[-1].sentence()}")
+        shown.append(say("Newest: {cohort}", cohort=told(say, one.cohorts[-1].sentence())))
     if one.risk is not None:
-        shown.append(one.risk.sentence())
-    shown += [Text(note, style="dim") for note in one.notes]
+        shown.append(told(say, one.risk.sentence()))
+    shown += [Text(told(say, note), style="dim") for note in one.notes]
     return shown
 
 
