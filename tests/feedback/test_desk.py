@@ -120,7 +120,7 @@ def test_the_brake_holds_until_it_is_released(served):
     assert frozen(store, "m") == ""
 
 
-@pytest.mark.parametrize("source", ["audit", "Audit", "file"])
+@pytest.mark.parametrize("source", ["audit", "Audit", "disputed", "file"])
 def test_nobody_who_volunteers_may_judge(served, source):
     store, ids = served
     with pytest.raises(DataError) as error:

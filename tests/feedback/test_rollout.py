@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from lingqu.contract import NumberValue
-from lingqu.errors import ConflictError
+from lingqu.errors import ConflictError, DataError
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
+from lingqu.feedback.queue import disputed_queue
 from lingqu.feedback.rollout import advance
+from lingqu.monitor.observed import labelled
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout, begin, drop, move, rollout
 from lingqu.serve.inbox import Inbox
@@ -96,7 +98,8 @@ def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) 
     assert told is not None
     assert told["decision"] == "shadow"
     assert told["why"] == (
-        "no label of the audit (lingqu feedback queue --audit) has come; e = 1 of the 20 that prove it"
+        "no label of a trusted person has come (lingqu feedback queue --disputed, or --audit); "
+        "e = 1 of the 20 that prove it"
     )
     # Half of the labels find an answer of the shadow in the journal, for the others both bundles answer again.
     audited(store, answered(store, [1] * 4, shadowed=True), right=2)
@@ -159,6 +162,26 @@ def test_labels_of_older_answers_and_of_volunteers_prove_nothing(store: Store) -
     audited(store, ids, right=2)
     begin(store, champion, against=1, epoch=1, why="again", evidence={})
     assert compared(store, standing(store)).ids == ()
+
+
+def test_labels_of_rows_on_which_the_two_differ_prove_it_too_and_no_others_are_taken(store: Store) -> None:
+    ids = answered(store, [1] * 9, shadowed=True)
+    plain = answered(store, [1])
+    queue = disputed_queue(store, "echo", most=8)
+    assert {item.prediction_id for item in queue} < set(ids)
+    assert {(item.prediction, item.confidence) for item in queue} == {(None, None)}
+    labels = [{"prediction_id": item.prediction_id, "y": item.row["x"] + 2 * STEP} for item in queue]
+    add_labels(store, "echo", labels, who="auditor", target="y", disputed=True)
+    assert len(disputed_queue(store, "echo")) == 1
+    with pytest.raises(DataError) as error:
+        add_labels(store, "echo", [{"prediction_id": plain[0], "y": 1}], who="auditor", target="y", disputed=True)
+    assert str(error.value) == (
+        f"Expected an answer that a challenger on its way would give otherwise, found {plain[0]}. "
+        "Take rows from `lingqu feedback queue --disputed`."
+    )
+    # They say nothing of all answers, so live risk does not hear of them.
+    assert {label.audit for label in labelled(store, Registry(store).get("echo@1"))} == {False}
+    assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
 
 
 def test_a_person_is_asked_and_obeyed(store: Store) -> None:

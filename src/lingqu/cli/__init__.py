@@ -209,6 +209,11 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg("--rating", type=int, metavar="1-5", help="how good the answer was"),
             _arg("--comment", metavar="TEXT", help="what else there is to say"),
             _arg("--audit", action="store_true", help="rows drawn at random, and labels for them: they judge models"),
+            _arg(
+                "--disputed",
+                action="store_true",
+                help="rows on which the champion and the challenger on its way differ",
+            ),
             _arg("--status", choices=("quarantined", "accepted", "rejected"), help="list and export only these"),
             _arg("--most", type=int, default=20, metavar="N", help="so many rows at most (default: 20)"),
             _arg("-o", "--out", metavar="FILE", help="write to this file (.jsonl or .csv)"),

@@ -18,7 +18,7 @@ from lingqu.cli.records import who
 from lingqu.data.readers import stream
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.feedback.add import add_labels
-from lingqu.feedback.queue import Item, audit_queue, review_queue
+from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
 from lingqu.registry import Registry
@@ -105,7 +105,8 @@ def _add(arguments: argparse.Namespace) -> None:
     rows = [row for batch in stream(thing) for row in batch.rows]
     column = next((one for one in (target, role) if rows and one in rows[0]), target)
     share = _audit_share(version.spec) if arguments.audit else None
-    added = add_labels(store, name, rows, who=who(arguments), target=column, audit_share=share)
+    kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed}
+    added = add_labels(store, name, rows, who=who(arguments), target=column, **kind)
     shown = f"{added.taken:,} labels of {name} taken, {added.known:,} were there before."
     emit(arguments, {"name": name, **asdict(added)}, shown, next_step("lingqu improve", "learn from them"))
 
@@ -121,7 +122,7 @@ def _queue(arguments: argparse.Namespace) -> None:
     if arguments.out:
         _write(Path(arguments.out), [_flat(item) for item in items])
         shown = f"{len(items):,} rows are in {arguments.out}. Fill in 'label', then:"
-        audit = " --audit" if arguments.audit else ""
+        audit = " --disputed" if arguments.disputed else " --audit" if arguments.audit else ""
         emit(arguments, {"rows": len(items)}, shown, next_step(f"lingqu feedback add {arguments.out}{audit}"))
         return
     rows = [(item.prediction_id, _short(item.row), item.prediction, ", ".join(item.said), item.why) for item in items]
@@ -131,6 +132,8 @@ def _queue(arguments: argparse.Namespace) -> None:
 
 
 def _items(store: Store, name: str, arguments: argparse.Namespace) -> list[Item]:
+    if arguments.disputed:
+        return disputed_queue(store, name, arguments.most)
     if not arguments.audit:
         return review_queue(store, name, arguments.most)
     version = Registry(store).versions(name)[-1]
@@ -161,7 +164,7 @@ def _label(store: Store, name: str, item: Item, label: str, arguments: argparse.
     version = Registry(store).versions(name)[-1]
     share = _audit_share(version.spec) if arguments.audit else None
     row = {"prediction_id": item.prediction_id, "label": label}
-    add_labels(store, name, [row], who=reviewer, target="label", audit_share=share)
+    add_labels(store, name, [row], who=reviewer, target="label", audit_share=share, disputed=arguments.disputed)
     given = {voice.id: voice for voice in voices(store, name) if voice.id in item.feedback}
     rulings = {id: _ruling(voice, label, reviewer) for id, voice in given.items()}
     settle(store, name, rulings, who=reviewer)

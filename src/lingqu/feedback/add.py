@@ -15,10 +15,12 @@ from sqlalchemy import insert, select
 
 from lingqu.errors import DataError, Problem, RequestError
 from lingqu.feedback.voice import ACCEPTED, LABEL
-from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.monitor.audit import asked as asked_for
 from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.journal import Sealed, spell
+from lingqu.registry.rollouts import Rollout, rollout
+from lingqu.serve.journal import Sealed, spell, unspell
+from lingqu.serve.shadow import shadow_id
 from lingqu.store import Store
 from lingqu.store.canonical import digest_of
 from lingqu.store.history import append, now
@@ -44,10 +46,12 @@ def add_labels(
     who: str,
     target: str,
     audit_share: float | None = None,
+    disputed: bool = False,
 ) -> Added:
     """Take labels from rows, all or none; the same file twice is the same labels once.
 
-    `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share.
+    `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share;
+    `disputed` are those of rows on which the champion and the challenger on its way differ.
     DataError for rows without a label, or of predictions that the journal does not hold.
     """
     listed = [dict(row) for row in rows]
@@ -59,12 +63,14 @@ def add_labels(
     if problems:
         raise DataError(problems[:MOST_TOLD])
     by_answer = bool(listed) and "prediction_id" in listed[0]
-    if audit_share is not None and not by_answer:
+    source = DISPUTED if disputed else FILE if audit_share is None else SOURCE
+    if source != FILE and not by_answer:
         raise RequestError(
-            Problem("a column prediction_id for audit labels", "none", "Start from: lingqu feedback queue")
+            Problem(f"a column prediction_id for {source} labels", "none", "Start from: lingqu feedback queue")
         )
+    standing = rollout(store, name) if disputed else None
     records = [
-        _of_answer(store, name, row, who=who, target=target, audit_share=audit_share)
+        _of_answer(store, name, row, who=who, target=target, source=source, check=(audit_share, standing))
         if by_answer
         else _of_row(name, row, who, target)
         for row in listed
@@ -92,24 +98,40 @@ def _of_row(name: str, row: Mapping[str, Any], who: str, target: str) -> dict[st
 
 
 def _of_answer(
-    store: Store, name: str, row: Mapping[str, Any], *, who: str, target: str, audit_share: float | None
+    store: Store,
+    name: str,
+    row: Mapping[str, Any],
+    *,
+    who: str,
+    target: str,
+    source: str,
+    check: tuple[float | None, Rollout | None],
 ) -> dict[str, Any]:
-    """A label for an answer of the journal."""
+    """A label for an answer of the journal; `check` is the share of the audit, and the challenger on its way."""
     identity = str(row["prediction_id"])
-    query = select(PREDICTIONS).where(PREDICTIONS.c.id == identity, PREDICTIONS.c.name == name)
+    share, standing = check
+    unseen = "" if standing is None else shadow_id(identity, standing.version)
+    query = select(PREDICTIONS).where(PREDICTIONS.c.id.in_((identity, unseen)), PREDICTIONS.c.name == name)
     with store.database.reading() as connection:
-        found = connection.execute(query).mappings().one_or_none()
+        kept = {held["id"]: held for held in connection.execute(query).mappings()}
+    found = kept.get(identity)
     if found is None:
         advice = "Take ids from `lingqu feedback queue`; old answers leave the journal."
         raise DataError(Problem(f"the id of an answer of {name}", repr(identity[:40]), advice))
-    if audit_share is not None and not asked_for(identity, audit_share, store.secret(SOURCE)):
+    if source == SOURCE and share is not None and not asked_for(identity, share, store.secret(SOURCE)):
         advice = "Only rows of `lingqu feedback queue --audit` may judge."
         raise DataError(Problem("an answer that was drawn for the audit", identity, advice))
-    source = FILE if audit_share is None else SOURCE
+    if source == DISPUTED and not (unseen in kept and _differ(found, kept[unseen])):
+        advice = "Take rows from `lingqu feedback queue --disputed`."
+        raise DataError(Problem("an answer that a challenger on its way would give otherwise", identity, advice))
     own = digest_of(spell([who, source, identity, row[target]]).encode("utf-8", "replace"))[:32]
     asked = Sealed(MasterKeys.given()).row(identity, found["input"])
     told = {"id": own, "prediction_id": identity, "value": spell(row[target]), "input": asked}
     return _record(name, who, source, **told, answer=found["answer"], number=found["number"])
+
+
+def _differ(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    return unspell(one["answer"]).get("prediction") != unspell(other["answer"]).get("prediction")
 
 
 def _record(name: str, who: str, source: str, **told: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Champion and challenger on the same audit labels: which of the two was right, in the order in which labels came.
+"""Champion and challenger on the same labels of trusted people: which of the two was right, in the order in which they came.
 
-Only labels of answers that were given after the challenger was put beside the champion count, so that neither training
+Labels of the audit count, and those of rows on which the two differ: where they agree a label cannot tell them apart, so
+the second kind proves as much with a tenth of the work (the test looks at such rows alone; McNemar 1947). Only labels of answers that were given after the challenger was put beside the champion count, so that neither training
 nor the gate has seen them. Both answers come from the journal where it holds both; else both bundles answer the row that
 the label has kept, so that no label is lost because nobody had a moment to spare when it was asked.
 """
@@ -16,7 +17,7 @@ from sqlalchemy import select
 
 from lingqu.bundle.read import Bundle
 from lingqu.feedback.voice import ACCEPTED, LABEL, Voice, voices
-from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.monitor.quality import right
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout
@@ -62,7 +63,7 @@ def compared(store: Store, now: Rollout) -> Compared:
     begun = _milliseconds(now.began)
     given: dict[str, Voice] = {}
     for voice in sorted(voices(store, now.name, status=ACCEPTED, kind=LABEL), key=_came):
-        if voice.source == SOURCE and voice.origin == "person" and voice.prediction_id[:12] > begun:
+        if voice.source in (SOURCE, DISPUTED) and voice.origin == "person" and voice.prediction_id[:12] > begun:
             given.setdefault(voice.prediction_id, voice)
     registry = Registry(store)
     bundles = {number: registry.get(f"{now.name}@{number}").bundle for number in (now.against, now.version)}

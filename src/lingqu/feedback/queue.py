@@ -8,14 +8,16 @@ about. An audit queue holds nothing but drawn rows, and never shows the answer: 
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lingqu.feedback.diverse import kinds_of
 from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
-from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.monitor.audit import asked as asked_for
+from lingqu.registry.rollouts import rollout
 from lingqu.serve.journal import Recorded, recorded, spell
 from lingqu.serve.shadow import SHADOW, shadow_id
 from lingqu.store import Store
@@ -87,6 +89,33 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
     return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][
         :most
     ]
+
+
+def disputed_queue(store: Store, name: str, most: int = 20) -> list[Item]:
+    """Answers that the challenger on its way would have given otherwise, in random order, without what either said.
+
+    Which of the two is right on these decides between them; other rows cannot.
+    """
+    standing = rollout(store, name)
+    if standing is None:
+        return []
+    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source in (SOURCE, DISPUTED)}
+    kept = recorded(store, name, since=standing.began, newest=NEWEST)
+    unseen = {one.id: one for one in kept if one.role == SHADOW}
+    blind = "two models differ; say what is right without looking up the answer"
+    found = [
+        Item(one.id, one.input, None, None, (), (), blind)
+        for one in kept
+        if one.role != SHADOW and one.input is not None and one.id not in labelled
+        and differ(one.answer, unseen.get(shadow_id(one.id, standing.version)))
+    ]  # fmt: skip
+    secret = store.secret(SOURCE)
+    return sorted(found, key=lambda item: hmac.digest(secret, item.prediction_id.encode(), "sha256"))[:most]
+
+
+def differ(answer: Mapping[str, Any], unseen: Recorded | None) -> bool:
+    """Whether a challenger's answer to the same row is another one."""
+    return unseen is not None and unseen.answer.get("prediction") != answer.get("prediction")
 
 
 def _item(answer: Recorded, whose: Sequence[Voice], unseen: Sequence[Recorded | None]) -> Item:

@@ -26,7 +26,7 @@ from lingqu.store import Store
 SHARES = (0.05, 0.25)
 """The shares of users whom a canary answers, one step after the other."""
 PROMOTE = "promote"
-AUDIT = "the audit (lingqu feedback queue --audit)"
+NO_LABEL = "no label of a trusted person has come (lingqu feedback queue --disputed, or --audit)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class _Look:
             if self.spec.improve.canary:
                 return _Step(CANARY, better.sentence(), evidence, SHARES[0])
             return self._last(better.sentence(), evidence)
-        told = better.sentence().rstrip(".") if labels.ids else f"no label of {AUDIT} has come"
+        told = better.sentence().rstrip(".") if labels.ids else NO_LABEL
         if labels.unscored:
             told += f" ({labels.unscored:,} labels could not be compared: of their rows nothing was kept)"
         if self._is_late():

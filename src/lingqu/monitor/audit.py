@@ -12,6 +12,11 @@ SOURCE = "audit"
 """The source, in the feedback table, of labels that trusted people gave because the audit asked; nobody else may name it."""
 
 
+DISPUTED = "disputed"
+"""The source of labels that trusted people gave to answers which a challenger would have given otherwise; they compare the two
+models, and say nothing of how good all answers are."""
+
+
 def asked(prediction_id: str, share: float, secret: bytes) -> bool:
     """Whether the audit asks a label for this answer.
 

@@ -60,8 +60,8 @@ _OTHER_WORDS = {"truth": "label", "rationale": "comment"}
 
 _KNOWN = ("prediction_id", *KINDS, "comment", "source", "origin")
 _SOURCE = re.compile(r"[\w.\-]{1,64}")
-RESERVED = ("audit", "file")
-"""Sources of labels that trusted people bring beside this door; the first judge models, so nobody may name them here."""
+RESERVED = ("audit", "disputed", "file")
+"""Sources of labels that trusted people bring beside this door; the first two judge models, so nobody may name them here."""
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
