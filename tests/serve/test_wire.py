@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from lingqu.serve.wire import Wire
 from tests.serve.live import exchange
 
 pytestmark = pytest.mark.heavy
@@ -130,3 +133,17 @@ def test_requests_that_follow_each_other_are_answered_in_order(live: int) -> Non
         answer.index(b"x-request-id: a%d\r\n" % i) for i in range(20)
     )
     assert answer.count(b"200 OK") == 20
+
+
+def test_one_connection_too_many_is_told_to_come_again(live: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wire, "most_connections", 2)
+    ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", live)), socket.create_connection(("127.0.0.1", live)):
+        assert (refused := exchange(live, b"")).startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in refused
+        assert json.loads(refused.partition(b"\r\n\r\n")[2]) == {
+            "error": {"message": "No more connections are taken for the moment."}
+        }
+    until = time.monotonic() + 5
+    while status_of(exchange(live, ask)) != 200:
+        assert time.monotonic() < until

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from lingqu.serve.wire import Wire
+from lingqu.serve.wire import Wire, with_at_most
 
 LAST_WORDS = 0.25
 """Seconds that a connection has, when the port is closed, until a request on it must have begun."""
@@ -19,11 +19,12 @@ LAST_WORDS = 0.25
 class HttpServer(uvicorn.Server):
     """Serves an ASGI application on a socket that is given, and stops without losing a request."""
 
-    def __init__(self, app: Any, *, backlog: int, keep_alive: int) -> None:
+    def __init__(self, app: Any, *, backlog: int, keep_alive: int, connections: int) -> None:
+        self._wire = with_at_most(connections)
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Wire,
+                http=self._wire,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -87,4 +88,4 @@ class HttpServer(uvicorn.Server):
         await asyncio.sleep(LAST_WORDS)
 
     def _protocol(self) -> Wire:
-        return Wire(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+        return self._wire(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())

@@ -1,4 +1,4 @@
-"""Limits on a connection, before a request exists: header size and count, tiny chunks, slow and broken bodies.
+"""Limits on connections, before a request exists: their number, header size and count, tiny chunks, slow and broken bodies.
 
 uvicorn's parser takes headers of any length and waits for a body for ever; it hands 3 MB that come as chunks of one byte
 to Python one by one. What breaks a limit here is answered with its status and the connection is closed.
@@ -23,12 +23,22 @@ LEAST_CHUNK_BYTES = 64
 """Beyond the free ones, chunks must hold so many bytes on average."""
 
 
+_FULL_BODY = b'{"error":{"message":"No more connections are taken for the moment."}}'
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"x-content-type-options: nosniff\r\nretry-after: 1\r\nconnection: close\r\n\r\n%s"
+) % (len(_FULL_BODY), _FULL_BODY)
+
+
 class _RefusedError(Exception):
     """A limit was broken; raised inside the parser's callbacks, which stops the parser."""
 
 
 class Wire(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with limits."""
+
+    most_connections = 1000
+    """Open connections of this process, beyond which one more is answered with 503 and closed."""
 
     _refused: tuple[int, str] | None = None
     _reading: asyncio.TimerHandle | None = None
@@ -42,6 +52,11 @@ class Wire(HttpToolsProtocol):
         if given is not None and given.family in (socket.AF_INET, socket.AF_INET6):
             # asyncio leaves it unset on sockets that were bound elsewhere: head and body then wait 40 ms for each other.
             given.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if len(self.connections) > self.most_connections:
+            # Its request is not even read: whoever opens connections by the thousand shall cost little.
+            self.transport.write(_FULL)
+            self.transport.close()
+            return
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,3 +153,12 @@ class Wire(HttpToolsProtocol):
         self._reading = None
         if not self.transport.is_closing():
             self._refuse(408, f"A request is read for {READ_SECONDS:.0f} seconds")
+
+
+def with_at_most(connections: int) -> type[Wire]:
+    """The protocol for a server that holds so many connections open.
+
+    >>> with_at_most(7).most_connections
+    7
+    """
+    return type("Wire", (Wire,), {"most_connections": connections})

@@ -120,7 +120,8 @@ def serve(service: Service, listener: socket.socket, parent: Status) -> int:
     from lingqu.serve.app import application
     from lingqu.serve.listener import HttpServer
 
-    server = HttpServer(application(service), backlog=BACKLOG, keep_alive=KEEP_ALIVE)
+    most = service.settings.connections
+    server = HttpServer(application(service), backlog=BACKLOG, keep_alive=KEEP_ALIVE, connections=most)
     stuck = uvloop.run(_life(service, server, listener, parent))
     if stuck:
         # A thread that hangs would keep the interpreter from ending.

@@ -52,6 +52,9 @@ class ServeSettings(Settings):
     )
     workers: Whole = Field(default=1, ge=1, le=256, description="Processes that answer on the one port.")
     queue: Whole = Field(default=64, ge=1, le=100_000, description="Requests of a model that may wait in a process.")
+    connections: Whole = Field(
+        default=1000, ge=1, le=1_000_000, description="Open connections of a process; one more is told to come again."
+    )
     deadline: Duration = Field(default="10 s", description="A request is answered within this time, or with an error.")
     drain: Duration = Field(default="1 s", description="How long a stopping service still takes requests.")
     shadow: Real = Field(
