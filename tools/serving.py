@@ -5,7 +5,8 @@
 Parts: noop (what a request costs), encoder (MiniLM beside FastAPI, torch and transformers and beside LitServe: requests
 a second, cold start, memory), ngrams (the cheap route), swap (versions changed under load, and taken back). Services of
 a part take turns within each round, so that whatever else the machine does meets all of them; medians are shown. The
-client runs on the same machine and its cost is told. A part that is run replaces its own rows of the page.
+client runs on the same machine and its cost is told. A part that was run replaces its own rows of the page at once, and
+what each round found stays in serving.json beside it; a part that fails is told, and the others go on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -28,23 +30,27 @@ from tools.circumstances import ROOT, circumstances
 from tools.connections import Reply, Request
 from tools.lqbench import Oracle, Report, expects, fixed, load, poisson
 from tools.servers import Kind, Running, serving
-from tools.serving_models import ENCODER, NGRAMS, classifier, noop, second_version, texts, write_head
+from tools.serving_models import ENCODER, NGRAMS, classifier, noop, registered, second_version, texts, write_head
+from tools.serving_page import Row, met, page, row, shown
 
 KEPT = ROOT / "docs" / "results" / "serving.json"
 PAGE = ROOT / "docs" / "results" / "serving.md"
 LIMIT = 0.1
 """Seconds within which 99 of 100 answers must come."""
 PROBES = 5
-WARM = 200
 SURE = 0.75
+STEADY_RATE = 200.0
+"""Requests a second at which latencies with and without the journal are compared."""
 SWAP_REQUESTS, SWAPS, SWAP_RATE = 10_000, 20, 500.0
-Row = dict[str, Any]
+Numbers = dict[str, float]
+Measured = tuple[list[Row], dict[str, list[Numbers]]]
+"""The rows of a part, and what each round found of each service."""
 
 
-def ours(name: str, model: str, *options: str) -> Kind:
+def ours(model: str, reference: str, *options: str, name: str = "lingqu") -> Kind:
     """`lingqu serve`, as it comes."""
-    command = ["-m", "lingqu", "serve", model, "--port", "PORT", *options]
-    return Kind("lingqu", command, f"/v1/models/{name}/predict")
+    command = ["-m", "lingqu", "serve", reference, "--port", "PORT", *options]
+    return Kind(name, command, f"/v1/models/{model}/predict")
 
 
 def peer(module: str, *options: str) -> Kind:
@@ -77,106 +83,189 @@ def same_as(alone: Sequence[tuple[str, float]]) -> Oracle:
     return oracle
 
 
-def capacity(running: Running, requests: Sequence[Request], oracle: Oracle, seconds: float) -> tuple[float, Report]:
+def capacity(
+    running: Running, requests: Sequence[Request], oracle: Oracle, seconds: float
+) -> tuple[float, Report, float]:
     """The most requests a second, in an open loop of many independent users, with every answer right and p99 within LIMIT.
 
-    What a closed loop of eight reaches bounds the search, which halves what is left PROBES times.
+    What a closed loop of eight reaches bounds the search, which halves what is left PROBES times. Given are that rate,
+    its report, and the milliseconds of processor time that a request took the service then.
     """
     low, high = 0.0, 1.1 * load(running.url, requests, connections=8, seconds=min(2.0, seconds)).rate
-    best: Report | None = None
+    best: tuple[Report, float] | None = None
     found: Report | None = None
     for probe in range(PROBES):
         rate = (low + high) / 2
+        before = running.cpu()
         found = load(running.url, requests, arrivals=poisson(rate, seconds, probe), oracle=oracle)
         if not found.faults and found.latency(0.99) <= LIMIT:
-            low, best = rate, found
+            low, best = rate, (found, cpu_ms(running, before, found))
         else:
             high = rate
     if best is None:
         raise RuntimeError(f"no rate at which {running.path} answers within {LIMIT} s: {found and found.summary()}")
-    return low, best
+    return low, *best
 
 
-def measure_noop(work: Path, rounds: int, seconds: float) -> list[Row]:
-    """What a request costs beside the model: a network that does nothing, and FastAPI that has none."""
-    kinds = [ours("noop", str(noop(work / "noop"))), peer("fastapi_noop")]
-    rates: dict[str, list[float]] = {kind.name: [] for kind in kinds}
-    alone: dict[str, list[float]] = {kind.name: [] for kind in kinds}
-    for _ in range(rounds):
+def in_turns(kinds: Sequence[Kind], rounds: int, measure: Callable[[Kind], Numbers]) -> dict[str, list[Numbers]]:
+    """What `measure` finds of each service, round by round, all of them in each round.
+
+    A round that fails is told and left out for that service; RuntimeError when none of a service's succeeded.
+    """
+    found: dict[str, list[Numbers]] = {kind.name: [] for kind in kinds}
+    for number in range(rounds):
         for kind in kinds:
-            asked = [Request(kind.path, b'{"row": {"x": 17.0}}')]
-            with serving(kind, asked[0]) as running:
-                load(running.url, asked, connections=4, seconds=1)
-                full = load(running.url, asked, connections=16, seconds=seconds)
-                rates[kind.name].append(0.0 if full.faults else full.rate)
-                alone[kind.name].append(
-                    1000 * load(running.url, asked, connections=1, seconds=seconds / 2).latency(0.5)
-                )
-    mine, theirs = (median(rates[kind.name]) for kind in kinds)
-    quick, usual = (median(alone[kind.name]) for kind in kinds)
-    bare = "FastAPI without a model"
-    return [
-        row(
-            "a model that does nothing, requests/s", mine, peer=bare, theirs=theirs, ratio=mine / theirs, goal=">= 0.8"
-        ),
-        row("the same alone, median ms", quick, peer=bare, theirs=usual, ratio=quick - usual, goal="<= 1 ms more"),
-    ]
+            try:
+                found[kind.name].append(measure(kind))
+            except (RuntimeError, OSError, ValueError, LookupError) as error:
+                sys.stderr.write(f"round {number + 1} of {kind.name} failed: {error}\n")
+            else:
+                sys.stderr.write(f"round {number + 1} of {kind.name}: {found[kind.name][-1]}\n")
+            sys.stderr.flush()
+    for name, numbers in found.items():
+        if not numbers:
+            raise RuntimeError(f"every round of {name} failed")
+    return found
 
 
-def measure_encoder(work: Path, rounds: int, seconds: float) -> list[Row]:
+def middle(numbers: Sequence[Numbers], what: str) -> float:
+    """The median over rounds of one number."""
+    return median(one[what] for one in numbers)
+
+
+def cpu_ms(running: Running, before: float, report: Report) -> float:
+    """Milliseconds of processor time that the service's processes took for each request of a load."""
+    return 1000 * (running.cpu() - before) / max(1, len(report.replies))
+
+
+def measure_noop(work: Path, rounds: int, seconds: float) -> Measured:
+    """What a request costs beside the model: a network that does nothing, and FastAPI that has none."""
+    folder = noop(work / "noop")
+    bare = ours("noop", str(folder), name="from a folder")
+    full = ours("noop", "noop", "--home", str(registered(work / "noop-store", folder)), name="with keys and journal")
+    theirs = peer("fastapi_noop")
+
+    def measure(kind: Kind) -> Numbers:
+        asked = [Request(kind.path, b'{"row": {"x": 17.0}}')]
+        with serving(kind, asked[0]) as running:
+            load(running.url, asked, connections=4, seconds=1)
+            before = running.cpu()
+            most = load(running.url, asked, connections=16, seconds=seconds)
+            cpu = cpu_ms(running, before, most)
+            alone = load(running.url, asked, connections=1, seconds=seconds / 2)
+            steady = load(running.url, asked, arrivals=poisson(STEADY_RATE, seconds, 0))
+            if most.faults or alone.faults or steady.faults:
+                raise RuntimeError(f"faults: {most.faults or alone.faults or steady.faults}")
+            p50, p99 = (1000 * steady.latency(q) for q in (0.5, 0.99))
+            return {"rate": most.rate, "alone": 1000 * alone.latency(0.5), "cpu": cpu, "p50": p50, "p99": p99}
+
+    found = in_turns([bare, full, theirs], rounds, measure)
+    usual = {what: middle(found[theirs.name], what) for what in ("rate", "alone", "cpu")}
+    peers, rows = "FastAPI without a model", []
+    for kind in (bare, full):
+        rate, alone, cpu = (middle(found[kind.name], what) for what in ("rate", "alone", "cpu"))
+        what = f"a model that does nothing, {kind.name}"
+        rows += [
+            row(
+                f"{what}: requests/s", rate, peer=peers, theirs=usual["rate"], ratio=rate / usual["rate"], goal=">= 0.8"
+            ),
+            row(
+                f"{what}: alone, median ms",
+                alone,
+                peer=peers,
+                theirs=usual["alone"],
+                ratio=alone - usual["alone"],
+                goal="<= 1 ms more",
+            ),
+            row(f"{what}: CPU ms a request", cpu, peer=peers, theirs=usual["cpu"], ratio=usual["cpu"] / cpu),
+        ]
+    for what, q in (("median", "p50"), ("p99", "p99")):
+        mine, less = middle(found[full.name], q), middle(found[bare.name], q)
+        text = f"{STEADY_RATE:.0f} requests/s with keys and journal: {what}, ms"
+        rows.append(row(text, mine, peer="the same without", theirs=less, ratio=mine - less))
+    return rows, found
+
+
+def measure_encoder(work: Path, rounds: int, seconds: float) -> Measured:
     """MiniLM in int8 beside the same network in torch: requests a second, cold start, memory, agreement."""
     model = classifier(work / "encoder", "encoder", ENCODER)
     head = str(write_head(model))
-    kinds = [
+    mine, torch, _ = kinds = [
         ours("encoder", str(model.bundle)),
         peer("fastapi_transformer", head),
         peer("litserve_transformer", head),
     ]
-    rates, ready, memory, answers = ({kind.name: [] for kind in kinds} for _ in range(4))
-    last: dict[str, Report] = {}
-    for _ in range(rounds):
-        for kind in kinds:
-            requests = ask_texts(kind)
-            with serving(kind, requests[0]) as running:
-                ready[kind.name].append(running.ready)
-                answers[kind.name] = own_answers(running, requests)
-                rate, last[kind.name] = capacity(running, requests, same_as(answers[kind.name]), seconds)
-                rates[kind.name].append(rate)
-                memory[kind.name].append(running.memory())
-    mine, fast, lit = (kind.name for kind in kinds)
-    agreed = sum(a[0] == b[0] for a, b in zip(answers[mine], answers[fast], strict=True)) / len(answers[mine])
-    mid = {name: median(found) for name, found in rates.items()}
-    what, torch = "MiniLM, 4 to 128 tokens, requests/s at p99 <= 100 ms", "FastAPI + torch + transformers"
-    cold, usual = median(ready[mine]), median(ready[fast])
-    best, weight, batches = last[mine], median(memory[mine]), "LitServe, batches of 16"
+    answers: dict[str, list[tuple[str, float]]] = {}
+    found = in_turns(kinds, rounds, lambda kind: under_load(kind, seconds, answers))
+    both = list(zip(answers[mine.name], answers[torch.name], strict=True))
+    agreed = sum(a[0] == b[0] for a, b in both) / len(both)
+    mid = {
+        kind.name: {what: middle(found[kind.name], what) for what in ("rate", "ready", "memory", "cpu", "client")}
+        for kind in kinds
+    }
+    ours_, fast, lit = (mid[kind.name] for kind in kinds)
+    what, cost = "MiniLM, 4 to 128 tokens, requests/s at p99 <= 100 ms", "MiniLM, CPU ms a request at that rate"
+    peers, lits = "FastAPI + torch + transformers", "LitServe, batches of 16"
     return [
-        row(what, mid[mine], peer=torch, theirs=mid[fast], ratio=mid[mine] / mid[fast], goal=">= 4 (6 is the aim)"),
-        row(what, mid[mine], peer=batches, theirs=mid[lit], ratio=mid[mine] / mid[lit], goal=">= 1.5 (2.5 is the aim)"),
-        row("cold start to the first answer, s", cold, peer=torch, theirs=usual, ratio=usual / cold, goal=">= 10"),
-        row("memory with MiniLM after the load, MB", weight, peer=torch, theirs=median(memory[fast]), goal="<= 250"),
-        row("labels as the network in float32 gives them", agreed, peer=torch, theirs=1.0, goal=">= 0.995"),
-        row("the client's share of one core at that rate", best.client_cpu / best.seconds),
-    ]
+        row(
+            what,
+            ours_["rate"],
+            peer=peers,
+            theirs=fast["rate"],
+            ratio=ours_["rate"] / fast["rate"],
+            goal=">= 4 (6 is the aim)",
+        ),
+        row(
+            what,
+            ours_["rate"],
+            peer=lits,
+            theirs=lit["rate"],
+            ratio=ours_["rate"] / lit["rate"],
+            goal=">= 1.5 (2.5 is the aim)",
+        ),
+        row(cost, ours_["cpu"], peer=peers, theirs=fast["cpu"], ratio=fast["cpu"] / ours_["cpu"]),
+        row(cost, ours_["cpu"], peer=lits, theirs=lit["cpu"], ratio=lit["cpu"] / ours_["cpu"]),
+        row(
+            "cold start to the first answer, s",
+            ours_["ready"],
+            peer=peers,
+            theirs=fast["ready"],
+            ratio=fast["ready"] / ours_["ready"],
+            goal=">= 10",
+        ),
+        row("memory with MiniLM after the load, MB", ours_["memory"], peer=peers, theirs=fast["memory"], goal="<= 250"),
+        row("labels as the network in float32 gives them", agreed, peer=peers, theirs=1.0, goal=">= 0.995"),
+        row("the client's share of one core at that rate", ours_["client"]),
+    ], found
 
 
-def measure_ngrams(work: Path, rounds: int, seconds: float) -> list[Row]:
+def under_load(kind: Kind, seconds: float, answers: dict[str, list[tuple[str, float]]]) -> Numbers:
+    """One service from its start to the most that it bears; what it says of each text goes into `answers`."""
+    requests = ask_texts(kind)
+    with serving(kind, requests[0]) as running:
+        answers[kind.name] = alone = own_answers(running, requests)
+        rate, report, cpu = capacity(running, requests, same_as(alone), seconds)
+        client = report.client_cpu / report.seconds
+        return {"rate": rate, "ready": running.ready, "memory": running.memory(), "cpu": cpu, "client": client}
+
+
+def measure_ngrams(work: Path, rounds: int, seconds: float) -> Measured:
     """The cheap route beside the transformer that a team would otherwise serve."""
     head = str(write_head(classifier(work / "encoder", "encoder", ENCODER)))
     model = classifier(work / "ngrams", "ngrams", NGRAMS)
     kinds = [ours("ngrams", str(model.bundle)), peer("fastapi_transformer", head)]
-    rates: dict[str, list[float]] = {kind.name: [] for kind in kinds}
-    for _ in range(rounds):
-        for kind in kinds:
-            requests = ask_texts(kind)
-            with serving(kind, requests[0]) as running:
-                oracle = same_as(own_answers(running, requests))
-                rates[kind.name].append(capacity(running, requests, oracle, seconds)[0])
-    mine, theirs = (median(rates[kind.name]) for kind in kinds)
-    what = "n-grams, the same texts, requests/s at p99 <= 100 ms"
-    return [row(what, mine, peer="FastAPI + torch + transformers", theirs=theirs, ratio=mine / theirs, goal=">= 40")]
+    found = in_turns(kinds, rounds, lambda kind: under_load(kind, seconds, {}))
+    (mine, cpu), (theirs, usual) = (
+        (middle(found[kind.name], "rate"), middle(found[kind.name], "cpu")) for kind in kinds
+    )
+    what, peers = "n-grams, the same texts, requests/s at p99 <= 100 ms", "FastAPI + torch + transformers"
+    return [
+        row(what, mine, peer=peers, theirs=theirs, ratio=mine / theirs, goal=">= 40"),
+        row("n-grams, CPU ms a request at that rate", cpu, peer=peers, theirs=usual, ratio=usual / cpu),
+    ], found
 
 
-def measure_swap(work: Path, rounds: int, seconds: float) -> list[Row]:
+def measure_swap(work: Path, rounds: int, seconds: float) -> Measured:
     """10,000 requests while the champion changes 20 times, and how soon a rollback is everywhere."""
     from lingqu.bundle.read import Bundle
     from lingqu.registry import Registry
@@ -226,7 +315,7 @@ def measure_swap(work: Path, rounds: int, seconds: float) -> list[Row]:
         row("their median, ms", 1000 * found.latency(0.5)),
         row("their p99, ms", 1000 * found.latency(0.99)),
         row("rollback until the last answer of the old version, s", median(backs), goal="< 1"),
-    ]
+    ], {"rollback": [{"seconds": one} for one in backs]}
 
 
 def rollback_seconds(running: Running, registry: Any, requests: Sequence[Request]) -> float:
@@ -249,81 +338,6 @@ def rollback_seconds(running: Running, registry: Any, requests: Sequence[Request
     return max(late) - moment[0]
 
 
-def row(
-    what: str, mine: float, *, peer: str = "", theirs: float | None = None, ratio: float | None = None, goal: str = ""
-) -> Row:
-    """One line of the page."""
-    return {"what": what, "lingqu": mine, "peer": peer, "theirs": theirs, "ratio": ratio, "goal": goal}
-
-
-def met(one: Row) -> str:
-    """The goal and whether it was reached.
-
-    >>> met(row("x", 4.0, ratio=2.0, goal=">= 4 (6 is the aim)")), met(row("x", 200.0, goal="<= 250"))
-    ('>= 4 (6 is the aim) (missed)', '<= 250')
-    """
-    goal = one["goal"]
-    if not goal:
-        return ""
-    value = one["lingqu"] if one["ratio"] is None else one["ratio"]
-    sign, _, rest = goal.rpartition(" ") if " " not in goal else goal.partition(" ")
-    limit = float(rest.split()[0])
-    reached = {">=": value >= limit, "<=": value <= limit, "<": value < limit, "": value == limit}[sign]
-    return goal if reached else f"{goal} (missed)"
-
-
-def shown(value: float | None) -> str:
-    """A number with as many digits as it deserves.
-
-    >>> shown(0.01234), shown(123.4), shown(4321.2), shown(None), shown(0)
-    ('0.0123', '123', '4,321', '', '0')
-    """
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
-
-
-def page(parts: dict[str, Any]) -> str:
-    """The page of all parts that were ever run."""
-    lines = [
-        "# The service, measured",
-        "",
-        "Written by `python -m tools.serving`: medians of rounds in which the services take turns, on one machine that also runs",
-        "the client. Requests arrive as from many independent users (an open loop), each latency counts from the moment the",
-        "request was due, and every answer is checked. Texts have 4 to 128 tokens by Zipf's law. The peers are in `tools/peers`:",
-        "the same encoder and head in float32, one text at a time with all threads (FastAPI), or in batches (LitServe).",
-        "",
-        "| measure | lingqu | beside | its value | ratio or difference | goal |",
-        "|---|---|---|---|---|---|",
-    ]
-    for part in PARTS:
-        for one in parts.get(part, {}).get("rows", []):
-            cells = [
-                one["what"],
-                shown(one["lingqu"]),
-                one["peer"],
-                shown(one["theirs"]),
-                shown(one["ratio"]),
-                met(one),
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        "| part | rounds | seconds a probe | machine | load before | commit | date |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for part, found in parts.items():
-        around = found["around"]
-        facts = [
-            part,
-            found["rounds"],
-            found["seconds"],
-            *(around[name] for name in ("machine", "load", "commit", "date")),
-        ]
-        lines.append(f"| {' | '.join(map(str, facts))} |")
-    return "\n".join([*lines, "", "A + at a commit: the source held changes that were not committed yet."]) + "\n"
-
-
 PARTS = {"noop": measure_noop, "encoder": measure_encoder, "ngrams": measure_ngrams, "swap": measure_swap}
 
 
@@ -340,20 +354,35 @@ def main(given: Sequence[str]) -> int:
     asked = parser.parse_args(given)
     # A measurement that is told to stop takes its servers with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parts = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    failed = []
     with tempfile.TemporaryDirectory() as scratch:
+        work = (asked.work or Path(scratch)).resolve()
         for part in asked.parts or PARTS:
-            around = circumstances()
-            rows = PARTS[part]((asked.work or Path(scratch)).resolve(), asked.rounds, asked.seconds)
-            parts[part] = {"rows": rows, "rounds": asked.rounds, "seconds": asked.seconds, "around": around}
-            for one in rows:
-                sys.stdout.write(
-                    f"{one['what']}: {shown(one['lingqu'])} | {one['peer']} {shown(one['theirs'])} | {shown(one['ratio'])} | {met(one)}\n"
-                )
+            try:
+                found = measured(part, work, asked.rounds, asked.seconds)
+            except Exception:  # hours of the other parts are not lost with this one
+                failed.append(part)
+                traceback.print_exc()
+                continue
+            for one in found["rows"]:
+                cells = f"{shown(one['lingqu'])} | {one['peer']} {shown(one['theirs'])} | {shown(one['ratio'])}"
+                sys.stdout.write(f"{one['what']}: {cells} | {met(one)}\n")
+            sys.stdout.flush()
             if not asked.dry:
+                parts = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+                parts[part] = found
                 write_bytes(KEPT, json.dumps(parts, indent=1).encode())
-                write_bytes(PAGE, page(parts).encode())
-    return 0
+                write_bytes(PAGE, page(parts, list(PARTS)).encode())
+    if failed:
+        sys.stderr.write(f"Failed: {', '.join(failed)}.\n")
+    return 1 if failed else 0
+
+
+def measured(part: str, work: Path, rounds: int, seconds: float) -> dict[str, Any]:
+    """A part of the page: its rows, what each round found, and under which circumstances."""
+    around = circumstances()
+    rows, each = PARTS[part](work, rounds, seconds)
+    return {"rows": rows, "rounds": rounds, "seconds": seconds, "around": around, "each": each}
 
 
 if __name__ == "__main__":

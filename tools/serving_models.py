@@ -160,6 +160,17 @@ def noop(folder: Path) -> Path:
     return folder
 
 
+def registered(home: Path, folder: Path) -> Path:
+    """A store whose champion is the bundle of this folder, under the folder's name."""
+    if not home.exists():
+        store = Store.open(home)
+        registry, bundle = Registry(store), store.put_folder(folder)
+        none: dict[str, Any] = {"metrics": {}, "decision": {}, "lineage": {}, "spec": {}}
+        registry.register(folder.name, bundle=bundle, data_version="", run="", task="tabular-regression", **none)
+        registry.promote(folder.name, 1, who="serving", why="a measurement")
+    return home
+
+
 def write_head(model: Model) -> Path:
     """The head of the network that the model was exported from, for a peer to put on the same encoder; its folder."""
     from safetensors.torch import save

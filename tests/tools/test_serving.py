@@ -11,7 +11,8 @@ import pytest
 
 from tools.connections import Request
 from tools.servers import Kind, family, serving
-from tools.serving import met, page, row, same_as, shown
+from tools.serving import in_turns, main, middle, same_as
+from tools.serving_page import met, page, row, shown
 
 HELLO = "import http.server as h, sys; h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler).serve_forever()"
 
@@ -26,7 +27,7 @@ def test_goals_are_read_as_they_are_written() -> None:
 def test_the_page_shows_each_row_its_round_and_its_machine() -> None:
     around = {"machine": "one", "load": 0.1, "commit": "abc", "date": "2026-01-01"}
     rows = [row("requests/s", 812.4, peer="other", theirs=100.0, ratio=8.124, goal=">= 4")]
-    told = page({"noop": {"rows": rows, "rounds": 5, "seconds": 5.0, "around": around}})
+    told = page({"noop": {"rows": rows, "rounds": 5, "seconds": 5.0, "around": around}}, ["noop", "swap"])
     assert "| requests/s | 812 | other | 100 | 8.12 | >= 4 |" in told
     assert "| noop | 5 | 5.0 | one | 0.1 | abc | 2026-01-01 |" in told
     assert shown(0.5) == "0.5"
@@ -45,6 +46,40 @@ def test_an_answer_under_load_must_be_the_one_given_alone_where_that_was_sure() 
         "",
         "'b' under load, 'a' alone",
     ]
+
+
+def test_a_round_that_fails_is_told_and_the_others_count(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    def measure(kind: Kind) -> dict[str, float]:
+        asked.append(kind.name)
+        if len(asked) == 2 or kind.name == "c":
+            raise RuntimeError("no answer")
+        return {"rate": float(len(asked))}
+
+    kinds = [Kind(name, [], "/") for name in ("a", "b")]
+    found = in_turns(kinds, 3, measure)
+    assert asked == ["a", "b"] * 3
+    assert (middle(found["a"], "rate"), middle(found["b"], "rate")) == (3.0, 5.0)
+    assert "round 1 of b failed: no answer\n" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="every round of c failed"):
+        in_turns([Kind("c", [], "/")], 2, measure)
+
+
+def test_a_part_that_fails_is_told_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(work: Path, rounds: int, seconds: float) -> tuple[list[dict[str, object]], dict[str, object]]:
+        raise ValueError("no network")
+
+    def well(work: Path, rounds: int, seconds: float) -> tuple[list[dict[str, object]], dict[str, object]]:
+        return [row("requests/s", 4.0, goal=">= 3")], {"a": [{"rate": 4.0}]}
+
+    monkeypatch.setattr("tools.serving.PARTS", {"first": broken, "second": well})
+    assert main(["--dry"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "requests/s: 4 |   |  | >= 3\n"
+    assert told.err.endswith("ValueError: no network\nFailed: first.\n")
 
 
 def lives(pid: int) -> bool:
