@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import shutil
+import signal
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from lingqu.cli import call
 from lingqu.contract import Rows
@@ -28,6 +32,7 @@ from lingqu.serve.keys import ANYONE, all_keys, new_key
 from lingqu.spec import ServeSettings
 from lingqu.spec.running import JournalSettings
 from lingqu.store import Store, write_bytes
+from lingqu.store.atomic import TEMPORARY
 from lingqu.store.history import append
 
 PERSON = "anna.lindqvist@example.org"
@@ -216,7 +221,7 @@ def write_rows(path: Path, *, without: str = "") -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Store, list[int]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
     from lingqu.loop import run
 
     folder = tmp_path_factory.mktemp("forget")
@@ -225,7 +230,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Store, list
     store = Store.open(folder / ".lingqu")
     run(folder / "lingqu.yaml", store=store)
     Registry(store).promote("router", 1, who="anna", why="first", evidence={"override": True})
-    return folder, store, numbers
+    return folder, numbers
+
+
+@pytest.fixture
+def project(trained: tuple[Path, list[int]], tmp_path: Path) -> tuple[Path, Store, list[int]]:
+    folder = tmp_path / "project"
+    shutil.copytree(trained[0], folder)
+    return folder, Store.open(folder / ".lingqu"), trained[1]
 
 
 @pytest.mark.heavy
@@ -240,6 +252,7 @@ def test_a_person_is_gone_from_all_and_the_next_model_never_saw_them(project: An
     write_bytes(store.folder / "rows" / "cache" / "x.npy", PERSON.encode())
     write_bytes(store.folder / "reports" / "old.html", f"<p>{PERSON}</p>".encode())
     store.put_json([f"an orphan of {NAME}"])
+    write_bytes(store.folder / "blobs" / f"{TEMPORARY}half.tmp" / "train.csv", PERSON.encode())
     held = {needle: places_of(store.folder, needle) for needle in (PERSON, NAME)}
     assert all(len(found) >= 3 for found in held.values()), held
 
@@ -348,3 +361,53 @@ def test_a_value_of_a_column_goes_from_a_table_and_from_its_model(tmp_path: Path
     again = run(tmp_path / "lingqu.yaml", store=store)
     assert sum(again["rows"].values()) == 240
     assert places_of(store.folder, "lotus-tea") == []
+
+
+def let_go(folder: Path, kill_at: int = 0) -> None:
+    """Forget the person; killed before this durable step, counted from 1. Writes how many there were."""
+    steps = 0
+
+    def step(*_: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            step()
+            return real(*given, **named)
+
+        return call
+
+    store = Store.open(folder / ".lingqu")
+    event.listen(Engine, "commit", step)
+    for name in ("replace", "rename", "unlink", "rmdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    found = forget(PERSON, NAME, store=store)
+    assert found.done and found.left == []
+    (folder / "steps").write_text(str(steps))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kills", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_request_that_was_killed_anywhere_is_finished_by_the_next(project: Any, tmp_path: Path, kills: int) -> None:
+    from tests.feedback.kill_lab import child
+
+    folder, store, _ = project
+    answered = entry(store, f"call {PERSON}")
+    Inbox(store, ServeSettings(journal=PLAIN)).receive({"prediction_id": answered, "label": "sales"}, ANYONE)
+    calm = tmp_path / "calm"
+    shutil.copytree(folder, calm)
+    assert child(lambda: let_go(calm)) == 0
+    steps = int((calm / "steps").read_text())
+    assert steps > 20
+    draw, killed = random.Random(21), tmp_path / "killed"
+    for place in sorted(draw.sample(range(1, steps + 1), min(kills, steps))):
+        shutil.rmtree(killed, ignore_errors=True)
+        shutil.copytree(folder, killed)
+        assert child(lambda place=place: let_go(killed, place)) == -signal.SIGKILL
+        assert child(lambda: let_go(killed)) == 0
+        assert places_of(killed / ".lingqu", PERSON) == [], place
+        assert Store.open(killed / ".lingqu").fsck() == [], place
+    print(f"{min(kills, steps)} kills among {steps} durable steps: each was finished by the next request")

@@ -8,12 +8,15 @@ import pytest
 
 from lingqu.contract.answers import LabelScores
 from lingqu.errors import AccessError, ConflictError, QuotaError
+from lingqu.feedback.forget import forget
 from lingqu.serve.inbox import Inbox, received
 from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
 from lingqu.serve.keys import ANYONE, Keys, all_keys, new_key, revoke
 from lingqu.serve.usage import Usage, report, tidy
 from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
+from lingqu.store.history import append
+from lingqu.store.tables import METADATA
 
 pytestmark = pytest.mark.heavy
 YES = LabelScores.of({"yes": 0.75, "no": 0.25})
@@ -82,3 +85,22 @@ def test_many_givers_at_once_are_one_vote(store: Store):
     # Either the four of one key are the vote and its retries, or one of the others was first.
     assert len(receipts) in (1, 4)
     assert len(receipts) + len(refused) == 8
+
+
+def test_a_person_is_forgotten(store: Store):
+    plain, person = JournalSettings(inputs="plain"), "anna@example.org"
+    with Journal(store, plain) as journal:
+        journal.record(mine := entry({"text": f"call {person}"}))
+        journal.record(other := entry({"text": "call nobody"}))
+    Inbox(store, ServeSettings(journal=plain)).receive({"prediction_id": mine.prediction_id, "label": "no"}, ANYONE)
+    new_key(store, person)
+    with store.database.writing() as connection:
+        append(connection, name="router", who="ben", action="freeze", why=f"asked by {person}")
+    found = forget(person, store=store, who="ben")
+    assert (found.predictions, found.feedback, found.keys, found.history) == (1, 1, 1, 1)
+    assert (found.done, found.left, found.compacted) == (True, [], True)
+    assert [one.id for one in recorded(store)] == [other.prediction_id]
+    assert (received(store), store.fsck()) == ([], [])
+    with store.database.reading() as connection:
+        for table in METADATA.sorted_tables:
+            assert person not in repr(connection.execute(table.select()).all()), table.name

@@ -221,13 +221,14 @@ class _Forgetting:
         if told.nothing and self.wanted is None:
             return replace(told, done=True)
         self._remember(who, why)
-        with self.store.database.erasing() as connection:
-            tables.remove(connection, self.held, self.wanted)
         new = {one.data.folder + one.data.id: rows.without(self.store, one, self.wanted) for one in self.touched}
         pages = self._clear_versions(new, who)
         stages = sweep.affected_stages(self.store, self._digests(), {data.id for data in self.known}, self.wanted)
         self.store.records.forget_stages(stages)
-        sweep.clear_caches(self.store)
+        # What tells which rows go leaves last, so that a request that was killed finds them again.
+        with self.store.database.erasing() as connection:
+            tables.remove(connection, self.held, self.wanted)
+        sweep.clear_caches(self.store, began)
         sweep.collect(self.store, began)
         self._pages(pages)
         compacted = self.store.database.compact()

@@ -82,7 +82,8 @@ def by_rows(store: Store, gone: Mapping[str, Rows]) -> list[Touched]:
             if wanted[digests[place]] > 0:
                 wanted[digests[place]] -= 1
                 places.add(place)
-        found.append(Touched(data, {"train": places}))
+        if places:
+            found.append(Touched(data, {"train": places}))
     return found
 
 

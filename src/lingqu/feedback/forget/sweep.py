@@ -102,10 +102,20 @@ def _live(store: Store) -> set[str]:
     return found
 
 
-def clear_caches(store: Store) -> None:
-    """Remove what is computed again when it is needed: encoded rows, and the folders of stages that were broken off."""
+def clear_caches(store: Store, before: float) -> None:
+    """Remove what is computed again when it is needed: encoded rows, and the folders of stages that were broken off.
+
+    So goes every half-written file that a kill has left `before` this moment.
+    """
     for name in ("rows", "work"):
         remove_folder(store.folder / name)
+    for path in list(store.folder.rglob(f"{TEMPORARY}*")):
+        if not path.exists() or path.stat().st_mtime >= before:
+            continue
+        if path.is_dir():
+            remove_folder(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _files(store: Store) -> Iterator[Path]:
