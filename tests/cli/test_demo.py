@@ -22,7 +22,7 @@ from lingqu.cli.demo.chinese import CHINESE
 from lingqu.cli.demo.crowd import Answered
 from lingqu.cli.demo.page import story_page
 from lingqu.cli.demo.terminal import STYLES, story_table
-from lingqu.cli.demo.told import TITLES, Event, Say, Story, curve, spans
+from lingqu.cli.demo.told import DOING, TITLES, Event, Say, Story, curve, spans
 from lingqu.errors import RequestError
 from tests.test_children import of_session
 
@@ -69,9 +69,9 @@ def test_the_table_tells_who_answered_and_how_well(capsys: pytest.CaptureFixture
     out.print(story_table(story(), Say("en")))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[1:] == [
-        "1 It is served digits@1 60 90 % 0.79 – 0.96",
-        "5 The camera is knocked askew digits@1 60 50 % 0.37 – 0.63",
-        "9 Answers are right again digits@2 60 100 % 0.94 – 1.00",
+        "1 It is served @1 60 90 % 79 – 96 %",
+        "5 The camera slips @1 60 50 % 37 – 63 %",
+        "9 Answers are right again @2 60 100 % 94 – 100 %",
     ]
 
 
@@ -94,7 +94,16 @@ def test_the_page_draws_every_act_and_runs_nothing(language: str) -> None:
 
 def templates() -> set[str]:
     """Every template that the demo says."""
-    found = {*TITLES.values(), acts.QUIET, acts.CANARY, harm.THAW, harm.STOPPED, harm.KEPT_OUT, harm.LET_IN}
+    found = {
+        *TITLES.values(),
+        *DOING.values(),
+        acts.QUIET,
+        acts.CANARY,
+        harm.THAW,
+        harm.STOPPED,
+        harm.KEPT_OUT,
+        harm.LET_IN,
+    }
     for file in Path(demo.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -115,6 +124,7 @@ def test_all_of_it_is_told_in_chinese_too() -> None:
 
 def test_every_style_is_of_an_act() -> None:
     assert STYLES.keys() <= TITLES.keys()
+    assert DOING.keys() == TITLES.keys() - {"shift"}
 
 
 def test_a_store_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ serve:
   votes: 1000
   journal: {{inputs: plain}}           # digits are no personal data; pictures are not kept otherwise
 monitor: {{window: 200, audit: 0.3}}   # so that it takes seconds, where a real service takes weeks
-improve: {{after: 100 new labels, at_most: 10000 per day, canary: 20, promote: auto}}
+improve: {{after: 100 new labels, at_most: 1 per hour, canary: 20, promote: auto}}
 """
 PEOPLE = 40
 STORY = "story.json"
@@ -101,7 +101,7 @@ def _play(arguments: argparse.Namespace, home: Path, say: Say) -> tuple[Story, d
             say("learn → serve → watch → listen → improve → prove → promote → roll back"),
         )
     )
-    with Screen(say) as screen:
+    with Screen(say, began) as screen:
         stage = Stage(spec, store, made, screen, began)
         result = learn(stage)
         if not arguments.json:

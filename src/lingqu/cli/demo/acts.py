@@ -156,7 +156,7 @@ def _rolled_out(stage: Stage) -> None:
         if time.monotonic() > deadline:
             raise unseen("a challenger that proves itself to users")
         stage.label_audit()
-        told = improve(stage.spec_file, store=stage.store, asked=False)
+        told = improve(stage.spec_file, store=stage.store)
         live(0.5, stage.pulse())
         if told.get("moved"):
             _stepped(stage, standing, told)

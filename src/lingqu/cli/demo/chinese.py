@@ -7,7 +7,7 @@ CHINESE: dict[str, str] = {
     "A model is learned": "学成一个模型",
     "It is served": "开始服务",
     "All is quiet": "风平浪静",
-    "The camera is knocked askew": "相机被碰歪",
+    "The camera slips": "相机歪了",
     "Drift is seen": "发现漂移",
     "Labels come": "标签到来",
     "A challenger is proved": "挑战者得到证明",
@@ -19,6 +19,18 @@ CHINESE: dict[str, str] = {
     "The gate is overruled": "有人推翻关口",
     "It is rolled back": "自动回滚",
     "A person has looked": "有人看过了",
+    # While they are played
+    "learning": "正在学习",
+    "starting the service": "正在启动服务",
+    "people ask": "人们在提问",
+    "watching": "正在监视",
+    "listening": "正在倾听",
+    "learning anew": "正在重新学习",
+    "comparing unseen": "正在暗中比较",
+    "a few users first": "先给少数用户",
+    "changing over": "正在切换",
+    "under attack": "正遭到攻击",
+    "overruling the gate": "有人推翻关口",
     # What came of them
     "{model}, from {rows} pictures; of {test} that it has not seen {right} are right ({low} to {high})": (
         "{model}，学自 {rows} 张图片；在没见过的 {test} 张上答对 {right}（{low} 至 {high}）"

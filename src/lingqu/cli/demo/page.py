@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lingqu.cli.demo.told import TITLES, Say
+from lingqu.cli.demo.told import TITLES, Say, shown
 from lingqu.evaluate.page import document
 from lingqu.evaluate.page.markup import Markup, el
 from lingqu.evaluate.page.plot import Axes, Scale
@@ -14,7 +14,7 @@ from lingqu.evaluate.translation import Words
 
 Kept = Mapping[str, Any]
 TROUBLE = frozenset({"shift", "drift", "poison", "overrule"})
-WIDTH, HEIGHT, ROUND, LEVELS = 860, 400, 9.5, 4
+WIDTH, HEIGHT, ROUND, LEVELS = 1016, 420, 9.5, 4
 
 
 def story_page(kept: Kept, say: Say) -> str:
@@ -72,7 +72,8 @@ def _drawn(kept: Kept, say: Say) -> Markup:
         "The share of answers that were right, of 60 in a row for each point, with the 95 % band. The numbers are the acts below. "
         "Only the world knows all truths; lingqu knows what people and the audit told it."
     )
-    return section(say("Accuracy over time"), guide, el("figure", _plot(kept, say)))
+    text = el("div", el("h2", say("Accuracy over time")), el("p", guide, cls="guide", style="max-width:52em"))
+    return el("section", text, el("figure", _plot(kept, say)), style="grid-template-columns:minmax(0,1fr)")
 
 
 def _plot(kept: Kept, say: Say) -> Markup:
@@ -85,12 +86,32 @@ def _plot(kept: Kept, say: Say) -> Markup:
     )
     values = {end: [one["share"][end] for one in curve] for end in ("low", "value", "high")}
     parts = [*axes.frame(say("seconds"), say("right"), y_text=lambda share: f"{100 * share:.0f} %", most=6)]
-    parts += _marks(axes, kept, say)
+    parts += [*_reigns(axes, kept), *_marks(axes, kept, say)]
     if curve:
         parts += [axes.band(seconds, values["low"], values["high"]), axes.line(seconds, values["value"], "curve")]
     said = say("Accuracy over {seconds} seconds, from {first} to {last} at the end", seconds=f"{kept['seconds']:.0f}",
                first=_ends(curve, 0), last=_ends(curve, -1))  # fmt: skip
     return axes.picture(said, *parts)
+
+
+def _reigns(axes: Axes, kept: Kept) -> list[Markup]:
+    """Who was champion when: its number at the top, and a warm ground where something was wrong."""
+    begins = [
+        (one["at"], one["numbers"]) for one in kept["events"] if one["act"] in ("promote", "overrule", "rollback")
+    ]
+    named = [(axes.x.low, 1), *[(at, told.get("restored", told.get("version"))) for at, told in begins]]
+    parts: list[Markup] = []
+    for at, number in named:
+        x, y = axes.at(at, axes.y.high)
+        parts.append(el("text", f"@{number}", cls="strong", x=x + 4, y=y - 6))
+    ends = {one["act"]: one["at"] for one in kept["events"]}
+    for begin, end in (("shift", "promote"), ("overrule", "rollback")):
+        if begin in ends and end in ends:
+            left, top = axes.at(ends[begin], axes.y.high)
+            right, base = axes.at(ends[end], axes.y.low)
+            where = {"x": left, "y": top, "width": round(right - left, 1), "height": round(base - top, 1)}
+            parts.append(el("rect", **where, style="fill:rgb(var(--bad)/.07)"))
+    return parts
 
 
 def _ends(curve: Sequence[Mapping[str, Any]], place: int) -> str:
@@ -132,31 +153,24 @@ def _marks(axes: Axes, kept: Kept, say: Say) -> list[Markup]:
 
 
 def _acts(kept: Kept, say: Say) -> Markup:
-    heads = [
-        "",
-        say("second"),
-        say("what happened"),
-        say("answers by"),
-        say("answers"),
-        say("right"),
-        say("95 % interval"),
-    ]
+    left = "text-align:left"
+    heads = [("", None), (say("second"), None), (say("what happened"), left), (say("answers by"), None)]
+    heads += [(say("answers"), None), (say("right"), None)]
     lines = [
-        _act(number, event, span, kept, say)
+        _act(number, event, span, say)
         for number, (event, span) in enumerate(zip(kept["events"], kept["spans"], strict=True), 1)
     ]
-    table = el("table", el("thead", el("tr", *[el("th", head, scope="col") for head in heads])), el("tbody", *lines))
+    top = el("tr", *[el("th", head, scope="col", style=style) for head, style in heads])
+    table = el("table", el("thead", top), el("tbody", *lines))
     guide = say("Each act, and how the answers were from then until the next.")
     return section(say("The acts"), guide, el("div", table, cls="scroll"))
 
 
-def _act(number: int, event: Mapping[str, Any], span: Mapping[str, Any], kept: Kept, say: Say) -> Markup:
-    share, left = span["share"], "text-align:left;white-space:normal;min-width:17em"
+def _act(number: int, event: Mapping[str, Any], span: Mapping[str, Any], say: Say) -> Markup:
+    left = "text-align:left;white-space:normal;min-width:15em"
     told = el("td", el("b", say(TITLES[event["act"]])), el("br"), say(event["template"], **event["values"]), style=left)
-    by = ", ".join(f"{kept['name']}@{version}" for version in span["versions"]) or "–"
-    cells = ["–", "–", "–"]
-    if share is not None:
-        cells = [f"{share['labels']:,}", f"{100 * share['value']:.0f} %", f"{share['low']:.2f}–{share['high']:.2f}"]
-    return el(
-        "tr", el("td", number), el("td", f"{event['at']:.0f}"), told, el("td", by), *[el("td", cell) for cell in cells]
-    )
+    by = ", ".join(f"@{version}" for version in span["versions"]) or "–"
+    count, right, between = shown(span["share"])
+    share = el("td", el("b", right), el("br"), el("small", between)) if right else el("td", "–")
+    cells = [el("td", number), el("td", f"{event['at']:.0f}"), told, el("td", by), el("td", count or "–"), share]
+    return el("tr", *cells)

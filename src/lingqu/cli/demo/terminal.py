@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from lingqu.cli.demo.told import TITLES, Event, Say
+from lingqu.cli.demo.told import DOING, TITLES, Event, Say, shown
 from lingqu.cli.present import err
 
 STYLES: Mapping[str, str] = {
@@ -24,13 +24,17 @@ STYLES: Mapping[str, str] = {
     "rollback": "green",
 }
 
+GOOD = 0.8
+"""From this share of right answers on a span is green."""
+WIDE = 44
+
 
 class Screen:
     """Shows acts on standard error; where that is no terminal, a plain line for each that has ended."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, began: float) -> None:
         self.say = say
-        self.began = time.monotonic()
+        self.began = began
         self._live: Progress | None = None
         self._log = logging.getLogger("lingqu.monitor")
 
@@ -53,13 +57,11 @@ class Screen:
         words = TextColumn("{task.fields[words]}", style="dim", markup=False)
         self._live = Progress(clock, SpinnerColumn(), title, BarColumn(20), words, console=err, transient=True)
         self._live.start()
-        task = self._live.add_task(self.say(TITLES[act]), total=1.0, clock="", words="")
+        task = self._live.add_task(self.say(DOING[act]), total=1.0, clock=self._now(), words="")
         live = self._live
 
         def show(done: float, said: str) -> None:
-            live.update(
-                task, completed=min(done, 1.0), words=said[:60], clock=self._clock(time.monotonic() - self.began)
-            )
+            live.update(task, completed=min(done, 1.0), words=said[:WIDE], clock=self._now())
 
         return show
 
@@ -79,6 +81,9 @@ class Screen:
             )
         )
 
+    def _now(self) -> str:
+        return self._clock(time.monotonic() - self.began)
+
     @staticmethod
     def _clock(seconds: float) -> str:
         return f"{seconds:3.0f} s"
@@ -90,19 +95,14 @@ def story_table(kept: Mapping[str, Any], say: Say) -> Table:
     for name in ("s", "what happened", "answers by", "answers", "right", "95 % interval"):
         made.add_column(say(name), justify="right" if name in ("s", "answers", "right") else "left")
     for span in kept["spans"]:
-        share, by = span["share"], ", ".join(f"{kept['name']}@{number}" for number in span["versions"])
-        right, between = (
-            ("", "")
-            if share is None
-            else (f"{100 * share['value']:.0f} %", f"{share['low']:.2f} – {share['high']:.2f}")
-        )
-        style = "" if share is None else "green" if share["value"] >= 0.8 else "red"
+        count, right, between = shown(span["share"])
+        good = bool(right) and span["share"]["value"] >= GOOD
         made.add_row(
             f"{span['begin']:.0f}",
             Text(say(TITLES[span["act"]]), style="bold"),
-            by,
-            "" if share is None else f"{share['labels']:,}",
-            Text(right, style=style),
+            ", ".join(f"@{number}" for number in span["versions"]),
+            count,
+            Text(right, style="green" if good else "red"),
             Text(between, style="dim"),
         )
     return made

@@ -14,7 +14,7 @@ TITLES: Mapping[str, str] = {
     "learn": "A model is learned",
     "serve": "It is served",
     "quiet": "All is quiet",
-    "shift": "The camera is knocked askew",
+    "shift": "The camera slips",
     "drift": "Drift is seen",
     "labels": "Labels come",
     "challenger": "A challenger is proved",
@@ -27,6 +27,26 @@ TITLES: Mapping[str, str] = {
     "rollback": "It is rolled back",
     "thaw": "A person has looked",
 }
+
+DOING: Mapping[str, str] = {
+    "learn": "learning",
+    "serve": "starting the service",
+    "quiet": "people ask",
+    "drift": "watching",
+    "labels": "listening",
+    "challenger": "learning anew",
+    "shadow": "comparing unseen",
+    "canary": "a few users first",
+    "promote": "changing over",
+    "back": "people ask",
+    "poison": "under attack",
+    "overrule": "overruling the gate",
+    "rollback": "watching",
+    "thaw": "people ask",
+}
+"""What is said of an act while it is played."""
+FEW = 10
+"""Of fewer answers than this nobody can say how many are right."""
 
 
 class Say:
@@ -122,6 +142,18 @@ def share_of(answered: Sequence[Answered]) -> Share | None:
     0.5
     """
     return Share.of(sum(one.right for one in answered), len(answered))
+
+
+def shown(share: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """How many answers, the share of right ones, and its interval, as people read them; too few answers have no share.
+
+    >>> shown({"labels": 60, "value": 0.9, "low": 0.79, "high": 0.96}), shown({"labels": 3, "value": 1.0, "low": 0.3, "high": 1.0})
+    (('60', '90 %', '79 – 96 %'), ('3', '', ''))
+    """
+    if share is None or share["labels"] < FEW:
+        return "" if share is None else f"{share['labels']:,}", "", ""
+    between = f"{100 * share['low']:.0f} – {100 * share['high']:.0f} %"
+    return f"{share['labels']:,}", f"{100 * share['value']:.0f} %", between
 
 
 def curve(answered: Sequence[Answered], size: int = 60) -> list[Point]:
