@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lingqu.bundle.files import predict_file
-from lingqu.bundle.folder import finish, write_cascade
+from lingqu.bundle.folder import finish, restate, write_cascade
 from lingqu.bundle.read import Bundle
 from lingqu.contract import LabelScores, Refusal, Rows
 from lingqu.errors import BundleError
@@ -216,3 +216,21 @@ def test_a_cascade_of_numbers_is_none(tmp_path: Path) -> None:
     assert refused(folder) == (
         f"Expected the answer 'label-scores' or 'label-set' of a cascade in bundle/manifest.json, found 'number-value'. {DISTRUST}"
     )
+
+
+def test_texts_are_restated_in_the_members_too(tmp_path: Path) -> None:
+    """What somebody asks to forget may stand in any of the three manifests."""
+    before = cascade(tmp_path)
+
+    def change(value: Any) -> Any:
+        return json.loads(json.dumps(value).replace('"source": "x"', '"source": "X"'))
+
+    assert restate(before.path, tmp_path / "same", lambda value: value) is False
+    assert restate(before.path, tmp_path / "new", change) is True
+    after = Bundle.open(tmp_path / "new")
+    assert after.cascade is not None
+    for one in (after, after.cascade.cheap, after.cascade.dear):
+        assert [column["source"] for column in one.manifest["columns"]] == ["X"]
+        assert (one.path / "model.onnx").is_file() == (one is not after)
+    given = rows(50)
+    assert after.predict(given.rename({"x": "X"})) == before.predict(given)

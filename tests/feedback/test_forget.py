@@ -24,6 +24,7 @@ from lingqu.data.forgotten import Rule, Rules
 from lingqu.errors import ConflictError, RequestError, UnknownNameError
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.forget import forget
+from lingqu.feedback.forget.wanted import Wanted
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
@@ -109,6 +110,29 @@ def test_a_text_counts_where_it_stands_alone() -> None:
     assert other.places(Rows({"t": cells})) == set(), "without the secret of the store nobody can try names"
 
 
+def test_a_name_that_became_a_piece_of_a_vocabulary_leaves_it() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    texts = [f"{NAME} 的订单", "lindqvist wants lindqvists order"] * 50
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=300, special_tokens=["[UNK]"]))
+    before = tokenizer.to_str()
+    assert {NAME, "lindqvist", "lindqvists"} <= tokenizer.get_vocab().keys()
+    memory = {"front": {"name": "tokens", "tokenizer": before}, "labels": ["lindqvist"]}
+    wanted = Wanted((NAME, "Lindqvist"), None, bytes(32)).keeping(["lindqvist"])
+    cleared = wanted.cleared(memory)
+    assert cleared["labels"] == ["lindqvist"], "a model's labels are its answers"
+    spelled = cleared["front"]["tokenizer"]
+    assert NAME not in spelled and '"lindqvist"' not in spelled
+    after = Tokenizer.from_str(spelled)
+    assert after.get_vocab_size() == tokenizer.get_vocab_size(), "every other piece keeps its number"
+    assert after.encode("wants order").ids == tokenizer.encode("wants order").ids
+    assert not {NAME, "lindqvist"} & {*after.encode(f"{NAME} lindqvist").tokens}
+    untouched = Wanted(("nobody@example.org",), None, bytes(32)).cleared(memory)
+    assert untouched == memory
+
+
 def test_what_is_asked_for_badly_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     for asked, said in (
@@ -132,6 +156,7 @@ def test_what_is_asked_for_badly_is_refused(tmp_path: Path) -> None:
         forget(PERSON, store=store)
 
 
+@pytest.mark.heavy
 def test_journal_feedback_keys_and_history_are_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store.open(tmp_path / ".lingqu")
     by_text = entry(store, f"my address is {PERSON}")

@@ -19,6 +19,8 @@ from typing import Any
 from lingqu.data.forgotten import Rule, Rules, alone, normal, spelled
 
 GONE = "[forgotten]"
+TOKENIZER = "tokenizer"
+"""Under this name a bundle's memory holds a tokenizer, spelled as JSON."""
 TELLING = 6
 """So many characters make a value of a column worth looking for outside its column; a shorter one stands everywhere."""
 
@@ -69,7 +71,10 @@ class Wanted:
         if isinstance(value, list | tuple):
             return [self.cleared(inner, inside) for inner in value]
         if isinstance(value, Mapping):
-            told = {self._cleared(name): self.cleared(inner, inside) for name, inner in value.items()}
+            told = {
+                self._cleared(name): self._tokenizer(inner) if name == TOKENIZER else self.cleared(inner, inside)
+                for name, inner in value.items()
+            }
             if inside & {value.get("name"), value.get("source")}:
                 told = {
                     name: self._names(inner) if name in ("values", "common") else inner for name, inner in told.items()
@@ -102,6 +107,27 @@ class Wanted:
         said = GONE if self._pattern is None else self._pattern.sub(GONE, text)
         return GONE if self.everywhere.in_text(said) else said
 
+    def _tokenizer(self, spelled_out: Any) -> Any:
+        """A tokenizer as JSON text without the pieces that hold it: a name in their place, and no merge that makes one."""
+        if not isinstance(spelled_out, str) or not self.everywhere:
+            return self.cleared(spelled_out)
+        told = json.loads(spelled_out)
+        model = told.get("model") or {}
+        pieces = model.get("vocab")
+        if isinstance(pieces, dict):
+            gone = {piece: place for place, piece in enumerate(filter(self.in_value, pieces), 1)}
+            if not gone:
+                return spelled_out
+            prefix = model.get("continuing_subword_prefix") or ""
+            model["vocab"] = {f"{GONE[:-1]} {gone[one]}]" if one in gone else one: id for one, id in pieces.items()}
+            if "merges" in model:
+                # A merge may name no piece that is not there, or the tokenizer would not load.
+                pairs = [(merge, *_pair(merge)) for merge in model["merges"]]
+                made = [(merge, {left, right, left + right.removeprefix(prefix)}) for merge, left, right in pairs]
+                model["merges"] = [merge for merge, names in made if not names & gone.keys()]
+            return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        return self._cleared(spelled_out)
+
     def _names(self, values: Any) -> Any:
         """The names of a column's values; each has its place, so it is replaced and not removed."""
         if not isinstance(values, list):
@@ -117,6 +143,12 @@ class Wanted:
             else:
                 told.append(value)
         return told
+
+
+def _pair(merge: Any) -> tuple[str, str]:
+    """The two halves of a merge, which older files hold as one text."""
+    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+    return left, right
 
 
 def _telling(text: str) -> bool:
