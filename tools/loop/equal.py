@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lingqu.evaluate import decide
+from lingqu.evaluate.gate import decide
 from lingqu.registry.alpha import AlphaRound
 from lingqu.tasks import find_task
 from tools.loop.draw import Line, lines

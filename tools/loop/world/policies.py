@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lingqu.contract import Rows
-from lingqu.evaluate import Decision, decide
-from lingqu.evaluate.gate import keeps
+from lingqu.evaluate.gate import Decision, decide, keeps
 from lingqu.evaluate.slices import slice_columns
 from lingqu.feedback.influence import Offer, within_caps
 from lingqu.feedback.round import LEAST_FRESH
@@ -30,7 +29,8 @@ from tools.loop.world.head import Head, answers
 from tools.loop.world.stream import A_DAY, World
 
 Array = NDArray[Any]
-RESAMPLES = 2000
+RESAMPLES = 3000
+MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ class Lingqu(Policy):
         self.number, self.since, self.previous = 1, 0, self.champion
         self.decisions: list[tuple[int, Decision]] = []
         self.dropped = 0
+        self.proven: set[str] = set()
 
     def answered(self, first: int, sure: Array) -> None:
         """The journal."""
@@ -162,7 +163,7 @@ class Lingqu(Policy):
             alarm=alarm,
             frozen="rolled back" if self.frozen_since is not None else "",
         )
-        if due.go and accepted:
+        if due.go and sum(int(voice.id) not in self.trained for voice in accepted) >= 50:
             self._round(now, accepted)
 
     def _voice(self, asked: int, label: int) -> Voice:
@@ -226,12 +227,13 @@ class Lingqu(Policy):
 
     def _round(self, now: int, accepted: list[Voice]) -> None:
         """One turn: caps, suspects, a challenger from the base, the gate."""
-        self.last = now
         fresh = np.array(self.audit[self.retired :], dtype=int)
         if len(fresh) < LEAST_FRESH:
-            fresh = fresh[:0]
+            return
+        self.last = now
         judging = set(fresh.tolist())
         offered = [voice for voice in accepted if int(voice.id) not in judging]
+        offered += [self._trusted(asked) for asked in self.audit[: self.retired]]
         kept = self._within_caps(offered)
         dropped = suspected(kept, [self.labels[one] for one in self.stop[1]], self._answers_to_validation)
         for id, why in dropped.items():
@@ -246,16 +248,25 @@ class Lingqu(Policy):
         if self._gate(now, challenger, fresh).promoted:
             self.previous, self.since = self.champion, now
             self.number += 1
+            self.proven = {voice.id for voice in kept}
+            self.retired = len(self.audit)
             self.promote(now, challenger)
+
+    def _trusted(self, asked: int) -> Voice:
+        voice = self._voice(asked, self._true(asked))
+        return replace(voice, status=ACCEPTED, decided_by="auditor", source="audit", principal="auditor")
 
     def _within_caps(self, given: Sequence[Voice]) -> list[Voice]:
         by_id = {voice.id: voice for voice in given}
         offers = [
             Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed)
-            for voice in sorted(given, key=lambda voice: (voice.at, voice.id))
+            for voice in sorted(by_id.values(), key=lambda voice: (voice.at, voice.id), reverse=True)
         ]
         base = Counter(self.labels[label] for label in self.truth[self.world.base])
-        return [by_id[offer.id] for offer in within_caps(offers, base)[0]]
+        old = [offer for offer in offers if offer.id in self.proven]
+        base += Counter(offer.label for offer in old)
+        new = within_caps([offer for offer in offers if offer.id not in self.proven], base)[0]
+        return [by_id[offer.id] for offer in [*old, *new]]
 
     def _from(self, given: Sequence[Voice]) -> Head:
         place = {label: number for number, label in enumerate(self.labels)}
@@ -290,6 +301,7 @@ class Lingqu(Policy):
             answers(self.champion.sure(features), self.labels),
             answers(challenger.sure(features), self.labels),
             alpha=alpha,
+            margin=MARGIN,
             slices=slice_columns(self.task, Rows({"label": true})),
             also=also,
             seed=self.world.seed,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from tools.loop.world.products import Product
 
 Array = NDArray[Any]
-ANSWERS, SHIFTS, A_DAY = 15_000, (3000, 9000), 500
+ANSWERS, SHIFTS, A_DAY = 13_000, (3000, 8000), 500
 USERS, NOISY, HOSTILE = 400, 0.10, 0.05
 COMPLAINS, CONFIRMS, NOISE = 0.5, 0.1, 0.3
 """How often an honest user says the right label after a wrong answer and after a right one; how often a noisy one speaks."""
 DELAY, AUDIT_DELAY = 300.0, 500.0
 """After how many answers, in the mean, a user's label and an audit label come."""
-AUDIT = 0.05
+AUDIT = 0.10
 BASE, VALIDATION, GATE, HIDDEN = 1000, 300, 1500, 3000
 HONEST, IS_NOISY, IS_HOSTILE = 0, 1, 2
 
@@ -54,12 +54,13 @@ class World:
         ]
 
         def take(count: int, mix: Array) -> Array:
-            wanted = rng.choice(len(mix), count, p=mix)
-            for place, label in enumerate(wanted):
+            taken = []
+            for label in rng.choice(len(mix), count, p=mix):
                 if not waiting[label]:
                     held = np.array([len(rows) > 0 for rows in waiting]) * mix
-                    wanted[place] = rng.choice(len(mix), p=held / held.sum())
-            return np.array([waiting[label].pop() for label in wanted])
+                    label = rng.choice(len(mix), p=held / held.sum())
+                taken.append(waiting[label].pop())
+            return np.array(taken)
 
         before, after = product.mixes
         base, validation, gate = take(BASE, before), take(VALIDATION, before), take(GATE, before)
@@ -107,7 +108,7 @@ class World:
         truth, role = int(self.product.truth[self.stream[asked]]), self.role[self.user[asked]]
         speaks, what = self.draws[asked, :2]
         if role == IS_HOSTILE:
-            return self.victim[1] if truth == self.victim[0] else None
+            return self.victim[1]
         if role == IS_NOISY:
             if speaks >= NOISE:
                 return None
