@@ -31,6 +31,7 @@ from tools.loop.world.stream import A_DAY, World
 Array = NDArray[Any]
 RESAMPLES = 3000
 MARGIN = 0.05
+MOST_FRESH = 200
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,12 @@ class Lingqu(Policy):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.task = find_task(world.product.task)
+        self.task.decide_by = "accuracy"  # type: ignore[misc]
         self.improve, self.monitor = ImproveSettings(promote="auto"), MonitorSettings()
         self.voices: dict[int, Voice] = {}
         self.audit: list[int] = []
         self.retired = 0
+        self.sets = 0
         self.trained: set[int] = set()
         self.answers_of: dict[int, tuple[int, Array]] = {}
         self.rounds: Counter[str] = Counter()
@@ -227,58 +230,59 @@ class Lingqu(Policy):
 
     def _round(self, now: int, accepted: list[Voice]) -> None:
         """One turn: caps, suspects, a challenger from the base, the gate."""
-        fresh = np.array(self.audit[self.retired :], dtype=int)
-        if len(fresh) < LEAST_FRESH:
+        if len(self.audit) - self.retired < LEAST_FRESH:
             return
+        self.retired = max(self.retired, len(self.audit) - MOST_FRESH)
+        fresh = np.array(self.audit[self.retired :], dtype=int)
         self.last = now
         judging = set(fresh.tolist())
-        offered = [voice for voice in accepted if int(voice.id) not in judging]
-        offered += [self._trusted(asked) for asked in self.audit[: self.retired]]
-        kept = self._within_caps(offered)
-        dropped = suspected(kept, [self.labels[one] for one in self.stop[1]], self._answers_to_validation)
+        served = self.audit[: self.retired]
+        known = {*judging, *served}
+        offered = [voice for voice in accepted if int(voice.id) not in known]
+        kept = self._within_caps(offered, served)
+        rows = self.world.stream[np.array(served, dtype=int)]
+        asked = np.concatenate([self.stop[0], self.world.features(rows, self.world.new[np.array(served, dtype=int)])])
+        truth = [self.labels[one] for one in [*self.stop[1], *self.truth[rows]]]
+        dropped = suspected(kept, truth, lambda given: answers(self._from(given).sure(asked), self.labels))
         for id, why in dropped.items():
             self.voices[int(id)] = replace(self.voices[int(id)], status=QUARANTINED, reason=why, decided_by=TRIAL)
         self.dropped += len(dropped)
         if dropped:
-            kept = self._within_caps([voice for voice in offered if voice.id not in dropped])
-        if not kept:
-            return
+            kept = self._within_caps([voice for voice in offered if voice.id not in dropped], served)
         self.trained |= {int(voice.id) for voice in kept}
-        challenger = self._from(kept)
-        if self._gate(now, challenger, fresh).promoted:
+        challenger = self._from(kept, served)
+        decision = self._gate(now, challenger, fresh)
+        if decision.promoted:
             self.previous, self.since = self.champion, now
             self.number += 1
             self.proven = {voice.id for voice in kept}
-            self.retired = len(self.audit)
             self.promote(now, challenger)
+        if decision.decision != "not-enough-rows":
+            self.retired = len(self.audit)
+            self.sets += 1
 
-    def _trusted(self, asked: int) -> Voice:
-        voice = self._voice(asked, self._true(asked))
-        return replace(voice, status=ACCEPTED, decided_by="auditor", source="audit", principal="auditor")
-
-    def _within_caps(self, given: Sequence[Voice]) -> list[Voice]:
+    def _within_caps(self, given: Sequence[Voice], served: Sequence[int]) -> list[Voice]:
         by_id = {voice.id: voice for voice in given}
         offers = [
             Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed)
             for voice in sorted(by_id.values(), key=lambda voice: (voice.at, voice.id), reverse=True)
         ]
         base = Counter(self.labels[label] for label in self.truth[self.world.base])
+        base += Counter(self.labels[self._true(asked)] for asked in served)
         old = [offer for offer in offers if offer.id in self.proven]
         base += Counter(offer.label for offer in old)
         new = within_caps([offer for offer in offers if offer.id not in self.proven], base)[0]
         return [by_id[offer.id] for offer in [*old, *new]]
 
-    def _from(self, given: Sequence[Voice]) -> Head:
+    def _from(self, given: Sequence[Voice], served: Sequence[int] = ()) -> Head:
         place = {label: number for number, label in enumerate(self.labels)}
-        asked = np.array([int(voice.id) for voice in given], dtype=int)
-        return self.learned(asked, np.array([place[voice.label] for voice in given], dtype=int))
-
-    def _answers_to_validation(self, given: Sequence[Voice]) -> list[Any]:
-        return answers(self._from(given).sure(self.stop[0]), self.labels)
+        asked = np.array([*(int(voice.id) for voice in given), *served], dtype=int)
+        said = [*(place[voice.label] for voice in given), *(self._true(one) for one in served)]
+        return self.learned(asked, np.array(said, dtype=int))
 
     def _gate(self, now: int, challenger: Head, fresh: Array) -> Decision:
         """As `evaluate.trial` puts it: better on the fresh rows, no worse on the frozen ones, alpha spent by rounds."""
-        gate_set = f"audit-{fresh[0]}" if len(fresh) else "test"
+        gate_set = f"audit-{self.sets}"
         self.rounds[gate_set] += 1
         budget = AlphaRound.of(self.rounds[gate_set])
         gate = self.world.gate
@@ -289,6 +293,7 @@ class Lingqu(Policy):
             found = self._decide(challenger, features, self.truth[rows], budget.alpha, keeps(found, "test rows"))
         if budget.exhausted:
             self.retired = len(self.audit)
+            self.sets += 1
             found = replace(found, decision="keep") if found.promoted else found
         self.decisions.append((now, found))
         return found

@@ -22,7 +22,7 @@ from lingqu.contract import Rows
 from lingqu.store.atomic import open_output
 
 Floats = NDArray[np.float32]
-DIRECTIONS, SEEN = 192, 4000
+DIRECTIONS, SEEN = 192, 2000
 """How many main directions of the n-grams are kept, and from how many rows they are found."""
 PICTURES = 16_000
 CACHE = Path(__file__).resolve().parents[3] / "build" / "world"

@@ -15,10 +15,12 @@ ANSWERS, SHIFTS, A_DAY = 13_000, (3000, 8000), 500
 USERS, NOISY, HOSTILE = 400, 0.10, 0.05
 COMPLAINS, CONFIRMS, NOISE = 0.5, 0.1, 0.3
 """How often an honest user says the right label after a wrong answer and after a right one; how often a noisy one speaks."""
-DELAY, AUDIT_DELAY = 300.0, 500.0
+DELAY, AUDIT_DELAY = 300.0, 100.0
 """After how many answers, in the mean, a user's label and an audit label come."""
 AUDIT = 0.10
-BASE, VALIDATION, GATE, HIDDEN = 1000, 300, 1500, 3000
+ACTIVE = 4.0
+"""How many times as much as others a hostile user sends."""
+BASE, VALIDATION, GATE, HIDDEN = 2000, 300, 1500, 2000
 HONEST, IS_NOISY, IS_HOSTILE = 0, 1, 2
 
 
@@ -71,6 +73,7 @@ class World:
         role[int(USERS * NOISY) : int(USERS * (NOISY + HOSTILE))] = IS_HOSTILE
         common = np.argsort(-after)[:4]
         victim = rng.choice(common, 2, replace=False) if len(common) > 1 else common
+        active = np.where(role == IS_HOSTILE, ACTIVE, 1.0)
         delays = np.stack([rng.exponential(mean, ANSWERS) for mean in (DELAY, AUDIT_DELAY)], axis=1)
         return cls(
             product,
@@ -81,7 +84,7 @@ class World:
             (first, later, later),
             stream,
             np.arange(ANSWERS) >= SHIFTS[1],
-            rng.integers(0, USERS, ANSWERS),
+            rng.choice(USERS, ANSWERS, p=active / active.sum()),
             role,
             (int(victim[0]), int(victim[1])),
             rng.random((ANSWERS, 3)),
