@@ -13,6 +13,7 @@ import argparse
 import importlib
 import json
 import time
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ PARTS = {
     "shadow": "tools.loop.shadow",
     "broken": "tools.loop.broken",
     "leak": "tools.loop.leak",
+    "world": "tools.loop.world.proof",
 }
+LONG = ("world",)
+"""Parts that may be stopped after some seconds and go on the next time."""
 
 
-def measured(name: str, data: Path) -> Proof:
-    """The proof of this name."""
-    return importlib.import_module(PARTS[name]).prove(data)
+def measured(name: str, data: Path, seconds: float) -> Proof:
+    """The proof of this name; a long one ends after so many seconds with what it has."""
+    prove = importlib.import_module(PARTS[name]).prove
+    return prove(data, seconds) if name in LONG else prove(data)
 
 
 def keep(name: str, proof: Proof, seconds: float) -> None:
@@ -52,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--seconds", type=float, default=inf, help="stop a long part then; it goes on the next time")
     parser.add_argument("--list", action="store_true", help="what there is")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(PARTS)):
@@ -61,7 +67,7 @@ def main() -> None:
             print(name)  # noqa: T201
             continue
         began = time.process_time()
-        proof = measured(name, arguments.data.absolute())
+        proof = measured(name, arguments.data.absolute(), arguments.seconds)
         keep(name, proof, time.process_time() - began)
         for row in proof.rows:
             print(f"{name}: {row.what}: {row.ours} | {row.rule} {row.theirs} | {row.goal} {row.met}", flush=True)  # noqa: T201

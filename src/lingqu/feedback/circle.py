@@ -11,7 +11,7 @@ from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.trial import Fresh
 from lingqu.feedback.grow import Grown, grow
 from lingqu.feedback.rollout import advance
-from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened
+from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened, spoken
 from lingqu.feedback.suspects import harmful
 from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
 from lingqu.monitor.quality import right as answered_right
@@ -80,6 +80,9 @@ class Circle:
             return Turn(self, "wait", self.gathered.due.why)
         if not self.gathered.accepted:
             return Turn(self, "wait", "no accepted label to learn from; see: lingqu feedback queue")
+        if not asked and self.gathered.awaited:
+            why = f"{self.gathered.awaited:,} more audit labels make a fresh gate (lingqu feedback queue --audit)"
+            return Turn(self, "wait", why)
         if not asked and (why := self._in_vain(base)):
             return Turn(self, "wait", why)
         self._keep(opened(self.store, self.spec.name, self.gathered))
@@ -90,20 +93,21 @@ class Circle:
         assert self.gathered is not None
         if self.gathered.fresh:
             self.fresh = Fresh(fresh_rows(self.gathered, base, self.task, self.store), self.gathered.gate_set)
-        guard = self.fresh.rows if self.fresh else None
-        first = grow(base, self.gathered.accepted, self.task, self.store, guard=guard)
+        guard, settled = self.fresh.rows if self.fresh else None, self.gathered.settled
+        first = grow(base, self.gathered.accepted, self.task, self.store, guard=guard, settled=settled)
         dropped = self._suspects(base, first)
         kept = [voice for voice in self.gathered.accepted if voice.id not in dropped]
-        grown = grow(base, kept, self.task, self.store, guard=guard) if dropped else first
+        grown = grow(base, kept, self.task, self.store, guard=guard, settled=settled) if dropped else first
         self.grown = Grown(grown.data, grown.joined, {**grown.left, **dropped})
         return self.grown.data
 
     def _suspects(self, base: DataVersion, first: Grown) -> dict[str, str]:
         """The voices whose block does harm, sent back to wait for a person."""
         assert self.gathered is not None
-        joined = [voice for voice in self.gathered.accepted if voice.id in set(first.joined)]
-        work = self.store.work(f"suspects-{self.spec.name}")
-        dropped = harmful(joined, base, self.spec, self.task, self.store, work=work)
+        served = {voice.id for voice in self.gathered.served}
+        joined = [voice for voice in self.gathered.accepted if voice.id in set(first.joined) - served]
+        work, trusted = self.store.work(f"suspects-{self.spec.name}"), self.gathered.served
+        dropped = harmful(joined, base, self.spec, self.task, self.store, work=work, trusted=trusted)
         self.store.clear_work(f"suspects-{self.spec.name}")
         settle(self.store, self.spec.name, {id: (QUARANTINED, why) for id, why in dropped.items()}, who=TRIAL)
         return dropped
@@ -159,7 +163,7 @@ class Circle:
         assert self.grown is not None
         assert self.gathered is not None
         gate = result["gate"]
-        retired = [voice.id for voice in self.gathered.fresh] if gate["exhausted"] and self.fresh else []
+        worn = [*self.gathered.served, *(self.gathered.fresh if self.fresh and spoken(gate) else ())]
         evidence = {
             "decision": gate["decision"],
             "version": result["version"],
@@ -167,7 +171,7 @@ class Circle:
             "left_out": reasons(self.grown.left),
             "fresh": len(self.gathered.fresh),
             "gate_set": gate["gate_set"],
-            "retired": retired,
+            "retired": [voice.id for voice in worn] if self.fresh and spoken(gate) else [],
             "round": self._open["round"],
         }
         if not recorded_before(self.store, self.spec.name, self._open["round"]):

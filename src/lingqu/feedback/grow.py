@@ -8,7 +8,7 @@ whatever the order in which it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,10 +71,19 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     return Typed(whole.take(good), [given[place].id for place in good], faults)
 
 
-def grow(data: DataVersion, given: Sequence[Voice], task: Task, store: Store, *, guard: Rows | None = None) -> Grown:
+def grow(
+    data: DataVersion,
+    given: Sequence[Voice],
+    task: Task,
+    store: Store,
+    *,
+    guard: Rows | None = None,
+    settled: Collection[str] = (),
+) -> Grown:
     """The data version with what these accepted voices add to its training rows, and what it left out.
 
-    `guard` holds further rows that judge (a fresh gate) and that nothing near may train beside.
+    `guard` holds further rows that judge (a fresh gate) and that nothing near may train beside. The voices `settled` are
+    no news to the champion, and no cap holds them.
     """
     found = typed(_latest(given), data, task, store)
     by_id = {voice.id: voice for voice in given}
@@ -91,7 +100,7 @@ def grow(data: DataVersion, given: Sequence[Voice], task: Task, store: Store, *,
         voice = by_id[id]
         labels = label_names([found.rows[task.target.name][place]], task.target.kind)
         label = "|".join(labels[0]) if labels else ""
-        offers.append(Offer(id, voice.principal, near[place], label, voice.reviewed))
+        offers.append(Offer(id, voice.principal, near[place], label, voice.reviewed, id in settled))
     base = data.counts["train"]
     held = label_names(data.rows("train", store)[task.target.name], task.target.kind)
     counts = Counter(["|".join(names) for names in held]) if held is not None else {"": base}

@@ -1,13 +1,15 @@
 """How much of a round's training feedback may be whose: nobody's voice decides what a model becomes.
 
-Of the rows that were accepted, the oldest are taken first as long as all of these hold: all feedback together stays at
-or below a fifth of the training rows; one principal gives at most a hundredth of them or 20 rows, whichever is more; rows
+Of the rows that are new in this round, the newest are taken first as long as all of these hold: together they stay at or
+below a fifth of the training rows; one principal gives at most a hundredth of them or 20 rows, whichever is more; rows
 that are nearly the same give at most a twentieth; and no label's share of the training rows moves by more than five
-points. Rows that a reviewer has decided on are the owner's own and count only towards the first and the last.
+points. Rows that a reviewer has decided on are the owner's own and count only towards the first and the last. Settled
+rows, which the champion has learned from or trusted labellers have drawn, are no news: they count as training rows. So
+a world that moves is followed a step a round, and each step has a gate behind it.
 
 >>> given = [Offer(f"{n}", "mallory", group=n, label="spam", reviewed=False) for n in range(100)]
 >>> taken, left = within_caps(given, {"spam": 500, "ham": 500})
->>> len(taken), left["20"]
+>>> len(taken), left["79"]
 (20, 'cap: 20 rows of one principal in a round')
 """
 
@@ -26,8 +28,8 @@ SHIFT_OF_LABEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A row that would train: whose it is, which rows are nearly the same (`group`), its label, and whether a person
-    who may decide has looked at it.
+    """A row that would train: whose it is, which rows are nearly the same (`group`), its label, whether a person who may
+    decide has looked at it, and whether it is `settled`: no news to the champion.
     """
 
     id: str
@@ -35,13 +37,17 @@ class Offer:
     group: int
     label: str
     reviewed: bool
+    settled: bool = False
 
 
 def within_caps(offers: Sequence[Offer], base: Mapping[str, int]) -> tuple[list[Offer], dict[str, str]]:
-    """The offers that may train this round, in their order, and for each other one why not.
+    """The offers that may train this round, and for each other one why not; `offers` are given from the oldest on.
 
     `base` counts the training rows of each label; for numbers it is one entry, and no share can move.
     """
+    settled = [offer for offer in offers if offer.settled]
+    base = Counter(base) + Counter(offer.label for offer in settled)
+    offers = [offer for offer in reversed(offers) if not offer.settled]
     rows = sum(base.values())
     most = floor(rows * SHARE_OF_ALL / (1 - SHARE_OF_ALL))
     per_principal = max(LEAST_OF_PRINCIPAL, floor(SHARE_OF_PRINCIPAL * rows))
@@ -62,11 +68,11 @@ def within_caps(offers: Sequence[Offer], base: Mapping[str, int]) -> tuple[list[
             taken.append(offer)
             whose[offer.principal] += capped
             clusters[offer.group] += capped
-    return _level(taken, base, left), left
+    return [*settled, *_level(taken, base, left)], left
 
 
 def _level(taken: list[Offer], base: Mapping[str, int], left: dict[str, str]) -> list[Offer]:
-    """Newest rows of a label go, one by one, until its share has moved by no more than it may; `left` hears which.
+    """The oldest new rows of a label go, one by one, until its share has moved by no more than it may; `left` hears which.
 
     Each step takes a row of the label that has grown most, so that it ends: with no feedback no share has moved.
     """

@@ -1,14 +1,16 @@
 """One look at what has come in: rules decide what they can, and it is counted what a round could learn from and judge by.
 
-Labels of the audit sample never train, they judge: they are the fresh gate. The same labels watch the champion whose
-answers they are about; its challenger was never watched by them, so no row judges a model twice over.
+Labels of the audit sample judge: the newest of them are the fresh gate. The same labels watch the champion whose answers
+they are about; its challenger was never watched by them, so no row judges a model twice over. A gate that has spoken, or
+whose rows are no longer of today, is worn out: its rows are trusted, they were drawn without a look at the answer, and
+from then on they train, while a new gate fills.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +39,8 @@ OWNER = "owner"
 """The principal of the command line."""
 LEAST_FRESH = 100
 """Fewer fresh gate rows than this judge nothing."""
+MOST_FRESH = 200
+"""Older audit labels than so many of the newest say more of yesterday than of today."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,26 @@ class Gathered:
     new: int
     fresh: tuple[Voice, ...]
     gate_set: str
+    settled: frozenset[str] = frozenset()
+    """The voices that are no news: the champion has learned from them, or they are of a gate that is worn out."""
+    served: tuple[Voice, ...] = ()
+    """The voices of gates that are worn out."""
+    awaited: int = 0
+    """How many audit labels a fresh gate still waits for, where there were any before."""
+
+
+def window(audit: int, worn: int) -> int:
+    """How many of the audit labels, from the oldest on, are worn out: those that were before, and all but the newest.
+
+    >>> window(audit=120, worn=0), window(audit=230, worn=0), window(audit=230, worn=100)
+    (0, 30, 100)
+    """
+    return max(worn, audit - MOST_FRESH)
+
+
+def spoken(gate: Mapping[str, Any]) -> bool:
+    """Whether a gate set has done its work: it said yes or no, or its budget is spent. More rows are waited for otherwise."""
+    return gate["decision"] != "not-enough-rows" or bool(gate["exhausted"])
 
 
 def gather(
@@ -57,11 +81,16 @@ def gather(
     decide_by_rule(store, spec.name, labels=list(data.labels) or None)
     given = labels_of(voices(store, spec.name, status=ACCEPTED))
     training = [voice for voice in given if voice.source != SOURCE]
-    last, used, judged = _before(store, spec.name)
-    fresh = [voice for voice in given if voice.source == SOURCE and voice.reviewed and voice.id not in judged]
+    registry = Registry(store)
+    before = _before(store, spec.name, (registry.alias(spec.name, "champion") or (None, 0))[0])
+    last, used = before.last, before.used
+    audit = [voice for voice in given if voice.source == SOURCE and voice.reviewed]
+    audit.sort(key=lambda voice: (voice.id not in before.retired, voice.at, voice.id))
+    worn = window(len(audit), sum(voice.id in before.retired for voice in audit))
+    served, fresh = audit[:worn], audit[worn:]
     new = sum(voice.id not in used for voice in training)
     moment = now or datetime.now(UTC)
-    changed = Registry(store).last_change(spec.name)
+    changed = registry.last_change(spec.name)
     due = consider(
         accepted=new,
         needed=spec.improve.new_labels,
@@ -73,7 +102,11 @@ def gather(
         asked=asked,
     )
     enough = fresh if len(fresh) >= LEAST_FRESH else []
-    return Gathered(due, tuple(training), new, tuple(enough), f"audit-{enough[0].id[:12]}" if enough else "")
+    gate_set = (before.gate_set or f"audit-{enough[0].id[:12]}") if enough else ""
+    settled = before.learned | {voice.id for voice in served}
+    awaited = LEAST_FRESH - len(fresh) if audit and not enough else 0
+    accepted = (*training, *served) if training else ()
+    return Gathered(due, accepted, new, tuple(enough), gate_set, frozenset(settled), tuple(served), awaited)
 
 
 def opened(store: Store, name: str, found: Gathered) -> dict[str, Any]:
@@ -85,14 +118,18 @@ def opened(store: Store, name: str, found: Gathered) -> dict[str, Any]:
         "new": found.new,
         "fresh": [voice.id for voice in found.fresh],
         "gate_set": found.gate_set,
+        "settled": sorted(found.settled),
+        "served": [voice.id for voice in found.served],
     }
 
 
 def reopened(store: Store, name: str, kept: Mapping[str, Any]) -> Gathered:
     """The same round again; what a person has rejected since is no part of it any more."""
     given = {voice.id: voice for voice in voices(store, name, status=ACCEPTED)}
-    accepted, fresh = (tuple(given[id] for id in kept[part] if id in given) for part in ("accepted", "fresh"))
-    return Gathered(Due(True, kept["why"]), accepted, kept["new"], fresh, kept["gate_set"])
+    parts = ("accepted", "fresh", "served")
+    accepted, fresh, served = (tuple(given[id] for id in kept[part] if id in given) for part in parts)
+    due, settled = Due(True, kept["why"]), frozenset(kept["settled"])
+    return Gathered(due, accepted, kept["new"], fresh, kept["gate_set"], settled, served)
 
 
 def recorded_before(store: Store, name: str, number: int) -> bool:
@@ -124,16 +161,29 @@ def fresh_rows(found: Gathered, data: DataVersion, task: Task, store: Store) -> 
     return typed(found.fresh, data, task, store).rows
 
 
-def _before(store: Store, name: str) -> tuple[datetime | None, set[str], set[str]]:
-    """When the last round ended, the voices that trained in earlier rounds, and those of gates that are worn out."""
+@dataclass
+class _Before:
+    """What earlier rounds left: when the last ended, what trained in any of them and in the champion, and their gates."""
+
     last: datetime | None = None
-    used: set[str] = set()
-    judged: set[str] = set()
+    used: set[str] = field(default_factory=set)
+    learned: set[str] = field(default_factory=set)
+    retired: set[str] = field(default_factory=set)
+    gate_set: str = ""
+    """The fresh gate that was looked at and has not spoken; its error budget goes on being spent."""
+
+
+def _before(store: Store, name: str, champion: int | None) -> _Before:
+    found = _Before()
     for at, evidence in _rounds(store, name):
-        last = datetime.fromisoformat(at)
-        used.update(evidence.get("joined", ()))
-        judged.update(evidence.get("retired", ()))
-    return last, used, judged
+        found.last = datetime.fromisoformat(at)
+        found.used.update(evidence.get("joined", ()))
+        found.retired.update(evidence.get("retired", ()))
+        if evidence.get("version") == champion:
+            found.learned.update(evidence.get("joined", ()))
+        gate_set = str(evidence.get("gate_set", ""))
+        found.gate_set = gate_set if gate_set.startswith("audit-") and not evidence.get("retired") else ""
+    return found
 
 
 def _rounds(store: Store, name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,7 +1,8 @@
 """With and without: whether what a source brought makes a model worse on rows that it had no part in.
 
 The task's cheapest recipe is learned from all that would train, and again without one block of feedback; both answer the
-validation rows. A block is dropped when the model without it is better by a paired test at 5 %. Blocks are what one
+validation rows and those of audits that no longer judge, which are of newer traffic: what has become right since must
+not pass for poison. A block is dropped when the model without it is better by a paired test at 5 %. Blocks are what one
 principal brought, and, together, all labels that contradict the answer that was given: many hands that each bring a
 little are one block there. Labels that a reviewer decided on are no suspects.
 Source: Nelson et al. 2008, "Exploiting Machine Learning to Subvert Your Spam Filter" (reject on negative impact).
@@ -30,15 +31,28 @@ CONTRADICTING = "labels that contradict the answer"
 
 
 def harmful(
-    given: Sequence[Voice], data: DataVersion, spec: Spec, task: Task, store: Store, *, work: Path
+    given: Sequence[Voice],
+    data: DataVersion,
+    spec: Spec,
+    task: Task,
+    store: Store,
+    *,
+    work: Path,
+    trusted: Sequence[Voice] = (),
 ) -> dict[str, str]:
-    """The voices that should not train, each with what was found of its block; `given` are those that would."""
+    """The voices that should not train, each with what was found of its block; `given` are those that would.
+
+    `trusted` are labels of audits that no longer judge; they help to judge the blocks.
+    """
     number = count()
+    asked = data.rows("validation", store)
+    known = typed(trusted, data, task, store).rows
+    asked = asked.followed_by(known) if len(known) else asked
 
     def answers(voices: Sequence[Voice]) -> list[Answer]:
-        return _answers(voices, data, spec, task, store, work=work / f"{next(number)}")
+        return _answers(voices, data, spec, task, store, asked=asked, work=work / f"{next(number)}")
 
-    return suspected(given, data.rows("validation", store)[task.target.name], answers)
+    return suspected(given, asked[task.target.name], answers)
 
 
 def suspected(
@@ -46,8 +60,8 @@ def suspected(
 ) -> dict[str, str]:
     """The voices whose block costs, each with what was found of it.
 
-    `truth` are the labels of validation rows; `answers` gives the answers to them of a model that learned from the
-    training rows and from these voices.
+    `truth` are the labels of rows that none of them has a part in; `answers` gives the answers to these of a model that
+    learned from the training rows and from these voices.
     """
     blocks = _blocks(given)
     if not blocks:
@@ -58,7 +72,7 @@ def suspected(
         inside = {voice.id for voice in block}
         p, worse = _worse(truth, everything, answers([voice for voice in given if voice.id not in inside]))
         if p < PROOF:
-            why = f"{name}: {len(block):,} rows cost {worse:.3g} on validation rows (p = {p:.2g})"
+            why = f"{name}: {len(block):,} rows cost {worse:.3g} on trusted rows (p = {p:.2g})"
             dropped.update({voice.id: why for voice in block if voice.id not in dropped})
     return dropped
 
@@ -78,9 +92,9 @@ def _blocks(given: Sequence[Voice]) -> dict[str, list[Voice]]:
 
 
 def _answers(
-    given: Sequence[Voice], data: DataVersion, spec: Spec, task: Task, store: Store, *, work: Path
+    given: Sequence[Voice], data: DataVersion, spec: Spec, task: Task, store: Store, *, asked: Rows, work: Path
 ) -> list[Answer]:
-    """The answers to the validation rows of a model that learned from the training rows and these voices."""
+    """The answers to rows of a model that learned from the training rows and these voices."""
     from lingqu.train.folds import learned_answers
 
     train, valid = (data.rows(split, store) for split in ("train", "validation"))
@@ -90,7 +104,7 @@ def _answers(
         task.ladder[0],
         train.followed_by(added) if len(added) else train,
         valid,
-        valid,
+        asked,
         kinds=data.kinds,
         size=spec.size,
         settings=spec.train,

@@ -38,7 +38,8 @@ def consider(
     """Whether a round should begin.
 
     `accepted` labels came since the last round, which began `since_last` seconds ago (None: there was none); the champion
-    changed `since_change` seconds ago. Somebody who asks waits for nobody, except where a person has frozen the model.
+    changed `since_change` seconds ago. An alarm needs a quarter of the labels: what is no news teaches nothing, and each
+    look at the gate costs. Somebody who asks waits for nobody, except where a person has frozen the model.
     """
     if frozen:
         return Due(False, f"frozen: {frozen}")
@@ -48,7 +49,7 @@ def consider(
         return Due(False, f"the last round was {span(since_last)} ago, and the spec wants {span(pause)} between two")
     if since_change is not None and since_change < pause:
         return Due(False, too_soon(since_change, pause))
-    if alarm and accepted:
+    if alarm and accepted >= max(1, needed // 4):
         return Due(True, f"{alarm}, and {accepted:,} new labels")
     return Due(accepted >= needed, f"{accepted:,} new labels of the {needed:,} that start a round")
 

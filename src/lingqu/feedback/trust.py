@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lingqu.statistics.beta import incomplete_beta
 
@@ -35,14 +36,20 @@ class Trust:
     @property
     def low(self) -> float:
         """The agreement that is exceeded with probability 0.95."""
-        below, above = 0.0, 1.0
-        for _ in range(_HALVINGS):
-            middle = (below + above) / 2
-            if incomplete_beta(self.agreed + 1, self.seen - self.agreed + 1, middle) < 0.05:
-                below = middle
-            else:
-                above = middle
-        return below
+        return _low(self.agreed, self.seen)
+
+
+@lru_cache(maxsize=4096)
+def _low(agreed: int, seen: int) -> float:
+    """Kept, for most principals share few counts and every label of theirs asks."""
+    below, above = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (below + above) / 2
+        if incomplete_beta(agreed + 1, seen - agreed + 1, middle) < 0.05:
+            below = middle
+        else:
+            above = middle
+    return below
 
 
 def trust_of(given: Iterable[tuple[str, str, str]], trusted: Mapping[str, str]) -> dict[str, Trust]:

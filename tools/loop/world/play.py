@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from lingqu.monitor.audit import asked as drawn_for_audit
 from lingqu.statistics import mcnemar
-from tools.loop.world.policies import Lingqu, Never, PointEstimate, Policy
+from tools.loop.world.policies import Informed, Lingqu, Never, PointEstimate, Policy
 from tools.loop.world.stream import ANSWERS, AUDIT, SHIFTS, World
 
 STEP, BAD = 100, 0.01
-POLICIES: dict[str, type[Policy]] = {"lingqu": Lingqu, "never": Never, "point": PointEstimate}
+POLICIES: dict[str, type[Policy]] = {"lingqu": Lingqu, "never": Never, "point": PointEstimate, "informed": Informed}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,6 @@ class Life:
     """On the large hidden sample of the world of that moment, every `STEP` answers."""
     promotions: list[tuple[int, float, float]]
     """When, the gain in accuracy on the hidden sample, and the p-value of "it is no worse"."""
-    rollbacks: int
     policy: Policy
 
     @property
@@ -68,13 +67,8 @@ def lived(world: World, name: str) -> Life:
             else:
                 labels.append((asked, said))
         policy.hears(first + STEP, labels, audit)
-    moves = [(one.at, *_gain(world, one.at, one.before, one.head), one.back) for one in policy.promotions]
-    return Life(
-        np.array(accuracy),
-        [(at, gain, p) for at, gain, p, back in moves if not back],
-        sum(back for *_, back in moves),
-        policy,
-    )
+    moves = [(one.at, *_gain(world, one.at, one.before, one.head)) for one in policy.promotions]
+    return Life(np.array(accuracy), moves, policy)
 
 
 def _on_hidden(world: World, policy: Policy) -> list[NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,8 @@ from lingqu.contract import Rows
 from lingqu.evaluate.gate import Decision, decide, keeps
 from lingqu.evaluate.slices import slice_columns
 from lingqu.feedback.influence import Offer, within_caps
-from lingqu.feedback.round import LEAST_FRESH
+from lingqu.feedback.queue import NEWEST
+from lingqu.feedback.round import LEAST_FRESH, spoken, window
 from lingqu.feedback.rules import judge, usual_confidence
 from lingqu.feedback.suspects import suspected
 from lingqu.feedback.trigger import DAY, consider
@@ -29,19 +30,17 @@ from tools.loop.world.head import Head, answers
 from tools.loop.world.stream import A_DAY, World
 
 Array = NDArray[Any]
-RESAMPLES = 3000
 MARGIN = 0.05
-MOST_FRESH = 200
+"""What the owner of this world lets the frozen rows lose: it is known to move."""
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A version that took another one's place after so many answers; `back` when it was a rollback."""
+    """A version that took another one's place after so many answers."""
 
     at: int
     head: Head
     before: Head
-    back: bool = False
 
 
 class Policy(ABC):
@@ -62,9 +61,9 @@ class Policy(ABC):
         features = np.concatenate([world.features(world.base), world.features(rows, world.new[asked])])
         return Head.fitted(features, np.concatenate([self.truth[world.base], said]), self.stop, len(self.labels))
 
-    def promote(self, now: int, head: Head, *, back: bool = False) -> None:
+    def promote(self, now: int, head: Head) -> None:
         """The version that answers from now on."""
-        self.promotions.append(Promotion(now, head, self.champion, back))
+        self.promotions.append(Promotion(now, head, self.champion))
         self.champion = head
 
     @abstractmethod
@@ -90,7 +89,7 @@ class PointEstimate(Policy):
     """
 
     def __init__(self, world: World, every: int = 200) -> None:
-        self.every, self.said, self.since = every, {}, 0
+        self.every, self.said, self.known, self.since = every, {}, {}, 0
         rng = np.random.default_rng([world.seed, 5])
         self.held_base, self.held = rng.random(len(world.base)) < 0.2, rng.random(len(world.stream)) < 0.2
         super().__init__(world)
@@ -123,54 +122,61 @@ class PointEstimate(Policy):
         return float(np.concatenate(right).mean())
 
 
+class Informed(PointEstimate):
+    """The same with all that lingqu knows: it trains on the audit's labels and holds a fifth of them out as well."""
+
+    def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
+        """An audit's label stands above a user's."""
+        trusted = [(asked, int(self.truth[self.world.stream[asked]])) for asked in audit]
+        self.known |= dict(trusted)
+        super().hears(now, [*((asked, said) for asked, said in labels if asked not in self.known), *trusted], ())
+
+
 class Lingqu(Policy):
     """The rules of `lingqu improve --watch` with `promote: auto`, by lingqu's own functions."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.task = find_task(world.product.task)
-        self.task.decide_by = "accuracy"  # type: ignore[misc]
+        self.task.decide_by = "accuracy"  # type: ignore[misc]  # Of this instance only.
         self.improve, self.monitor = ImproveSettings(promote="auto"), MonitorSettings()
         self.voices: dict[int, Voice] = {}
         self.audit: list[int] = []
-        self.retired = 0
-        self.sets = 0
-        self.trained: set[int] = set()
-        self.answers_of: dict[int, tuple[int, Array]] = {}
-        self.rounds: Counter[str] = Counter()
+        self.worn = 0
+        self.used: set[str] = set()
+        self.learned_from: set[str] = set()
+        self.journal: dict[int, tuple[int, Array]] = {}
+        self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
+        self.looks = 0
         self.last: int | None = None
-        self.frozen_since: int | None = None
-        self.number, self.since, self.previous = 1, 0, self.champion
         self.decisions: list[tuple[int, Decision]] = []
-        self.dropped = 0
-        self.proven: set[str] = set()
 
     def answered(self, first: int, sure: Array) -> None:
         """The journal."""
-        self.answers_of |= {first + place: (self.number, row) for place, row in enumerate(sure)}
+        self.journal |= {first + place: (len(self.promotions), row) for place, row in enumerate(sure)}
+        best = zip(sure.argmax(1).tolist(), sure.max(1).tolist(), strict=True)
+        self.newest += [{"prediction": self.labels[label], "confidence": one} for label, one in best]
 
     def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
         """One look of the watch: rules, live risk, and a round when it is due."""
         for asked, label in labels:
             self.voices[asked] = self._voice(asked, label)
         self.audit += audit
-        if labels:
-            self._rule()
-        alarm = self._watch(now)
+        self._rule()
         accepted = [voice for voice in self.voices.values() if voice.status == ACCEPTED]
         due = consider(
-            accepted=sum(int(voice.id) not in self.trained for voice in accepted),
+            accepted=sum(voice.id not in self.used for voice in accepted),
             needed=self.improve.new_labels,
             since_last=None if self.last is None else (now - self.last) * DAY / A_DAY,
+            since_change=(now - self.promotions[-1].at) * DAY / A_DAY if self.promotions else None,
             pause=self.improve.pause_seconds,
-            alarm=alarm,
-            frozen="rolled back" if self.frozen_since is not None else "",
+            alarm=self._alarm(),
         )
-        if due.go and sum(int(voice.id) not in self.trained for voice in accepted) >= 50:
+        if due.go and len(self.audit) - self.worn >= LEAST_FRESH:
             self._round(now, accepted)
 
     def _voice(self, asked: int, label: int) -> Voice:
-        number, sure = self.answers_of[asked]
+        number, sure = self.journal[asked]
         best = int(sure.argmax())
         return Voice(
             id=f"{asked:08d}",
@@ -198,105 +204,85 @@ class Lingqu(Policy):
         """Who is believed, as `feedback.round.decide_by_rule` asks it."""
         trusted = {f"{asked:08d}": self.labels[self._true(asked)] for asked in self.audit}
         trust = trust_of(((v.principal, v.prediction_id, v.label) for v in self.voices.values()), trusted)
-        journal = [row for _, row in [*self.answers_of.values()][-5000:]]
-        sure = usual_confidence(
-            {"prediction": self.labels[int(row.argmax())], "confidence": float(row.max())} for row in journal
-        )
         waiting = [v for v in self.voices.values() if v.status == QUARANTINED and v.decided_by != TRIAL]
-        for ruling in judge(waiting, labels=self.labels, trust=trust, sure=sure):
-            asked = int(ruling.id)
-            self.voices[asked] = replace(
-                self.voices[asked], status=ruling.status, reason=ruling.reason, decided_by=RULE
-            )
+        for one in judge(waiting, labels=self.labels, trust=trust, sure=usual_confidence(self.newest)):
+            voice = self.voices[int(one.id)]
+            if one.status != voice.status:
+                self.voices[int(one.id)] = replace(voice, status=one.status, reason=one.reason, decided_by=RULE)
 
     def _true(self, asked: int) -> int:
         return int(self.truth[self.world.stream[asked]])
 
-    def _watch(self, now: int) -> str:
-        """Live risk by audit labels of the champion; on probation it goes back, else there is an alarm."""
-        if self.frozen_since is not None and now - self.frozen_since >= A_DAY:
-            self.frozen_since = None
-        right = [
-            int(row.argmax()) == self._true(asked)
-            for asked in self.audit
-            for number, row in [self.answers_of[asked]]
-            if number == self.number
-        ]
+    def _alarm(self) -> str:
+        """Live risk by the audit labels of the champion's answers."""
+        mine = [(asked, row) for asked in self.audit for number, row in [self.journal[asked]] if self._own(number)]
         held = self.champion.guess(self.world.features(self.world.gate)) == self.truth[self.world.gate]
-        found = risk(right, held_out_right=int(held.sum()), held_out=len(held), tolerance=self.monitor.tolerance)
-        if found is None or found.level != "act":
-            return ""
-        return "risk alarm"
+        found = risk(
+            [int(row.argmax()) == self._true(asked) for asked, row in mine],
+            held_out_right=int(held.sum()),
+            held_out=len(held),
+            tolerance=self.monitor.tolerance,
+        )
+        return "risk alarm" if found is not None and found.level == "act" else ""
+
+    def _own(self, number: int) -> bool:
+        return number == len(self.promotions)
 
     def _round(self, now: int, accepted: list[Voice]) -> None:
         """One turn: caps, suspects, a challenger from the base, the gate."""
-        if len(self.audit) - self.retired < LEAST_FRESH:
-            return
-        self.retired = max(self.retired, len(self.audit) - MOST_FRESH)
-        fresh = np.array(self.audit[self.retired :], dtype=int)
         self.last = now
-        judging = set(fresh.tolist())
-        served = self.audit[: self.retired]
-        known = {*judging, *served}
+        self.worn = window(len(self.audit), self.worn)
+        served, fresh = self.audit[: self.worn], self.audit[self.worn :]
+        known = {*served, *fresh}
         offered = [voice for voice in accepted if int(voice.id) not in known]
         kept = self._within_caps(offered, served)
-        rows = self.world.stream[np.array(served, dtype=int)]
-        asked = np.concatenate([self.stop[0], self.world.features(rows, self.world.new[np.array(served, dtype=int)])])
+        rows, new = self.world.stream[np.array(served, dtype=int)], self.world.new[np.array(served, dtype=int)]
+        asked = np.concatenate([self.stop[0], self.world.features(rows, new)])
         truth = [self.labels[one] for one in [*self.stop[1], *self.truth[rows]]]
         dropped = suspected(kept, truth, lambda given: answers(self._from(given).sure(asked), self.labels))
         for id, why in dropped.items():
             self.voices[int(id)] = replace(self.voices[int(id)], status=QUARANTINED, reason=why, decided_by=TRIAL)
-        self.dropped += len(dropped)
         if dropped:
             kept = self._within_caps([voice for voice in offered if voice.id not in dropped], served)
-        self.trained |= {int(voice.id) for voice in kept}
+        self.used |= {voice.id for voice in kept}
         challenger = self._from(kept, served)
-        decision = self._gate(now, challenger, fresh)
-        if decision.promoted:
-            self.previous, self.since = self.champion, now
-            self.number += 1
-            self.proven = {voice.id for voice in kept}
+        decision, exhausted = self._gate(challenger, np.array(fresh, dtype=int))
+        self.decisions.append((now, decision))
+        if spoken({"decision": decision.decision, "exhausted": exhausted}):
+            self.worn, self.looks = len(self.audit), 0
+        if decision.promoted and not exhausted:
+            self.learned_from = {voice.id for voice in kept}
             self.promote(now, challenger)
-        if decision.decision != "not-enough-rows":
-            self.retired = len(self.audit)
-            self.sets += 1
 
     def _within_caps(self, given: Sequence[Voice], served: Sequence[int]) -> list[Voice]:
         by_id = {voice.id: voice for voice in given}
         offers = [
-            Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed)
-            for voice in sorted(by_id.values(), key=lambda voice: (voice.at, voice.id), reverse=True)
+            Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed, voice.id in self.learned_from)
+            for voice in sorted(given, key=lambda voice: (voice.at, voice.id))
+        ]
+        audit = [
+            Offer(f"audit{asked}", "auditor", asked, self.labels[self._true(asked)], reviewed=True, settled=True)
+            for asked in served
         ]
         base = Counter(self.labels[label] for label in self.truth[self.world.base])
-        base += Counter(self.labels[self._true(asked)] for asked in served)
-        old = [offer for offer in offers if offer.id in self.proven]
-        base += Counter(offer.label for offer in old)
-        new = within_caps([offer for offer in offers if offer.id not in self.proven], base)[0]
-        return [by_id[offer.id] for offer in [*old, *new]]
+        taken, _ = within_caps([*audit, *offers], base)
+        return [by_id[offer.id] for offer in taken if offer.id in by_id]
 
     def _from(self, given: Sequence[Voice], served: Sequence[int] = ()) -> Head:
         place = {label: number for number, label in enumerate(self.labels)}
-        asked = np.array([*(int(voice.id) for voice in given), *served], dtype=int)
+        asked = [*(int(voice.id) for voice in given), *served]
         said = [*(place[voice.label] for voice in given), *(self._true(one) for one in served)]
-        return self.learned(asked, np.array(said, dtype=int))
+        return self.learned(np.array(asked, dtype=int), np.array(said, dtype=int))
 
-    def _gate(self, now: int, challenger: Head, fresh: Array) -> Decision:
-        """As `evaluate.trial` puts it: better on the fresh rows, no worse on the frozen ones, alpha spent by rounds."""
-        gate_set = f"audit-{self.sets}"
-        self.rounds[gate_set] += 1
-        budget = AlphaRound.of(self.rounds[gate_set])
-        gate = self.world.gate
-        found = self._decide(challenger, self.world.features(gate), self.truth[gate], budget.alpha, ())
-        if len(fresh):
-            rows = self.world.stream[fresh]
-            features = self.world.features(rows, self.world.new[fresh])
-            found = self._decide(challenger, features, self.truth[rows], budget.alpha, keeps(found, "test rows"))
-        if budget.exhausted:
-            self.retired = len(self.audit)
-            self.sets += 1
-            found = replace(found, decision="keep") if found.promoted else found
-        self.decisions.append((now, found))
-        return found
+    def _gate(self, challenger: Head, fresh: Array) -> tuple[Decision, bool]:
+        """As `evaluate.trial` puts it: better on the fresh rows, no worse on the frozen ones, alpha spent by looks."""
+        self.looks += 1
+        budget = AlphaRound.of(self.looks)
+        gate, rows = self.world.gate, self.world.stream[fresh]
+        frozen = self._decide(challenger, self.world.features(gate), self.truth[gate], budget.alpha, ())
+        features = self.world.features(rows, self.world.new[fresh])
+        found = self._decide(challenger, features, self.truth[rows], budget.alpha, keeps(frozen, "test rows"))
+        return found, budget.exhausted
 
     def _decide(self, challenger: Head, features: Array, truth: Array, alpha: float, also: Any) -> Decision:
         true = [self.labels[one] for one in truth]
@@ -310,5 +296,4 @@ class Lingqu(Policy):
             slices=slice_columns(self.task, Rows({"label": true})),
             also=also,
             seed=self.world.seed,
-            resamples=RESAMPLES,
         )

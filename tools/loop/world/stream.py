@@ -19,7 +19,7 @@ DELAY, AUDIT_DELAY = 300.0, 100.0
 """After how many answers, in the mean, a user's label and an audit label come."""
 AUDIT = 0.10
 ACTIVE = 4.0
-"""How many times as much as others a hostile user sends."""
+"""How many times as much as others a hostile user sends: they came for it."""
 BASE, VALIDATION, GATE, HIDDEN = 2000, 300, 1500, 2000
 HONEST, IS_NOISY, IS_HOSTILE = 0, 1, 2
 
@@ -48,8 +48,8 @@ class World:
     """After how many answers the user's and the audit's label come, (answers, 2)."""
 
     @classmethod
-    def drawn(cls, product: Product, seed: int) -> World:
-        """The world of this seed."""
+    def drawn(cls, product: Product, seed: int, active: float = ACTIVE) -> World:
+        """The world of this seed, where a hostile user sends `active` times as much as others."""
         rng = np.random.default_rng([seed, 77])
         waiting = [
             rng.permutation(np.flatnonzero(product.truth == label)).tolist() for label in range(len(product.labels))
@@ -73,7 +73,7 @@ class World:
         role[int(USERS * NOISY) : int(USERS * (NOISY + HOSTILE))] = IS_HOSTILE
         common = np.argsort(-after)[:4]
         victim = rng.choice(common, 2, replace=False) if len(common) > 1 else common
-        active = np.where(role == IS_HOSTILE, ACTIVE, 1.0)
+        sends = np.where(role == IS_HOSTILE, active, 1.0)
         delays = np.stack([rng.exponential(mean, ANSWERS) for mean in (DELAY, AUDIT_DELAY)], axis=1)
         return cls(
             product,
@@ -84,7 +84,7 @@ class World:
             (first, later, later),
             stream,
             np.arange(ANSWERS) >= SHIFTS[1],
-            rng.choice(USERS, ANSWERS, p=active / active.sum()),
+            rng.choice(USERS, ANSWERS, p=sends / sends.sum()),
             role,
             (int(victim[0]), int(victim[1])),
             rng.random((ANSWERS, 3)),

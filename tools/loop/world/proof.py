@@ -1,0 +1,193 @@
+"""The world: a product lives through two shifts under three policies."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lingqu.statistics import percentile
+from lingqu.statistics.beta import binomial_at_least
+from tools.loop.draw import Line, lines
+from tools.loop.record import Proof, Row
+from tools.loop.world.lives import lives
+from tools.loop.world.play import BAD, STEP
+from tools.loop.world.policies import MARGIN
+from tools.loop.world.products import PRODUCTS
+from tools.loop.world.stream import (
+    A_DAY,
+    ACTIVE,
+    ANSWERS,
+    AUDIT,
+    AUDIT_DELAY,
+    BASE,
+    COMPLAINS,
+    CONFIRMS,
+    DELAY,
+    GATE,
+    HIDDEN,
+    HOSTILE,
+    NOISE,
+    NOISY,
+    SHIFTS,
+    USERS,
+    VALIDATION,
+)
+
+NAMES = {
+    "lingqu": "lingqu",
+    "point": "retrain at every 200th label, promote on the point estimate",
+    "informed": "the same, with the audit's labels as further rows",
+    "never": "never retrain",
+}
+SHORT = {
+    "lingqu": "lingqu",
+    "point": "point estimate",
+    "informed": "point estimate and audit",
+    "never": "never retrain",
+}
+
+
+def prove(data: Path, seconds: float = inf) -> Proof:
+    """Live what was not lived yet, for so many seconds, and tell of all."""
+    known = lives(data, seconds)
+    rows, plots, told = [], {}, {}
+    for name, (title, *_) in PRODUCTS.items():
+        mine = [one for one in known if one["product"] == name]
+        for active in (ACTIVE, 1.0):
+            part = [one for one in mine if one["active"] == active]
+            if part:
+                rows += _rows(title, part, active)
+                told[f"{name} x{active:g}"] = _figures(part)
+        plots[f"loop-world-{name.replace('_', '-')}"] = _plot(title, [one for one in mine if one["active"] == ACTIVE])
+    return Proof(
+        "The world: a product, its users and two shifts",
+        rows,
+        [*EXPLAINED, f"Lived so far: {len(known)} of the lives wanted; CPU seconds of all of them: {sum(one['cpu_seconds'] for one in known):,.0f}."],
+        plots,
+        "Accuracy on today's traffic over the answers given, mean of all seeds with the band of nine in ten: "
+        "lingqu, point-estimate promotion, and never retraining.",
+        told,
+    )  # fmt: skip
+
+
+def _after(part: list[dict[str, Any]], policy: str) -> np.ndarray:
+    return np.array([one["policies"][policy]["after"] for one in part])
+
+
+def _rows(title: str, part: list[dict[str, Any]], active: float) -> list[Row]:
+    who = f"hostile users send {active:g} times as much" if active != 1 else "hostile users send as much as others"
+    what, seeds = f"{title}, {who}", f"{len(part)} seeds"
+    ours, goal = _after(part, "lingqu"), active == ACTIVE
+    found = []
+    for policy in ("point", "never", "informed"):
+        theirs = _after(part, policy)
+        above = int((ours > theirs).sum())
+        found.append(
+            Row(
+                f"{what}: mean accuracy after the first shift ({seeds})",
+                f"{ours.mean():.4f}, above in {above} of {len(part)}, lead {_lead(ours - theirs)}",
+                NAMES[policy],
+                f"{theirs.mean():.4f}",
+                "above" if goal and policy != "informed" else "",
+                bool(ours.mean() > theirs.mean()) if goal and policy != "informed" else None,
+            )
+        )
+    ours_bad, *others = (_bad(part, policy) for policy in ("lingqu", "point", "informed"))
+    for policy, theirs in zip(("point", "informed"), others, strict=True):
+        bad, made = ours_bad
+        found.append(
+            Row(
+                f"{what}: bad promotions ({seeds})",
+                f"{bad} of {made}",
+                NAMES[policy],
+                f"{theirs[0]} of {theirs[1]}",
+                "0",
+                bad == 0,
+            )
+        )
+    return found
+
+
+def _bad(part: list[dict[str, Any]], policy: str) -> tuple[int, int]:
+    mine = [one["policies"][policy] for one in part]
+    return sum(one["bad"] for one in mine), sum(len(one["promotions"]) for one in mine)
+
+
+def _lead(leads: np.ndarray) -> str:
+    """The mean lead with its interval over seeds."""
+    if len(leads) < 2:
+        return f"{leads.mean():+.4f}"
+    drawn = np.random.default_rng(0).choice(leads, (2000, len(leads))).mean(1)
+    found = percentile(drawn, 0.95)
+    return f"{leads.mean():+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+
+
+def _figures(part: list[dict[str, Any]]) -> dict[str, Any]:
+    told: dict[str, Any] = {"seeds": len(part)}
+    for policy in NAMES:
+        curves = np.array([one["policies"][policy]["accuracy"] for one in part])
+        promotions = [p for one in part for p in one["policies"][policy]["promotions"]]
+        told[policy] = {
+            "after": round(float(_after(part, policy).mean()), 5),
+            "accuracy": [round(float(v), 4) for v in curves.mean(0)],
+            "promotions": len(promotions),
+            "worse on the hidden sample": sum(gain < 0 for _, gain, _ in promotions),
+            "bad": sum(p < BAD for *_, p in promotions),
+        }
+    wins = int((_after(part, "lingqu") > _after(part, "point")).sum())
+    told["sign test that lingqu is no better than the point estimate, p"] = binomial_at_least(wins, len(part), 0.5)
+    return told
+
+
+def _plot(title: str, part: list[dict[str, Any]]) -> str:
+    curves = []
+    for policy, short in SHORT.items():
+        held = np.array([one["policies"][policy]["accuracy"] for one in part])
+        low, high = np.quantile(held, [0.05, 0.95], axis=0)
+        curves.append(Line(short, held.mean(0).tolist(), low.tolist(), high.tolist()))
+    marks = [(float(SHIFTS[0]), "new mix of labels"), (float(SHIFTS[1]), "new kind of input")]
+    x = [float(at) for at in range(0, ANSWERS, STEP)]
+    return lines(f"{title}: accuracy on today's traffic, {len(part)} seeds", x, curves, across="answers given",
+                 up="accuracy", marks=marks)  # fmt: skip
+
+
+KINDS = "; ".join(f"{title}: {kind}" for title, _, _, _, kind in PRODUCTS.values())
+EXPLAINED = [
+    (
+        f"**What is simulated.** A product opens with {BASE:,} trusted rows, gives {ANSWERS:,} answers ({A_DAY} a day) to "
+        f"{USERS} users, and its traffic shifts twice: after {SHIFTS[0]:,} answers other labels become frequent, after "
+        f"{SHIFTS[1]:,} the inputs become of a new kind ({KINDS}). An honest user names the right label after "
+        f"{100 * COMPLAINS:.0f} % of wrong answers and {100 * CONFIRMS:.0f} % of right ones; {100 * NOISY:.0f} % of the users are "
+        f"noisy (they speak after {100 * NOISE:.0f} % of answers, every second time at random); {100 * HOSTILE:.0f} % are hostile "
+        f"and act together: to every answer they get they say one and the same label. They send {ACTIVE:g} times as much as "
+        f"others, as those do who came for it; the rows where they send no more than others are given too. Labels come late, "
+        f"after {DELAY:.0f} answers in the mean. The audit draws {100 * AUDIT:.0f} % of all answers (`lingqu.monitor.audit.asked`), "
+        f"and trusted people label these after {AUDIT_DELAY:.0f} answers in the mean. No row is used twice."
+    ),
+    (
+        "**What of lingqu runs.** Every decision is made by the product's own functions: who is believed "
+        "(`feedback.rules.judge`, `feedback.trust.trust_of`), when a round is due (`feedback.trigger.consider`, with the default "
+        "200 labels and one a day, and the alarm of `monitor.risk.risk`), what may train (`feedback.influence.within_caps`), what "
+        "does harm (`feedback.suspects.suspected`), which audit labels judge and which are worn out (`feedback.round.window`, "
+        "`spoken`), and the gate (`evaluate.gate.decide` and `keeps`, all checks, alpha by `registry.alpha.AlphaRound`), with "
+        f"accuracy as its metric and a `margin` of {100 * MARGIN:.0f} points, since the owner knows that this world moves; "
+        f"{GATE:,} frozen gate rows and {VALIDATION} validation rows are of the first day. `promote: auto`."
+    ),
+    (
+        "**What does not.** No service, journal or store: answers are computed in one go. The model is a linear layer on "
+        "frozen features, fitted in closed form, the same for all policies. Shadow, canary, probation and rollback, drift "
+        "alarms, near-duplicates and reviewers are left out, and so is the check that a round would be in vain: a promotion "
+        "takes effect at once, and nobody looks at the review queue."
+    ),
+    (
+        "**Beside it.** The point estimate retrains at every 200th label on the base and on all that was said, and promotes "
+        "whenever the accuracy on a random fifth of its rows, held out of training, is higher than that of its champion. "
+        "It has no audit labels: those are the price of lingqu's gate, and rows of a gate that is worn out train. So that this "
+        "is not what is compared, the same policy stands there once more with all audit labels as further rows. "
+        f"Accuracy is measured on {HIDDEN:,} rows of the world of that moment which nobody else sees. A promotion is bad when the "
+        f"exact McNemar test on these rows says that the new version is worse than the one before, p < {BAD}."
+    ),
+]
