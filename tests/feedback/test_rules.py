@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from lingqu.contract import LabelScores
 from lingqu.feedback.influence import Offer, within_caps
+from lingqu.feedback.round import spoken, window
 from lingqu.feedback.rules import judge
+from lingqu.feedback.suspects import suspected
 from lingqu.feedback.trust import Trust, trust_of
 from lingqu.feedback.voice import Voice
 
@@ -108,3 +111,28 @@ def test_no_label_grows_by_more_than_five_points():
     share = (500 + len(taken)) / (1000 + len(taken))
     assert 0.549 < share <= 0.55
     assert set(left.values()) == {"cap: the share of 'spam' would move by more than 5 points"}
+
+
+def test_what_the_champion_learned_is_no_news_and_the_newest_come_first():
+    settled = [Offer(f"old{n}", "mallory", n, "spam" if n % 2 else "ham", False, settled=True) for n in range(60)]
+    new = [Offer(f"new{n}", f"user{n % 40}", 100 + n, "spam" if n % 2 else "ham", False) for n in range(400)]
+    taken, left = within_caps([*settled, *new], {"spam": 500, "ham": 500})
+    assert [offer.id for offer in taken[:60]] == [offer.id for offer in settled]
+    # A fifth of the whole: a quarter of the 1,000 base rows and the 60 that are no news.
+    assert [offer.id for offer in taken[60:]] == [f"new{n}" for n in range(399, 399 - 265, -1)]
+    assert left["new0"] == "cap: 265 rows of feedback beside 1,060 training rows"
+
+
+def test_a_gate_is_of_today_and_worn_out_when_it_has_spoken():
+    assert [window(count, worn) for count, worn in ((150, 0), (260, 0), (260, 100), (260, 260))] == [0, 60, 100, 260]
+    verdicts = [("promote", False), ("keep", False), ("not-enough-rows", False), ("not-enough-rows", True)]
+    assert [spoken({"decision": one, "exhausted": spent}) for one, spent in verdicts] == [True, True, False, True]
+
+
+def test_suspects_are_judged_by_a_model_with_and_without_their_block():
+    truth, asked = ["ham", "spam"] * 40, [voice(f"{n}", "mallory", "ham") for n in range(12)]
+    good, bad = ([LabelScores.of({one: 0.9, "none": 0.1}) for one in said] for said in (truth, ["ham"] * 80))
+    found = suspected(asked, truth, lambda given: bad if given else good)
+    assert set(found) == {one.id for one in asked}
+    assert suspected(asked, truth, lambda given: good) == {}
+    assert suspected(asked[:5], truth, lambda given: bad if given else good) == {}

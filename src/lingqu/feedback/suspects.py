@@ -46,8 +46,8 @@ def harmful(
     """
     number = count()
     asked = data.rows("validation", store)
-    known = typed(trusted, data, task, store).rows
-    asked = asked.followed_by(known) if len(known) else asked
+    if trusted:
+        asked = asked.followed_by(typed(trusted, data, task, store).rows.select(asked.names))
 
     def answers(voices: Sequence[Voice]) -> list[Answer]:
         return _answers(voices, data, spec, task, store, asked=asked, work=work / f"{next(number)}")
