@@ -209,6 +209,8 @@ def test_another_champion_ends_it_and_one_mover_wins(store: Store) -> None:
         "Somebody moved it first; look at it and decide again."
     )
     registry = Registry(store)
+    with pytest.raises(ConflictError, match="Expected the rollout of version 2 of echo at shadow"):
+        registry.promote("echo", 2, who="lingqu", why="better", expect_rollout=before)
     registry.register(
         "echo", bundle=registry.get("echo@1").bundle, data_version="e", run="r", task="t", metrics={}, decision={},
         lineage={}, spec={},

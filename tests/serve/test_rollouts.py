@@ -24,6 +24,7 @@ from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.bundles import echo, failing_graph, register, versions
 from tests.serve.process import running
+from tests.serve.test_candidates import candidate
 from tests.serve.test_challengers import FAILS, ask
 
 pytestmark = pytest.mark.heavy
@@ -113,6 +114,21 @@ def test_a_canary_whose_circuit_opens_is_dropped_from_the_registry_at_once(tmp_p
         "version 2 of echo was dropped (lingqu): the circuit breaker of the service opened (errors)."
     )
     assert Registry(store).aliases("echo") == {"champion": 1}
+
+
+def test_a_challenger_that_cannot_be_served_is_dropped(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "good", 1)
+    on_its_way(store, candidate(store, tmp_path / "bad", "other answers"))
+
+    async def go() -> None:
+        async with Service.load(["echo"], settings=ServeSettings(), store=store):
+            await until(lambda: rollout(store, "echo") is None, 20)
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    last = Registry(store).history("echo")[-1].sentence().split(" UTC: ")[1]
+    assert last.startswith("version 2 of echo was dropped (lingqu): the service refuses it: Expected ")
+    assert "golden" in last
 
 
 def test_what_a_challenger_answers_unseen_is_kept_beside_what_was_answered(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def _taken(store: Store, spec: Spec, standing: Rollout, step: _Step) -> dict[str
             why=step.why,
             evidence={**step.evidence, "against": standing.against, "gate_set": gate.get("gate_set")},
             expect_epoch=standing.epoch,
+            expect_rollout=standing,
         )
     else:
         move(store, standing, step.to, step.share, why=step.why, evidence=step.evidence)

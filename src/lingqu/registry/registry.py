@@ -29,7 +29,8 @@ from lingqu.registry.events import Event
 from lingqu.registry.lookups import alias_of, find, last_change, newest, point, rollback_target, rounds
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
-from lingqu.registry.rollouts import crown
+from lingqu.registry.rollouts import Rollout, crown
+from lingqu.registry.rollouts import expect_rollout as check_rollout
 from lingqu.registry.versions import JSON_FIELDS, LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
 from lingqu.store.audit import verify
@@ -197,11 +198,12 @@ class Registry:
         why: str = "",
         evidence: Mapping[str, Any] | None = None,
         expect_epoch: int | None = None,
+        expect_rollout: Rollout | None = None,
     ) -> Version:
         """Make a version the champion; the champion before it becomes `previous`. Nothing when it is champion already.
 
         GateError when neither a reason nor evidence is given; ConflictError when the champion's epoch is not the
-        expected one, that is, when the evidence was gathered against another champion.
+        expected one, that is, when the evidence was gathered against another champion, or the rollout has moved.
         """
         _check_decision(who, why)
         if not why and not evidence:
@@ -211,6 +213,8 @@ class Registry:
             found = find(connection, Reference(name, None, version))
             if expect_epoch is not None:
                 check_epoch(connection, name, CHAMPION, expect_epoch)
+            if expect_rollout is not None:
+                check_rollout(connection, expect_rollout)
             champion, _ = alias_of(connection, name, CHAMPION)
             if champion != version:
                 # The numbers of its own gate stand where the caller gave none: no promotion without them.

@@ -91,7 +91,7 @@ def begin(store: Store, version: Version, *, against: int, epoch: int, why: str,
 def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evidence: Mapping[str, Any]) -> Rollout:
     """Let a rollout take its next step; ConflictError when it, or the champion, has moved meanwhile."""
     with store.database.writing() as connection:
-        _expect(connection, now)
+        expect_rollout(connection, now)
         expect_epoch(connection, now.name, CHAMPION, now.epoch)
         told = {**evidence, "step": step, "share": share, "against": now.against}
         told |= {"champion_epoch": now.epoch, "began": now.began}
@@ -104,7 +104,7 @@ def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evide
 def drop(store: Store, now: Rollout, *, who: str, why: str, evidence: Mapping[str, Any] | None = None) -> None:
     """End a rollout: the champion answers everybody. ConflictError when it has moved meanwhile."""
     with store.database.writing() as connection:
-        _expect(connection, now)
+        expect_rollout(connection, now)
         _end(connection, now, DROP, who=who, why=why, evidence=evidence)
 
 
@@ -123,7 +123,8 @@ def in_use(store: Store, name: str, since: str) -> bool:
         return connection.execute(query).one_or_none() is not None
 
 
-def _expect(connection: Connection, now: Rollout) -> None:
+def expect_rollout(connection: Connection, now: Rollout) -> None:
+    """ConflictError when a rollout does not stand where it stood any more."""
     found = standing_rollout(connection, now.name)
     if found is None or found.seq != now.seq:
         stands = "none" if found is None else f"one of version {found.version} at {found.step}"

@@ -115,17 +115,16 @@ class Follower:
 
     def _gave_up(self, name: str, challenger: int, why: str) -> None:
         """Keep in mind, in the event loop, that a challenger's circuit opened; the thread tells the registry."""
-        self._given_up.append((name, challenger, why))
+        self._given_up.append((name, challenger, f"the circuit breaker of the service opened ({why})"))
 
     def _drop(self) -> None:
-        """End the rollout of a challenger that broke; another worker, or a person, may have been quicker."""
+        """End the rollout of a challenger that broke or cannot be served; another worker, or a person, may have been quicker."""
         while self._given_up:
             name, challenger, why = self._given_up[0]
             standing = rollouts.rollout(self.store, name)
             if standing is not None and standing.version == challenger:
-                reason = f"the circuit breaker of the service opened ({why})"
                 with suppress(ConflictError):
-                    rollouts.drop(self.store, standing, who="lingqu", why=reason)
+                    rollouts.drop(self.store, standing, who="lingqu", why=why)
             self._given_up.popleft()
 
     def _share(self, name: str, engine: Engine, aliases: Mapping[str, int]) -> float:
@@ -206,6 +205,7 @@ class Follower:
             self._refused[name, number] = str(error)
             log.error("%s@%d is refused, %s goes on: %s", name, number, engine.current.reference, error)
             self._tell(engine.refused, number, str(error))
+            self._given_up.append((name, number, f"the service refuses it: {' '.join(str(error).split())}"))
             return None
 
     def _measured(self, version: Version) -> float | None:
