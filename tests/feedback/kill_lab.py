@@ -6,11 +6,10 @@ hours. What a kill leaves behind is on disk alone; the next child has nothing el
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,21 +47,18 @@ STEPS = 12
 """So many looks are enough for one circle, from labels to the swap."""
 
 
-def child(work: Callable[[], Any]) -> int:
-    """Do this in a forked process; the exit status, or minus the signal."""
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+def child(work: Callable[..., Any], *given: Any) -> int:
+    """Do this in a process of its own; the exit status, or minus the signal.
+
+    It is forked from a server that has only imported this module: one that has computed has threads, which no fork takes over.
+    """
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+    process = processes.Process(target=work, args=given)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def make(folder: Path) -> None:
@@ -105,7 +101,7 @@ def users(store: Store) -> None:
                 journal.record(Entry(new_id(), *told))
 
 
-def circle(folder: Path, *, kill_at: int = 0) -> None:
+def circle(folder: Path, kill_at: int = 0) -> None:
     """Go round until the challenger leads; killed before this durable step, counted from 1, if it comes to that.
 
     Writes how many steps it took to the file `steps`, and the digest of what was learned to `learned`.

@@ -18,10 +18,10 @@ def test_kills_at_any_edge_promote_exactly_once(kills: int, tmp_path: Path) -> N
 
     calm = tmp_path / "calm"
     calm.mkdir()
-    assert kill_lab.child(lambda: kill_lab.make(calm)) == 0
+    assert kill_lab.child(kill_lab.make, calm) == 0
     shutil.copytree(calm, made := tmp_path / "made")
-    assert kill_lab.child(lambda: kill_lab.circle(calm)) == 0
-    assert kill_lab.child(lambda: kill_lab.check(calm)) == 0
+    assert kill_lab.child(kill_lab.circle, calm) == 0
+    assert kill_lab.child(kill_lab.check, calm) == 0
     steps = int((calm / "steps").read_text())
     assert steps > 20
     draw = random.Random(13)
@@ -32,11 +32,11 @@ def test_kills_at_any_edge_promote_exactly_once(kills: int, tmp_path: Path) -> N
         # Anywhere first; then whoever goes on is killed soon again, and again.
         places = [draw.randint(1, steps), *(draw.randint(1, 20) for _ in range(6))]
         for place in places[: kills - done]:
-            status = kill_lab.child(lambda place=place: kill_lab.circle(folder, kill_at=place))
+            status = kill_lab.child(kill_lab.circle, folder, place)
             assert status in (0, -signal.SIGKILL)
             done += status != 0
-        assert kill_lab.child(lambda: kill_lab.circle(folder)) == 0
-        assert kill_lab.child(lambda: kill_lab.check(folder)) == 0
+        assert kill_lab.child(kill_lab.circle, folder) == 0
+        assert kill_lab.child(kill_lab.check, folder) == 0
         assert (folder / "learned").read_text() == (calm / "learned").read_text()
         circles += 1
     print(f"{done} kills in {circles} circles of {steps} durable steps: each promoted exactly once")
