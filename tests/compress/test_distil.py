@@ -11,6 +11,7 @@ import pytest
 from lingqu.bundle.read import Bundle
 from lingqu.compress.distil import Student, distil, read_unlabelled
 from lingqu.contract import Rows
+from lingqu.data.forgotten import Rule, Rules
 from lingqu.errors import DataError, SpecError
 from lingqu.loop import check
 from lingqu.spec import TrainSettings
@@ -81,6 +82,8 @@ def test_rows_that_the_contract_refuses_teach_nothing(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "more.csv", Rows(cells))
     found = read_unlabelled(str(source), teacher)
     assert (found["rooms"], found.names) == ([3.0, 5.0], ("rooms", "town"))
+    forgotten = Rules([Rule.of("Xing'an", bytes(32)), Rule.of("b", bytes(32), column="note")], bytes(32))
+    assert read_unlabelled(str(source), teacher, forgotten=forgotten)["rooms"] == [3.0]
     write_csv(source, Rows({"rooms": ["3"]}))
     with pytest.raises(DataError, match="Expected a column 'town', found columns rooms"):
         read_unlabelled(str(source), teacher)

@@ -25,6 +25,7 @@ from lingqu.bundle.write import write_candidate
 from lingqu.compress.comparison import Comparison, compare, losses
 from lingqu.contract import LabelSet, Rows
 from lingqu.data.accept import accept
+from lingqu.data.forgotten import Rules
 from lingqu.data.label_sets import sigmoid
 from lingqu.data.labels import softmax
 from lingqu.data.readers import stream
@@ -121,12 +122,13 @@ def _told(found: Comparison, student: Student, unlabelled: int, valid: Rows) -> 
     return replace(found, why=why)
 
 
-def read_unlabelled(source: str, teacher: Bundle, *, root: Path | None = None) -> Rows:
-    """The rows of a file that the teacher's contract accepts; the others have nothing to teach."""
+def read_unlabelled(source: str, teacher: Bundle, *, root: Path | None = None, forgotten: Rules | None = None) -> Rows:
+    """The rows of a file that the teacher's contract accepts, and that nobody asked to forget; others teach nothing."""
     names = [column["name"] for column in teacher.manifest["columns"]]
     found = Rows({name: [] for name in names})
     for batch in stream(source):
         accepted, errors = accept(batch.rows, teacher.manifest["columns"], root=root)
-        good = [place for place, error in enumerate(errors) if error is None and place not in batch.faults]
+        left = {*batch.faults, *(forgotten.places(batch.rows) if forgotten else ())}
+        good = [place for place, error in enumerate(errors) if error is None and place not in left]
         found = found.followed_by(accepted.take(good).select(names))
     return found

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lingqu.data.forgotten import remembered
 from lingqu.data.sources import fingerprints
 from lingqu.data.version import DataVersion
 from lingqu.stages.context import COMPRESS, Context, Say
@@ -55,6 +56,8 @@ def compress(
     inputs = {"data": data.id, "bundle": rung["bundle"], "name": rung["name"], "settings": asked, "cheapest": cheapest}
     if unlabelled := spec.located_unlabelled():
         inputs["distil"] = [fingerprints(unlabelled), spec.size, spec.train.model_dump(mode="json")]
+        if forgotten := remembered(store):
+            inputs["forgotten"] = forgotten.digest()
     return {**context.once("compress", inputs, (*COMPRESS, "stages/shrink"), work), "why": rung["why"]}
 
 
@@ -80,6 +83,6 @@ def _teach(
     alone = Bundle.open(store.folder_path(plain)) if plain else None
     student = Student(family, spec.size, data.kinds, spec.train, spec.budget_seconds, labels_only=alone)
     root = Path(unlabelled.root) if unlabelled.root else None
-    rows = read_unlabelled(str(unlabelled.source), teacher, root=root)
+    rows = read_unlabelled(str(unlabelled.source), teacher, root=root, forgotten=remembered(store))
     train, valid = (data.rows(split, store) for split in ("train", "validation"))
     return distil(teacher, folder, student, unlabelled=rows, train=train, valid=valid, work=work)

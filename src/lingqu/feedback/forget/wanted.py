@@ -34,6 +34,7 @@ class Wanted:
         everywhere = [text for text in texts if column is None or _telling(text)]
         self.everywhere = Rules([Rule.of(text, secret) for text in everywhere], secret)
         self._pattern = _pattern(everywhere)
+        self._normal = [normal(text) for text in everywhere]
         self._keep: frozenset[str] = frozenset()
 
     def keeping(self, labels: Collection[str]) -> Wanted:
@@ -48,7 +49,7 @@ class Wanted:
             return any(self.in_value(name) or self.in_value(inner) for name, inner in value.items())
         if isinstance(value, list | tuple):
             return any(map(self.in_value, value))
-        return bool(text := spelled(value)) and self.everywhere.in_text(text)
+        return bool(text := spelled(value)) and self._stands_in(text)
 
     def in_cells(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of the journal holds it: a text in any cell, or a value in the column."""
@@ -67,7 +68,7 @@ class Wanted:
             return self._cleared(value)
         if isinstance(value, float | int) and not isinstance(value, bool):
             # A number that is somebody's (a telephone, an account) may be an end of a learned range.
-            return float(f"{value:.2g}") if self.everywhere and self.everywhere.in_text(spelled(value)) else value
+            return float(f"{value:.2g}") if self._stands_in(spelled(value)) else value
         if isinstance(value, list | tuple):
             return [self.cleared(inner, inside) for inner in value]
         if isinstance(value, Mapping):
@@ -102,10 +103,15 @@ class Wanted:
         return {form.casefold() for form in plain | more}
 
     def _cleared(self, text: str) -> str:
-        if not self.everywhere or text in self._keep or not self.everywhere.in_text(text):
+        if text in self._keep or not self._stands_in(text):
             return text
         said = GONE if self._pattern is None else self._pattern.sub(GONE, text)
-        return GONE if self.everywhere.in_text(said) else said
+        return GONE if self._stands_in(said) else said
+
+    def _stands_in(self, text: str) -> bool:
+        low = normal(text)
+        # In the clear most texts are seen at once to be none; the rules alone know what stands alone.
+        return any(one in low for one in self._normal) and self.everywhere.in_text(low)
 
     def _tokenizer(self, spelled_out: Any) -> Any:
         """A tokenizer as JSON text without the pieces that hold it: a name in their place, and no merge that makes one."""
