@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ STEPS = 12
 """So many looks are enough for one circle, from labels to the swap."""
 
 
-def child(work: Callable[..., Any], *given: Any) -> int:
-    """Do this in a process of its own; the exit status, or minus the signal.
+def begin(work: Callable[..., Any], *given: Any) -> BaseProcess:
+    """Do this in a process of its own.
 
     It is forked from a server that has only imported this module: one that has computed has threads, which no fork takes over.
     """
@@ -56,6 +57,12 @@ def child(work: Callable[..., Any], *given: Any) -> int:
     processes.set_forkserver_preload([__name__])
     process = processes.Process(target=work, args=given)
     process.start()
+    return process
+
+
+def child(work: Callable[..., Any], *given: Any) -> int:
+    """Do this in a process of its own and wait for it; the exit status, or minus the signal."""
+    process = begin(work, *given)
     process.join()
     assert process.exitcode is not None
     return process.exitcode

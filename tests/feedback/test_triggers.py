@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import time
@@ -47,8 +46,30 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.feedback import kill_lab
 
     folder = tmp_path_factory.mktemp("made")
-    assert kill_lab.child(lambda: kill_lab.make(folder)) == 0
+    assert kill_lab.child(kill_lab.make, folder) == 0
     return folder
+
+
+def turn(path: Path) -> None:
+    from lingqu.loop import improve
+
+    improve(path, store=Store.open(path.parent / ".lingqu"), asked=False)
+
+
+def turn_that_is_frozen(path: Path) -> None:
+    from lingqu.loop import improve
+
+    store = Store.open(path.parent / ".lingqu")
+
+    def tell(stage: str, _done: float, _sentence: str) -> None:
+        if stage.startswith("train"):
+            freeze(store, "router", who="anna", why="a strange week")
+
+    told = improve(path, store=store, asked=False, tell=tell)
+    assert (told["gate"]["decision"], told["version"], told["champion"]) == ("promote", 2, 1), told
+    # It is told again after a restart, and until somebody thaws.
+    again = improve(path, store=Store.open(path.parent / ".lingqu"))
+    assert (again["decision"], again["why"]) == ("wait", "frozen: a strange week (anna)")
 
 
 @pytest.mark.heavy
@@ -60,14 +81,10 @@ def test_two_triggers_at_once_are_one_round(made: Path, tmp_path: Path) -> None:
     path = folder / "lingqu.yaml"
     path.write_text(path.read_text().replace("100000 per day", "1 per day"))
 
-    def turn() -> None:
-        kill_lab.improve(path, store=Store.open(folder / ".lingqu"), asked=False)
-
-    first = os.fork()
-    if not first:
-        os._exit(-kill_lab.child(turn))
-    assert kill_lab.child(turn) == 0
-    assert os.waitpid(first, 0)[1] == 0
+    first, second = kill_lab.begin(turn, path), kill_lab.begin(turn, path)
+    first.join()
+    second.join()
+    assert (first.exitcode, second.exitcode) == (0, 0)
     history = Registry(Store.open(folder / ".lingqu")).history("router")
     assert [event.version for event in history if event.action == "improve"] == [2]
     assert sum(event.action == "rollout" for event in history) == 1
@@ -83,20 +100,7 @@ def test_who_freezes_while_a_round_runs_is_obeyed_at_its_end(made: Path, tmp_pat
     path = folder / "lingqu.yaml"
     path.write_text(path.read_text().replace("promote: auto", "promote: auto, shadow: never"))
 
-    def turn() -> None:
-        store = Store.open(folder / ".lingqu")
-
-        def tell(stage: str, _done: float, _sentence: str) -> None:
-            if stage.startswith("train"):
-                freeze(store, "router", who="anna", why="a strange week")
-
-        told = kill_lab.improve(path, store=store, asked=False, tell=tell)
-        assert (told["gate"]["decision"], told["version"], told["champion"]) == ("promote", 2, 1), told
-        # It is told again after a restart, and until somebody thaws.
-        again = kill_lab.improve(path, store=Store.open(folder / ".lingqu"))
-        assert (again["decision"], again["why"]) == ("wait", "frozen: a strange week (anna)")
-
-    assert kill_lab.child(turn) == 0
+    assert kill_lab.child(turn_that_is_frozen, path) == 0
     store = Store.open(folder / ".lingqu")
     assert Registry(store).aliases("router") == {"champion": 1, "challenger": 2}
     began = time.monotonic()
