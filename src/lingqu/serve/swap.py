@@ -242,7 +242,12 @@ def _same_question(found: Mapping[str, str], engine: Engine) -> None:
 
 def free_memory() -> None:
     """Give memory that nobody uses back to the system, as far as the C library can."""
+    is_frozen = gc.get_freeze_count() > 0
+    # A version that has left may be a part of what was frozen when the service began.
+    gc.unfreeze()
     gc.collect()
+    if is_frozen:
+        gc.freeze()
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)

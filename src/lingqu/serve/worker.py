@@ -9,6 +9,7 @@ standard input ends, and the same happens.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -120,6 +121,9 @@ def serve(service: Service, listener: socket.socket, parent: Status) -> int:
     from lingqu.serve.app import application
     from lingqu.serve.listener import HttpServer
 
+    # What is loaded stays: to go through it again and again for cycles would cost each request a little.
+    gc.collect()
+    gc.freeze()
     most = service.settings.connections
     server = HttpServer(application(service), backlog=BACKLOG, keep_alive=KEEP_ALIVE, connections=most)
     stuck = uvloop.run(_life(service, server, listener, parent))
