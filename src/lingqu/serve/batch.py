@@ -41,6 +41,9 @@ class Model(Protocol):
     def estimate(self) -> Estimate: ...
 
     @property
+    def effort(self) -> Estimate: ...
+
+    @property
     def witness(self) -> Bundle | None: ...
 
 
@@ -107,17 +110,18 @@ def _most_rows(estimate: Estimate, longest: float) -> int:
     return MOST_ROWS if seconds <= MOST_SECONDS else max(1, int(MOST_ROWS * MOST_SECONDS / seconds))
 
 
-def form(line: deque[Piece], seconds: float = SLICE) -> list[Piece]:
+def form(line: deque[Piece], seconds: float = SLICE, *, of_processor: bool = False) -> list[Piece]:
     """Take the oldest piece out of a line and those like it, as far as they fit into so many seconds."""
     first = line.popleft()
     batch, rows, longest = [first], len(first.places), first.longest
     model, like = first.request.model, bucket(first.longest)
+    estimate = model.effort if of_processor else model.estimate
     left: list[Piece] = []
     while line and rows < MOST_ROWS:
         piece = line.popleft()
         more, most = rows + len(piece.places), max(longest, piece.longest)
         fits = piece.request.model is model and bucket(piece.longest) == like and more <= MOST_ROWS
-        if fits and model.estimate.seconds(more * most) <= seconds:
+        if fits and estimate.seconds(more * most) <= seconds:
             batch.append(piece)
             rows, longest = more, most
         else:

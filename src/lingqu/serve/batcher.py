@@ -145,9 +145,9 @@ class Batcher:
 
     def _work(self, worker: _Worker) -> None:
         while batch := self._take(worker):
-            model = batch[0].request.model
+            model, worked = batch[0].request.model, time.thread_time()
             outcomes, error = compute([piece.rows for piece in batch], model.bundle, witness=model.witness)
-            self._done(worker, batch, outcomes, error)
+            self._done(worker, batch, outcomes, error, time.thread_time() - worked)
             # What a batch held must not live until the next one comes.
             del batch, model, outcomes, error
 
@@ -169,11 +169,19 @@ class Batcher:
                     self._waiting -= 1
             return batch
 
-    def _done(self, worker: _Worker, batch: list[Piece], outcomes: list[Outcome], error: BaseException | None) -> None:
+    def _done(
+        self,
+        worker: _Worker,
+        batch: list[Piece],
+        outcomes: list[Outcome],
+        error: BaseException | None,
+        worked: float,
+    ) -> None:
         seconds = time.monotonic() - (worker.since or 0.0)
         cost = padded([(len(piece.places), piece.longest) for piece in batch])
         if error is None:
             batch[0].request.model.estimate.saw(cost, seconds)
+            batch[0].request.model.effort.saw(cost, worked)
         with self._changed:
             worker.since = None
         try:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import asyncio
 
 CHEAP = 0.001
-"""A piece is computed here when it should take at most so many seconds."""
+"""A piece is computed here when it should cost at most so many seconds of the processor."""
 BATCH_SECONDS = 0.004
 """What a whole batch should take at most: so long nothing else happens."""
-AT_MOST = 0.05
-"""Seconds after which a run is stopped."""
+AT_MOST, IN_ANY_CASE = 0.05, 0.5
+"""Seconds of the processor, and of the clock, after which a run is stopped."""
 FULL = MOST_ROWS // 2
 """So many pieces are computed at once, before the turn is over."""
 LOOK_EVERY = 0.02
@@ -67,7 +67,7 @@ class Inline:
         # A cascade is cheap until it is not.
         if model.bundle.cascade is not None:
             return False
-        return 0.0 < model.estimate.seconds(len(piece.places) * piece.longest) <= CHEAP
+        return 0.0 < model.effort.seconds(len(piece.places) * piece.longest) <= CHEAP
 
     def put(self, piece: Piece) -> None:
         """Compute a piece in this turn of the loop."""
@@ -91,27 +91,28 @@ class Inline:
         self._planned = False
         if not self._line:
             return
-        batch = form(self._line, BATCH_SECONDS)
+        batch = form(self._line, BATCH_SECONDS, of_processor=True)
         if self._line and self._loop is not None:
             self._planned = True
             self._loop.call_soon(self._turn)
         self._compute(batch)
 
     def _compute(self, batch: list[Piece]) -> None:
-        model, began = batch[0].request.model, time.monotonic()
-        with self._warden.watching(began) as brake:
+        model, began, worked = batch[0].request.model, time.monotonic(), time.thread_time()
+        with self._warden.watching(began, worked) as brake:
             outcomes, error = compute([piece.rows for piece in batch], model.bundle, brake, model.witness)
         seconds = time.monotonic() - began
         cost = padded([(len(piece.places), piece.longest) for piece in batch])
         if brake.pulled:
             # It is known now to be slow, and goes to a thread until it has been quick for a while.
-            model.estimate.saw(cost, seconds)
+            model.effort.saw(cost, seconds)
             self._hand_over(batch)
             return
         for piece in batch:
             piece.request.begun = began
         if error is None:
             model.estimate.saw(cost, seconds)
+            model.effort.saw(cost, time.thread_time() - worked)
         self._settle(batch, outcomes, cost, seconds, error)
 
 
@@ -119,8 +120,8 @@ class Warden:
     """A thread that pulls the brake of what runs too long; it sleeps while nothing has run for a second.
 
     >>> warden = Warden()
-    >>> with warden.watching(time.monotonic()) as brake:
-    ...     time.sleep(4 * AT_MOST)
+    >>> with warden.watching(time.monotonic(), time.thread_time()) as brake:
+    ...     time.sleep(IN_ANY_CASE + 4 * LOOK_EVERY)
     >>> brake.pulled
     True
     >>> warden.close()
@@ -130,12 +131,14 @@ class Warden:
         self._brake = Brake()
         self._since = 0.0
         self._last = 0.0
+        self._worked = 0.0
         self._awake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def watching(self, now: float) -> Warden:
-        """Watch what the block does, which begins now."""
+    def watching(self, now: float, worked: float) -> Warden:
+        """Watch what the block does, which begins now, when its thread has worked so long."""
+        self._worked = worked
         self._last = now
         self._since = now
         if self._brake.pulled:
@@ -144,7 +147,8 @@ class Warden:
         if not self._awake.is_set():
             self._awake.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="warden", daemon=True)
+                clock = _clock_of(threading.get_ident())
+                self._thread = threading.Thread(target=self._watch, args=(clock,), name="warden", daemon=True)
                 self._thread.start()
         return self
 
@@ -159,14 +163,25 @@ class Warden:
         self._closed = True
         self._awake.set()
 
-    def _watch(self) -> None:
+    def _watch(self, clock: Callable[[], float]) -> None:
         while not self._closed:
             time.sleep(LOOK_EVERY)
             now, since, brake = time.monotonic(), self._since, self._brake
-            if since and now - since > AT_MOST and since == self._since:
-                brake.pull()
+            if since and now - since > AT_MOST:
+                # A thread that waits for a busy processor has done nothing wrong.
+                too_long = clock() - self._worked > AT_MOST or now - since > IN_ANY_CASE
+                if too_long and since == self._since:
+                    brake.pull()
             elif now - self._last > REST_AFTER:
                 self._awake.clear()
                 # Something may have begun between the look and the rest.
                 if time.monotonic() - self._last > REST_AFTER:
                     self._awake.wait()
+
+
+def _clock_of(thread: int) -> Callable[[], float]:
+    """How long a thread has worked, asked from another one; where the system cannot tell, the time that has passed."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: float("inf")
+    clock = time.pthread_getcpuclockid(thread)
+    return lambda: time.clock_gettime(clock)

@@ -24,6 +24,8 @@ class Loaded:
     served: Served
     bundle: Bundle
     estimate: Estimate = field(default_factory=Estimate)
+    effort: Estimate = field(default_factory=Estimate)
+    """As `estimate`, in seconds of the processor: what a batch costs however busy the machine is."""
     errors: Breaker = field(default_factory=lambda: Breaker(ERRORS))
     slow: Breaker = field(default_factory=lambda: Breaker(SLOW))
     witness: Bundle | None = None

@@ -45,7 +45,9 @@ def warm(served: Served, bundle: Bundle) -> Loaded:
     bundle.answer(rows)
     for count in (1, len(rows)):
         asked = rows.take(range(count))
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         bundle.answer(asked)
-        loaded.estimate.saw(count * max(costs(asked)), time.monotonic() - began)
+        cost = count * max(costs(asked))
+        loaded.estimate.saw(cost, time.monotonic() - began)
+        loaded.effort.saw(cost, time.thread_time() - worked)
     return loaded
