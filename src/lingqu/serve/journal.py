@@ -75,7 +75,7 @@ BATCH = 500
 TOGETHER = 100
 """Rows of one statement."""
 
-AT_ONCE, LET_GO_SECONDS = 8, 0.0001
+AT_ONCE, LET_GO_SECONDS = 32, 0.0002
 """After so many rows the writer sleeps for a moment, in which the event loop goes on."""
 
 EVERY_SECONDS = 0.2
