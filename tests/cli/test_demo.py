@@ -133,11 +133,26 @@ def test_a_store_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "lingqu-demo" / ".lingqu" / "mine").touch()
     expected = (
         "^Expected no store, or one of an earlier demo, found another one at lingqu-demo/.lingqu. Move it away, or go to "
-        "another folder: the demo makes lingqu-demo anew.$"
+        "another folder: the demo begins with an empty one.$"
     )
     with pytest.raises(RequestError, match=expected):
         demo._afresh(Path("lingqu-demo/.lingqu"))
     assert (tmp_path / "lingqu-demo" / ".lingqu" / "mine").exists()
+
+
+def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINGQU_DATABASE_URL", "postgresql://anna:secret@db/lingqu")
+    expected = "found LINGQU_DATABASE_URL, which names one at postgresql. Unset it for: lingqu demo$"
+    with pytest.raises(RequestError, match=expected):
+        demo._afresh(tmp_path / ".lingqu")
+
+
+def test_a_store_of_an_earlier_demo_is_begun_anew(tmp_path: Path) -> None:
+    home = tmp_path / ".lingqu"
+    home.mkdir()
+    (home / demo.OURS).touch()
+    demo._afresh(home)
+    assert not home.exists()
 
 
 @pytest.mark.heavy

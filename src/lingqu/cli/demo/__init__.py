@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -34,9 +35,8 @@ from lingqu.store.atomic import remove_folder
 from lingqu.store.history import now
 
 FOLDER = Path("lingqu-demo")
-MARK = "# The world of `lingqu demo`"
 SPEC = f"""\
-{MARK}: which digit is this? {OWNED} pictures of 8 x 8 pixels, from scikit-learn.
+# The world of `lingqu demo`: which digit is this? {OWNED} pictures of 8 x 8 pixels, from scikit-learn.
 name: digits
 task: image-classification
 data: {{source: digits.npz, columns: {{image: image, label: label}}}}
@@ -50,7 +50,8 @@ monitor: {{window: 200, audit: 0.3}}   # so that it takes seconds, where a real 
 improve: {{after: 100 new labels, at_most: 1 per hour, canary: 20, promote: auto}}
 """
 PEOPLE = 40
-STORY = "story.json"
+STORY, OURS = "story.json", ".demo"
+"""Files of its store: what was told, and the sign that a demo may begin anew there."""
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -75,11 +76,12 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _afresh(home: Path) -> None:
-    """An empty store for the story; RequestError where the folder is somebody else's."""
-    spec = FOLDER / "lingqu.yaml"
-    ours = spec.is_file() and spec.read_text("utf-8").startswith(MARK)
-    if home.exists() and not ours:
-        advice = f"Move it away, or go to another folder: the demo makes {FOLDER} anew."
+    """An empty store for the story; RequestError where the store is somebody else's."""
+    if url := os.environ.get("LINGQU_DATABASE_URL"):
+        found = f"LINGQU_DATABASE_URL, which names one at {url.partition('://')[0]}"
+        raise RequestError(Problem("a database of the demo's own", found, "Unset it for: lingqu demo"))
+    if home.exists() and not (home / OURS).is_file():
+        advice = "Move it away, or go to another folder: the demo begins with an empty one."
         raise RequestError(Problem("no store, or one of an earlier demo", f"another one at {home}", advice))
     if home.exists():
         remove_folder(home)
@@ -92,6 +94,7 @@ def _play(arguments: argparse.Namespace, home: Path, say: Say) -> tuple[Story, d
     write_bytes(spec, SPEC.encode())
     write_bytes(FOLDER / "digits.npz", made.owned)
     store = Store.open(home)
+    write_bytes(home / OURS, b"")
     err.print(
         Text.assemble(
             say("The story of"),
