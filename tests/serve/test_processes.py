@@ -135,11 +135,13 @@ def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
         time.sleep(0.5)
         killed = service.workers()[0]
         os.kill(killed, signal.SIGKILL)
-        until = time.monotonic() + 15
+        until = time.monotonic() + 3
         while (len(service.workers()) < 2 or killed in service.workers()) and time.monotonic() < until:
             time.sleep(0.02)
-        assert len(service.workers()) == 2
+        assert len(found := service.workers()) == 2
         loading.join(60)
+        # It began within three seconds; what it needs from then on is processor time, and others may use the machine.
+        assert max(map(cpu_seconds, found)) < 3
         assert loading.report is not None
         # What was on its connections is lost, and no more than that: eight connections with one request each.
         assert sum(loading.report.faults.values()) <= 8
