@@ -24,13 +24,17 @@ from tools.loop.record import Proof
 
 RESULTS = ROOT / "docs" / "results"
 PARTS = {
+    "quiet": "tools.loop.quiet",
     "equal": "tools.loop.equal",
     "shadow": "tools.loop.shadow",
     "broken": "tools.loop.broken",
+    "poison": "tools.loop.poison",
     "leak": "tools.loop.leak",
+    "registrars": "tools.loop.registrars",
+    "install": "tools.loop.install",
     "world": "tools.loop.world.proof",
 }
-LONG = ("world",)
+LONG = ("poison", "world")
 """Parts that may be stopped after some seconds and go on the next time."""
 
 
