@@ -57,7 +57,9 @@ def test_ten_thousand_flips_of_one_user_are_a_hundredth_of_the_rows(tmp_path: Pa
     shares = []
     for part, given in (("without", base), ("with", [*base, *flipped])):
         answers, asked = learned(given, golden, tmp_path, part), [row["queue"] for row in golden]
-        shares.append(float(np.mean([one.cells()["prediction"] == true for one, true in zip(answers, asked, strict=True)])))
+        shares.append(
+            float(np.mean([one.cells()["prediction"] == true for one, true in zip(answers, asked, strict=True)]))
+        )
     assert shares[0] - shares[1] <= 0.002 + 1e-9, (task.name, shares)
 
 
