@@ -424,15 +424,15 @@ def test_a_request_that_was_killed_anywhere_is_finished_by_the_next(project: Any
     Inbox(store, ServeSettings(journal=PLAIN)).receive({"prediction_id": answered, "label": "sales"}, ANYONE)
     calm = tmp_path / "calm"
     shutil.copytree(folder, calm)
-    assert child(lambda: let_go(calm)) == 0
+    assert child(let_go, calm) == 0
     steps = int((calm / "steps").read_text())
     assert steps > 20
     draw, killed = random.Random(21), tmp_path / "killed"
     for place in sorted(draw.sample(range(1, steps + 1), min(kills, steps))):
         shutil.rmtree(killed, ignore_errors=True)
         shutil.copytree(folder, killed)
-        assert child(lambda place=place: let_go(killed, place)) == -signal.SIGKILL
-        assert child(lambda: let_go(killed)) == 0
+        assert child(let_go, killed, place) == -signal.SIGKILL
+        assert child(let_go, killed) == 0
         assert places_of(killed / ".lingqu", PERSON) == [], place
         assert Store.open(killed / ".lingqu").fsck() == [], place
     print(f"{min(kills, steps)} kills among {steps} durable steps: each was finished by the next request")

@@ -52,7 +52,7 @@ class Users(threading.Thread):
 def test_a_moved_world_is_learned_and_reaches_all_users_without_a_failed_request(tmp_path: Path) -> None:
     from tests.feedback import kill_lab
 
-    assert kill_lab.child(lambda: kill_lab.make(tmp_path)) == 0
+    assert kill_lab.child(kill_lab.make, tmp_path) == 0
     path = tmp_path / "lingqu.yaml"
     path.write_text(path.read_text() + "serve: {shadow: 1.0}\nmonitor: {audit: 1.0}\n")
     store, began, steps = Store.open(tmp_path / ".lingqu"), time.monotonic(), []
