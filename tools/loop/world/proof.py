@@ -12,7 +12,7 @@ from lingqu.statistics import percentile
 from lingqu.statistics.beta import binomial_at_least
 from tools.loop.draw import Line, lines
 from tools.loop.record import Proof, Row
-from tools.loop.world.lives import lives
+from tools.loop.world.lives import lives, wanted
 from tools.loop.world.play import BAD, STEP
 from tools.loop.world.policies import MARGIN
 from tools.loop.world.products import PRODUCTS
@@ -65,12 +65,36 @@ def prove(data: Path, seconds: float = inf) -> Proof:
     return Proof(
         "The world: a product, its users and two shifts",
         rows,
-        [*EXPLAINED, f"Lived so far: {len(known)} of the lives wanted; CPU seconds of all of them: {sum(one['cpu_seconds'] for one in known):,.0f}."],
+        [
+            _plainly(told),
+            *EXPLAINED,
+            (
+                f"Lived so far: {len(known)} lives of {sum(1 for _ in wanted())} wanted (50 seeds, and 10 where the hostile "
+                f"send no more than others); CPU seconds of all of them: {sum(one['cpu_seconds'] for one in known):,.0f}."
+            ),
+        ],
         plots,
         "Accuracy on today's traffic over the answers given, mean of all seeds with the band of nine in ten: "
         "lingqu, point-estimate promotion, and never retraining.",
         told,
     )  # fmt: skip
+
+
+def _plainly(told: dict[str, Any]) -> str:
+    """Where lingqu is ahead and where it is not, in one paragraph."""
+
+    def leads(ending: str, policy: str) -> str:
+        found = [one["lingqu"]["after"] - one[policy]["after"] for name, one in told.items() if name.endswith(ending)]
+        return ", ".join(f"{100 * lead:+.1f}" for lead in found)
+
+    equal, more = " x1", f" x{ACTIVE:g}"
+    return (
+        "**Read plainly.** lingqu's mean lead after the first shift, in points, product by product. Where hostile users send "
+        f"more: {leads(more, 'point')} over the point estimate, {leads(more, 'informed')} over the point estimate that has "
+        f"the audit's labels too. Where they send no more than others: {leads(equal, 'point')} and {leads(equal, 'informed')}. "
+        "A minus says that there the proof cost more time than the poison it kept out was worth: little of what is said is "
+        "poison then, and who waits for no proof follows a shift sooner."
+    )
 
 
 def _after(part: list[dict[str, Any]], policy: str) -> np.ndarray:
