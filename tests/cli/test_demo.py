@@ -27,7 +27,7 @@ from lingqu.errors import RequestError
 from tests.test_children import of_session
 
 NAMES = re.compile(r"\{(\w+)\}")
-SMALL = demo.SPEC + "model: [logistic, cnn]\nsize: tiny\ntrain: {epochs: 6}\n"
+SMALL = demo.SPEC + "size: tiny\ntrain: {epochs: 6}\n"
 
 
 def story(*, failures: int = 0) -> dict[str, Any]:
