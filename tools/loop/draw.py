@@ -75,7 +75,7 @@ def bars(title: str, groups: Sequence[str], series: Sequence[tuple[str, Sequence
     >>> "<rect" in bars("t", ["one"], [("ours", [1.0]), ("theirs", [2.0])], up="alarms")
     True
     """
-    top = max(v for _, values in series for v in values) or 1.0
+    top = 1.12 * max(v for _, values in series for v in values) or 1.0
     scale = _Scale(0, len(groups), 0.0, top)
     parts = [*_axes(scale, "", up, numbers=False)]
     wide = (scale.x(1) - scale.x(0)) * 0.8 / len(series)
