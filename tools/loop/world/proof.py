@@ -189,7 +189,7 @@ EXPLAINED = [
         f"and act together: to every answer they get they say one and the same label. They send {ACTIVE:g} times as much as "
         f"others, as those do who came for it; the rows where they send no more than others are given too. Labels come late, "
         f"after {DELAY:.0f} answers in the mean. The audit draws {100 * AUDIT:.0f} % of all answers (`lingqu.monitor.audit.asked`), "
-        f"and trusted people label these after {AUDIT_DELAY:.0f} answers in the mean. No row is used twice."
+        f"and trusted people label these after {AUDIT_DELAY:.0f} answers in the mean. No row is used twice. The dials of this world (how active the hostile are, how large the audit and the base) and the rules of lingqu that it tries were changed while looking at seeds 0 and 1; all other seeds came after."
     ),
     (
         "**What of lingqu runs.** Every decision is made by the product's own functions: who is believed "
