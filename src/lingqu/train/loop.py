@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -320,7 +321,8 @@ class Loop:
         own, self.network = self.network, copy.deepcopy(self.network).train()
         times = []
         with held() as memory:
-            for rows in self.batches.of(0)[:TIMED]:
+            # Few rows make a single batch: it is taken several times, since its first pass tells only of preparations.
+            for rows in islice(cycle(self.batches.of(0)), TIMED):
                 started = time.perf_counter()
                 for arrays, targets, mix in self._parts(rows):
                     self._loss(self.losses[0], arrays, targets, mix).backward()
