@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lingqu.contract import Rows
-from lingqu.data import version
 from lingqu.data.ingest import ingest
 from lingqu.data.prepare import prepare
 from lingqu.data.readers import fingerprint, read, stream
@@ -110,7 +109,7 @@ def test_a_table_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypat
             made.execute("INSERT INTO t VALUES ('one more', 'a')")
         return found
 
-    monkeypatch.setattr(version, "prepare", prepare_while_written)
+    monkeypatch.setattr("lingqu.data.ingest.prepare", prepare_while_written)
     settings = DataSettings(source=f"sqlite:///{file}?table=t")
     with pytest.raises(DataError) as error:
         ingest(settings, find_task("text-classification"), Store.open(tmp_path / "store"))
