@@ -168,9 +168,16 @@ def test_clients_that_go_away_leave_nothing_behind(clients: int, tmp_path: Path)
             began = loop.time()
             reply = await engine.answer(Rows({"x": [1.0]}), deadline=loop.time() + 10)
             assert len(reply.answers) == 1
+            took = loop.time() - began
             gc.collect()
+            # A service of another test in this process may have a file open for a moment.
+            for _ in range(100):
+                more = open_files("self") - opened
+                if more <= 0:
+                    break
+                await asyncio.sleep(0.02)
             left = len(asyncio.all_tasks()) - tasks
-            return left, open_files("self") - opened, engine.waiting, loop.time() - began
+            return left, max(more, 0), engine.waiting, took
 
     left, opened, waiting, took = asyncio.run(go())
     assert (left, opened, waiting) == (0, 0, 0)

@@ -93,8 +93,10 @@ def test_who_leaves_takes_its_work_along(slow: tuple[Service, int], caplog: pyte
             time.sleep(0.02)
     lines = [json.loads(record.message) for record in caplog.records if record.name == "lingqu.access"]
     assert [line["status"] for line in lines] == [499] * 5
-    text = service.metrics.text().decode()
-    assert 'lingqu_request_in_progress{model="echo"} 0.0' in text
+    # What is in progress is told a few times a second.
+    while 'lingqu_request_in_progress{model="echo"} 0.0' not in (text := service.metrics.text().decode()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
     assert 'code="499"' in text
     until = time.monotonic() + 10
     # The batch that was being computed when its client left is not broken off.

@@ -66,11 +66,15 @@ class Request:
 
 @dataclass(eq=False, slots=True)
 class Piece:
-    """Rows of one request that are computed together: their places, and the cost of the longest."""
+    """Rows of one request that are computed together: their places, and the cost of the longest.
+
+    A piece that is `suspect` took longer than it should, or was beside one that did: it gets no company any more.
+    """
 
     request: Request
     places: Sequence[int]
     longest: float
+    suspect: bool = False
 
     @property
     def rows(self) -> Rows:
@@ -117,11 +121,11 @@ def form(line: deque[Piece], seconds: float = SLICE, *, of_processor: bool = Fal
     model, like = first.request.model, bucket(first.longest)
     estimate = model.effort if of_processor else model.estimate
     left: list[Piece] = []
-    while line and rows < MOST_ROWS:
+    while line and rows < MOST_ROWS and not first.suspect:
         piece = line.popleft()
         more, most = rows + len(piece.places), max(longest, piece.longest)
         fits = piece.request.model is model and bucket(piece.longest) == like and more <= MOST_ROWS
-        if fits and estimate.seconds(more * most) <= seconds:
+        if fits and not piece.suspect and estimate.seconds(more * most) <= seconds:
             batch.append(piece)
             rows, longest = more, most
         else:

@@ -122,6 +122,8 @@ class Batcher:
 
     def _hand_over(self, pieces: list[Piece]) -> None:
         """Put in line what took the event loop longer than it should."""
+        for piece in pieces:
+            piece.suspect = True
         with self._changed:
             self._line.extendleft(reversed(pieces))
             self._waiting += len(pieces)
