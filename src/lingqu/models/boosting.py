@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lingqu.models import effects
 from lingqu.models.dials import Between
+from lingqu.models.effects import Effects
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
 if TYPE_CHECKING:
@@ -155,52 +155,6 @@ class Trees:
         return forest
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """The effects of the wide columns of a table, and how to put them beside numbers and codes."""
-
-    columns: list[int]
-    sizes: list[int]
-    table: Array
-
-    @classmethod
-    def of(cls, train: Examples, facts: Facts) -> Effects:
-        """Learned from these rows; without columns where no category has many names."""
-        columns = effects.wide(facts.front["cardinalities"], len(train))
-        goals = effects.goals_of(train.targets, facts.outputs, facts.kind)
-        sizes = [facts.front["cardinalities"][place] for place in columns]
-        if not columns or not goals.shape[1]:
-            return cls([], [], np.zeros((0, 0), np.float32))
-        return cls(columns, sizes, effects.learn(_codes(train)[:, columns], goals, sizes))
-
-    def beside(self, part: Examples) -> Array:
-        """What the trees ask about of rows that these effects were not learned from; float32 (rows, N + M + W·E)."""
-        inputs = table_inputs(part)
-        if not self.columns:
-            return inputs
-        return np.concatenate([inputs, effects.look_up(_codes(part)[:, self.columns], self.table, self.sizes)], axis=1)
-
-    def apart(self, train: Examples, facts: Facts, seed: int) -> Array:
-        """The same of the rows that they were learned from, each by the targets of other rows."""
-        inputs = table_inputs(train)
-        if not self.columns:
-            return inputs
-        goals = effects.goals_of(train.targets, facts.outputs, facts.kind)
-        return np.concatenate([inputs, effects.apart(_codes(train)[:, self.columns], goals, self.sizes, seed)], axis=1)
-
-    def give(self, forest: Forest) -> Forest:
-        """The forest, which looks them up by itself."""
-        if self.columns:
-            forest.effects = torch.from_numpy(self.table)
-            forest.starts = torch.from_numpy(np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64))
-            forest.wide = torch.tensor(self.columns)
-        return forest
-
-
-def _codes(part: Examples) -> Array:
-    return cast("Array", part.arrays["codes"])
-
-
 def _at_most(threshold: float) -> float:
     """The largest float32 that is not above the threshold: for a float32 x, x <= it exactly when x <= threshold."""
     with np.errstate(over="ignore"):  # LightGBM parts missing from all else at 1e300, which is infinite here
@@ -232,8 +186,9 @@ def fit(
     """
     chosen = _choices(len(train), settings)
     known = Effects.of(train, facts)
-    learned = known.apart(train, facts, seed), train.targets
-    parts = list(_parts(learned, (known.beside(valid), valid.targets), facts, chosen, seed))
+    learned = np.concatenate([table_inputs(train), known.of_other_rows(train, facts, seed)], axis=1), train.targets
+    stopped = np.concatenate([table_inputs(valid), known.look_up(valid)], axis=1), valid.targets
+    parts = list(_parts(learned, stopped, facts, chosen, seed))
     trees = Trees()
     for number, (inputs, targets, stop_inputs, stop_targets) in enumerate(parts):
         balance = _row_weights(targets, facts, chosen)
@@ -257,7 +212,9 @@ def fit(
         # Stopped once by validation rows, the number of trees is known.
         per_class = 1 if facts.outputs <= 2 else facts.outputs
         chosen = {**chosen, "trees": len(trees.roots) // per_class, "stopped": True}
-    return Fitted(known.give(trees.forest(facts.outputs)), chosen)
+    forest = trees.forest(facts.outputs)
+    forest.effects, forest.starts, forest.wide = map(torch.from_numpy, (known.table, known.starts, known.columns))
+    return Fitted(forest, chosen)
 
 
 def _choices(rows: int, settings: Settings) -> dict[str, Any]:

@@ -12,17 +12,22 @@ Prediction Problems"; Searle, Casella and McCulloch 1992, "Variance Components",
 "Regularized target encoding outperforms traditional methods in supervised machine learning with high cardinality
 features" (folds).
 
->>> codes = np.array([[1], [1], [2], [2]])
->>> learn(codes, np.array([[1.0], [1.0], [5.0], [5.0]]), [3]).tolist()
-[[3.0], [1.0], [5.0]]
+>>> arrays = {"numbers": np.zeros((4, 0)), "codes": np.array([[1], [1], [2], [2]])}
+>>> facts = Facts(1, "regression", {"cardinalities": [11]}, rows=4)
+>>> known = Effects.of(Examples(arrays, np.array([1.0, 1.0, 5.0, 5.0])), facts)
+>>> known.table[:4].tolist()
+[[3.0], [1.0], [5.0], [3.0]]
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+
+from lingqu.models.family import Examples, Facts
 
 if TYPE_CHECKING:
     from lingqu.contract.task import Array
@@ -33,6 +38,50 @@ MOST_CLASSES = 10
 FOLDS = 5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Effects:
+    """The effects of the columns that have them; none where no category has many names with few rows each.
+
+    `columns` int64 (W,) are the places of the columns, `starts` int64 (W,) where the effects of each begin in `table`,
+    float32 (Σ cardinality, E).
+    """
+
+    columns: Array
+    starts: Array
+    table: Array
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, train: Examples, facts: Facts) -> Effects:
+        """Learned from these rows."""
+        cardinalities = facts.front["cardinalities"]
+        goals = goals_of(train.targets, facts.outputs, facts.kind)
+        columns = wide(cardinalities, len(train)) if goals.shape[1] else []
+        sizes = tuple(cardinalities[place] for place in columns)
+        starts = np.cumsum([0, *sizes])[: len(sizes)].astype(np.int64)
+        places = np.array(columns, np.int64)
+        return cls(places, starts, _learn(_codes(train)[:, places], goals, sizes), sizes)
+
+    @property
+    def width(self) -> int:
+        """How many numbers they give a row: W · E."""
+        return len(self.columns) * self.table.shape[1]
+
+    def look_up(self, part: Examples) -> Array:
+        """The effects of the names of rows that they were not learned from, float32 (rows, W · E)."""
+        return self.table[_codes(part)[:, self.columns] + self.starts].reshape(len(part), self.width)
+
+    def of_other_rows(self, train: Examples, facts: Facts, seed: int) -> Array:
+        """The same for the rows that they were learned from, each by the targets of folds that it is not in."""
+        codes, goals = _codes(train)[:, self.columns], goals_of(train.targets, facts.outputs, facts.kind)
+        fold = np.random.default_rng(seed).permutation(len(codes)) % FOLDS
+        found = np.zeros((len(codes), self.width), np.float32)
+        for out in range(FOLDS if self.sizes else 0):
+            table = _learn(codes[fold != out], goals[fold != out], self.sizes)
+            found[fold == out] = table[codes[fold == out] + self.starts].reshape(-1, self.width)
+        return found
+
+
 def wide(cardinalities: Sequence[int], rows: int) -> list[int]:
     """The columns that get effects, by their place; a cardinality counts the code for unknown names too.
 
@@ -40,38 +89,6 @@ def wide(cardinalities: Sequence[int], rows: int) -> list[int]:
     ([1], [])
     """
     return [place for place, names in enumerate(cardinalities) if names > LEAST_NAMES and rows < FEW_ROWS * names]
-
-
-def learn(codes: Array, goals: Array, cardinalities: Sequence[int]) -> Array:
-    """The effect of every code of every column: `codes` int64 (rows, M), `goals` (rows, E); float32 (Σ cardinality, E)."""
-    return np.concatenate(
-        [
-            np.stack([_column(codes[:, place], goal, size) for goal in goals.T.astype(np.float64)], axis=1)
-            for place, size in enumerate(cardinalities)
-        ]
-    ).astype(np.float32)
-
-
-def apart(codes: Array, goals: Array, cardinalities: Sequence[int], seed: int) -> Array:
-    """What `look_up` gives for training rows, each by effects learned from the folds that it is not in.
-
-    >>> codes, goals = np.ones((10, 1), np.int64), np.arange(10.0)[:, None]
-    >>> found = apart(codes, goals, [2], seed=0)
-    >>> found.shape, bool((found[:, 0] != goals.mean()).all())
-    ((10, 1), True)
-    """
-    fold = np.random.default_rng(seed).permutation(len(codes)) % FOLDS
-    found = np.zeros((len(codes), codes.shape[1] * goals.shape[1]), np.float32)
-    for out in range(FOLDS):
-        table = learn(codes[fold != out], goals[fold != out], cardinalities)
-        found[fold == out] = look_up(codes[fold == out], table, cardinalities)
-    return found
-
-
-def look_up(codes: Array, table: Array, cardinalities: Sequence[int]) -> Array:
-    """The effects of rows, float32 (rows, M · E)."""
-    starts = np.concatenate([[0], np.cumsum(cardinalities)[:-1]]).astype(np.int64)
-    return table[codes + starts].reshape(len(codes), -1)
 
 
 def goals_of(targets: Array, outputs: int, kind: str) -> Array:
@@ -86,6 +103,18 @@ def goals_of(targets: Array, outputs: int, kind: str) -> Array:
         return (targets == 1)[:, None].astype(np.float64)
     classes = np.arange(outputs if outputs <= MOST_CLASSES else 0)
     return (targets[:, None] == classes).astype(np.float64)
+
+
+def _codes(part: Examples) -> Array:
+    return cast("Array", part.arrays["codes"])
+
+
+def _learn(codes: Array, goals: Array, sizes: Sequence[int]) -> Array:
+    """The effect of every code of every column: `codes` int64 (rows, W), `goals` (rows, E); float32 (Σ sizes, E)."""
+    tables = [
+        np.stack([_column(codes[:, place], goal, size) for goal in goals.T], axis=1) for place, size in enumerate(sizes)
+    ]
+    return np.concatenate([np.zeros((0, goals.shape[1])), *tables]).astype(np.float32)
 
 
 def _column(codes: Array, goal: Array, size: int) -> Array:
