@@ -108,38 +108,48 @@ def users(store: Store) -> None:
                 journal.record(Entry(new_id(), *told))
 
 
+class Steps:
+    """Counts the durable steps of this process, and kills it before the one that is asked for, counted from 1.
+
+    A step is a commit of a database, or a call of one of these functions of `os`.
+    """
+
+    def __init__(self, kill_at: int, *calls: str) -> None:
+        self.count, self.kill_at, self.ours = 0, kill_at, True
+        event.listen(Engine, "commit", self.step)
+        for name in calls:
+            setattr(os, name, self._counted(getattr(os, name)))
+
+    def step(self, *_: Any) -> None:
+        """One more; steps that are not `ours` are of the world around."""
+        self.count += self.ours
+        if self.ours and self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            self.step()
+            return real(*given, **named)
+
+        return call
+
+
 def circle(folder: Path, kill_at: int = 0) -> None:
     """Go round until the challenger leads; killed before this durable step, counted from 1, if it comes to that.
 
     Writes how many steps it took to the file `steps`, and the digest of what was learned to `learned`.
     """
-    steps = 0
-
-    def step(*_: Any) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            step()
-            return real(*given, **named)
-
-        return call
-
-    store, world = Store.open(folder / ".lingqu"), False
-    event.listen(Engine, "commit", lambda _: None if world else step())
-    os.replace, os.rename = counted(os.replace), counted(os.rename)
+    store = Store.open(folder / ".lingqu")
+    steps = Steps(kill_at, "replace", "rename")
     for _ in range(STEPS):
-        world = True
+        steps.ours = False
         users(store)
-        world = False
+        steps.ours = True
         improve(folder / "lingqu.yaml", store=store, asked=False)
         if Registry(store).aliases("router").get("champion") == 2:
             break
     improve(folder / "lingqu.yaml", store=store, asked=False)
-    (folder / "steps").write_text(str(steps))
+    (folder / "steps").write_text(str(steps.count))
     (folder / "learned").write_text(Registry(store).get("router@2").lineage["candidate"])
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import shutil
 import signal
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from lingqu.cli import call
 from lingqu.contract import Rows
@@ -390,28 +387,13 @@ def test_a_value_of_a_column_goes_from_a_table_and_from_its_model(tmp_path: Path
 
 def let_go(folder: Path, kill_at: int = 0) -> None:
     """Forget the person; killed before this durable step, counted from 1. Writes how many there were."""
-    steps = 0
-
-    def step(*_: Any) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            step()
-            return real(*given, **named)
-
-        return call
+    from tests.feedback.kill_lab import Steps
 
     store = Store.open(folder / ".lingqu")
-    event.listen(Engine, "commit", step)
-    for name in ("replace", "rename", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
+    steps = Steps(kill_at, "replace", "rename", "unlink", "rmdir")
     found = forget(PERSON, NAME, store=store)
     assert found.done and found.left == []
-    (folder / "steps").write_text(str(steps))
+    (folder / "steps").write_text(str(steps.count))
 
 
 @pytest.mark.heavy
