@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from lingqu.data.version import DataVersion
 from lingqu.feedback.add import add_labels
-from lingqu.feedback.grow import grow
+from lingqu.feedback.grow import grow, typed
 from lingqu.feedback.voice import voices
 from lingqu.loop import improve, load, run
 from lingqu.registry import Registry
@@ -118,6 +119,10 @@ def test_no_row_that_judges_ever_trains(project):
     assert len(near) == len(grown.left) == 1000
     assert set(grown.left.values()) <= {"it is a row of the gate, or nearly so", "a newer voice speaks of the same row"}
     assert grow(data, offered[::-1], task, store).data.id == grown.data.id
+    assert typed([], data, task, store).ids == []
+    strange = replace(offered[0], input={"subject": "a letter of another model"})
+    told = "Expected a text in 'message', found nothing. Training rows had no missing value there."
+    assert typed([strange], data, task, store).faults == {strange.id: told}
     for split in ("validation", "test"):
         assert grown.data.row_ids(split, store) == data.row_ids(split, store)
     assert grown.data.counts["train"] == data.counts["train"] + 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,18 @@ import pytest
 from lingqu.contract import LabelScores, Rows
 from lingqu.evaluate.gate import decide
 from lingqu.feedback.influence import Offer, within_caps
-from lingqu.feedback.rules import judge
+from lingqu.feedback.voice import voices
+from lingqu.loop import improve, load
+from lingqu.registry import Registry
 from lingqu.registry.alpha import alpha_of
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.journal import Entry, Journal, new_id
+from lingqu.serve.keys import ANYONE
 from lingqu.spec import TrainSettings
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.feedback.test_circle import rows
-from tests.feedback.test_rules import voice
 
 pytestmark = pytest.mark.heavy
 
@@ -74,9 +81,31 @@ def learned(given, asked, tmp_path: Path, part: str):
     )  # fmt: skip
 
 
-def test_ten_rounds_on_a_models_own_answers_teach_nothing() -> None:
-    for number in range(10):
-        own = [voice(f"{number}{n:03d}", f"bot{n % 7}", "ham", origin="model") for n in range(200)]
-        rulings = judge(own, labels=["ham", "spam"], deciders={"bot1"}, sure={"ham": 0.1})
-        assert {ruling.status for ruling in rulings} == {"rejected"}
-        assert {ruling.reason for ruling in rulings} == {"a model's own answer is no evidence"}
+@pytest.mark.parametrize("told", ["model", pytest.param("person", marks=pytest.mark.slow)])
+def test_ten_rounds_on_a_models_own_answers_promote_nothing(finished: Path, told: str) -> None:
+    """What comes back is what it said: told to be a model's, or by a client that gives it out as a person's."""
+    spec, draw = finished / "lingqu.yaml", random.Random(8)
+    spec.write_text(spec.read_text() + "improve: {after: 5 new labels, promote: auto, shadow: never}\n")
+    store = Store.open(finished / ".lingqu")
+    inbox, words = Inbox(store, ServeSettings()), " ".join(find_task("text-classification").toy(200)["text"]).split()
+    found = []
+    for _ in range(10):
+        asked = [{"text": " ".join(draw.choices(words, k=8))} for _ in range(12)]
+        ids, answers = [new_id() for _ in asked], load("kinds", store=store).predict(asked)
+        with Journal(store, ServeSettings().journal) as journal:
+            for id, row, answer in zip(ids, asked, answers, strict=True):
+                journal.record(Entry(id, "r", time.time(), "kinds", 1, "champion", ANYONE, None, row, answer, 1.0))
+        for id, answer in zip(ids, answers, strict=True):
+            inbox.receive({"prediction_id": id, "label": answer.label, "origin": told}, ANYONE)
+        found.append(improve(spec, store=store)["decision"])
+    assert Registry(store).aliases("kinds")["champion"] == 1
+    given = voices(store, "kinds")
+    assert [voice.origin for voice in given] == [told] * 120
+    if told == "model":
+        assert found == ["wait"] * 10
+        assert {(voice.status, voice.reason) for voice in given} == {
+            ("rejected", "a model's own answer is no evidence")
+        }
+    else:
+        # They are learned from, and teach nothing that a gate could see.
+        assert set(found) <= {"keep", "not-enough-rows"}

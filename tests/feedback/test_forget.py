@@ -398,7 +398,9 @@ def let_go(folder: Path, kill_at: int = 0) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("kills", [8, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_request_that_was_killed_anywhere_is_finished_by_the_next(project: Any, tmp_path: Path, kills: int) -> None:
+def test_a_request_that_was_killed_anywhere_is_finished_by_the_next(
+    project: Any, tmp_path: Path, kills: int, record_property: Any
+) -> None:
     from tests.feedback.kill_lab import child
 
     folder, store, _ = project
@@ -417,4 +419,5 @@ def test_a_request_that_was_killed_anywhere_is_finished_by_the_next(project: Any
         assert child(let_go, killed) == 0
         assert places_of(killed / ".lingqu", PERSON) == [], place
         assert Store.open(killed / ".lingqu").fsck() == [], place
-    print(f"{min(kills, steps)} kills among {steps} durable steps: each was finished by the next request")
+    told = f"{min(kills, steps)} kills among {steps} durable steps, each finished by the next request"
+    record_property("measured", told)

@@ -55,7 +55,10 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     """The rows that voices speak of, as the data version's columns; a row that breaks the learned contract is a fault."""
     kinds = columns_of(task, data.kinds)
     limits = learn_limits(data.rows("train", store).select(kinds), kinds, data.columns)
-    rows, errors = accept(Rows.from_dicts([voice.input or {} for voice in given]), limits)
+    asked = Rows.from_dicts([voice.input or {} for voice in given])
+    # Where no row has a column that the model asks for, each row is at fault, and the round is not.
+    absent = [limit["name"] for limit in limits if not {limit["name"], limit["source"]} & {*asked.names}]
+    rows, errors = accept(asked.with_columns({name: [None] * len(given) for name in absent}), limits)
     faults = {voice.id: error for voice, error in zip(given, errors, strict=True) if error is not None}
     targets: list[Any] = []
     for voice in given:
