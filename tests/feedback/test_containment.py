@@ -96,7 +96,7 @@ def test_ten_rounds_on_a_models_own_answers_promote_nothing(finished: Path, told
             for id, row, answer in zip(ids, asked, answers, strict=True):
                 journal.record(Entry(id, "r", time.time(), "kinds", 1, "champion", ANYONE, None, row, answer, 1.0))
         for id, answer in zip(ids, answers, strict=True):
-            inbox.receive({"prediction_id": id, "label": answer.label, "origin": told}, ANYONE)
+            inbox.receive({"prediction_id": id, "label": answer.cells()["prediction"], "origin": told}, ANYONE)
         found.append(improve(spec, store=store)["decision"])
     assert Registry(store).aliases("kinds")["champion"] == 1
     given = voices(store, "kinds")
