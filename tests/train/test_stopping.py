@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from training_lab import digest, train
 
+import lingqu
 from lingqu.cli import call
 from lingqu.cli.signals import GRACE
 from lingqu.tasks import find_task
@@ -97,6 +98,20 @@ def wait_for(what) -> None:
         time.sleep(0.02)
 
 
+def asleep(pid: int) -> bool:
+    """Whether its main thread waited, and no thread of it worked, whenever one looked for half a second."""
+
+    def look() -> tuple[str, list[str]]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], fields[11:13]
+
+    seen = [look()]
+    for _ in range(10):
+        time.sleep(0.05)
+        seen.append(look())
+    return all(state == "S" and worked == seen[0][1] for state, worked in seen)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_ends_within_five_seconds_with_a_checkpoint(number, status, tmp_path):
@@ -119,7 +134,7 @@ def test_a_run_ends_within_five_seconds_with_a_checkpoint(number, status, tmp_pa
 def test_the_second_ctrl_c_ends_it_within_a_second(tmp_path):
     """A step that takes a minute: the first Ctrl-C waits for it, the second does not."""
     process = started(tmp_path, "train.step@300:sleep")
-    time.sleep(2)
+    wait_for(lambda: asleep(process.pid))
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None
@@ -133,12 +148,20 @@ def test_the_second_ctrl_c_ends_it_within_a_second(tmp_path):
 @pytest.mark.heavy
 def test_what_does_not_answer_is_ended_all_the_same(tmp_path):
     process = started(tmp_path, "train.step@300:sleep")
-    time.sleep(2)
+    wait_for(lambda: asleep(process.pid))
     asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert GRACE - 0.5 < time.monotonic() - asked < 5
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_process_that_is_ending_anyway_changes_nothing(number):
+    code = f"import atexit, os; atexit.register(os.kill, os.getpid(), {int(number)})\n"
+    code += "from lingqu.cli import main; main(['--version'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"lingqu {lingqu.__version__}\n", "")
 
 
 def test_a_verb_that_is_interrupted_says_so(tmp_path, monkeypatch, capsys):

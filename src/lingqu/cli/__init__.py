@@ -278,10 +278,15 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """What the console script calls: never returns, exits with the status."""
-    from lingqu.cli.signals import obey_signals
+    from lingqu.cli.signals import INTERRUPTED, end_undisturbed, obey_signals
 
     obey_signals()
-    sys.exit(call(sys.argv[1:] if arguments is None else arguments))
+    try:
+        status = call(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # Asked again while it said that it stops.
+        status = INTERRUPTED
+    end_undisturbed()
+    sys.exit(status)
 
 
 def call(arguments: Sequence[str]) -> int:

@@ -33,6 +33,16 @@ def obey_signals() -> None:
     threading.Thread(target=_watch, args=(ours,), name="signals", daemon=True).start()
 
 
+def end_undisturbed() -> None:
+    """From now on signals are ignored: what is left to do is to close what is open, and the status is known.
+
+    Another Ctrl-C would end in a traceback of the interpreter's own and in another status. That it ends is still watched
+    over once it was asked to.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
