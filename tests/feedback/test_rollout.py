@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from lingqu.errors import ConflictError, DataError
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
+from lingqu.feedback.progress import Progress, progress
 from lingqu.feedback.queue import disputed_queue
 from lingqu.feedback.rollout import advance
+from lingqu.monitor.chinese import spoken, told
 from lingqu.monitor.observed import labelled
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout, begin, drop, move, rollout
@@ -108,6 +112,9 @@ def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) 
     assert told is not None
     assert (told["decision"], told["moved"], told["champion"]) == ("canary", True, 1)
     assert told["rollout"]["share"] == 0.05
+    seen = progress(store, "echo")
+    assert seen is not None
+    assert seen.sentence().split(" since ")[1][16:] == ": 0 of 200 answers; its guardrails hold."
     proof = "Of 7 rows on which exactly one model is right, the challenger won 7: p = 0.04, valid at any look."
     assert told["why"] == proof
     for share, next_step in ((0.05, "canary"), (0.25, "promote")):
@@ -133,9 +140,13 @@ def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) 
 
 def test_a_worse_challenger_is_dropped_by_the_same_evidence(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=1)
+    seen = progress(store, "echo")
+    assert seen is not None
+    assert (seen.step, seen.labels, seen.wins, seen.losses, seen.needed) == ("shadow", 8, 0, 8, None)
     told = advance(store, spec_of())
     assert told is not None
     assert (told["decision"], told["rollout"]) == ("drop", None)
+    assert progress(store, "echo") is None
     assert told["why"] == (
         "Of 7 rows on which exactly one model is right, the champion won 7: p = 0.04, valid at any look"
     )
@@ -152,6 +163,27 @@ def test_what_cannot_prove_itself_in_time_is_dropped(store: Store) -> None:
     assert told["why"] == (
         "14 d have passed, and of 2 rows on which exactly one model is right, the challenger won 2: p = 0.45, valid at any look"
     )
+
+
+def test_where_a_challenger_stands_is_said_in_chinese_too() -> None:
+    broken = (
+        "9 of 10 complaints are about it, where 25 % should be",
+        "3 of 4 refusals are about it, where 5 % should be",
+        "10 of 20 of its answers took longer than 12 ms",
+    )
+    at = Progress("echo", 2, 1, "shadow", 0.05, "2026-11-23T10:00:05Z", 60, 140, 8, 3, answers=7, answers_wanted=200)
+    for step in ("shadow", "canary", "ready", "demoted"):
+        for rails in ((), *((one,) for one in broken)):
+            said = told(spoken("zh"), replace(at, step=step, guardrails=rails).sentence())
+            assert not set(re.findall("[A-Za-z]+", said)) - {"echo", "lingqu", "promote", "E"}, said
+    world = (
+        "The world has moved, not the model: version 1 was restored and errs as well. The champion errs more than it may: "
+        "10 of 10 audit labels say it was wrong, where at most 0.100 may be (E reached 1.2e+08, act at 100). "
+        "Of 10 audit labels since, version 1 was wrong on 10 and version 2 would have been wrong on 10. "
+        "Learn anew: lingqu thaw echo, then lingqu improve"
+    )
+    said = told(spoken("zh"), world)
+    assert not set(re.findall("[A-Za-z]+", said)) - {"echo", "lingqu", "thaw", "improve", "E", "e"}, said
 
 
 def test_labels_of_older_answers_and_of_volunteers_prove_nothing(store: Store) -> None:

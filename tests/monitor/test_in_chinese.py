@@ -33,6 +33,10 @@ OF_OURS = {
     "serve",
     "journal",
     "inputs",
+    "lingqu",
+    "thaw",
+    "improve",
+    "promote",
 }
 ZH = spoken("zh")
 

@@ -16,8 +16,10 @@ import pytest
 import lingqu
 from lingqu.contract import Rows
 from lingqu.errors import UnknownNameError
+from lingqu.feedback.freeze import freeze
 from lingqu.monitor import asked as is_asked
 from lingqu.registry import Registry
+from lingqu.registry.rollouts import begin
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
 from lingqu.spec.running import JournalSettings, MonitorSettings
@@ -93,6 +95,15 @@ def asked(rows: Rows) -> Rows:
     return rows.select([name for name in rows.names if name != "label"])
 
 
+def on_its_way(store: Store) -> None:
+    """A second version, whose bundle is that of the first, begins to answer unseen."""
+    registry = Registry(store)
+    first = registry.get("credit@1")
+    kept = ("bundle", "run", "task", "metrics", "decision", "lineage", "spec")
+    second = registry.register("credit", data_version="another", **{name: getattr(first, name) for name in kept})
+    begin(store, second, against=1, epoch=1, why="its gate was passed", evidence={})
+
+
 def test_quiet_then_moved(credit: Store, lingqu: Lingqu) -> None:
     answer(credit, "credit", asked(people(700, 1)))
     done = lingqu("status")
@@ -118,6 +129,15 @@ def test_quiet_then_moved(credit: Store, lingqu: Lingqu) -> None:
     assert "credit@1 告警  credit@1：1,200 次回答，1 项告警（漂移）。" in chinese
     assert "age 有变动：KS 距离" in chinese
     assert "version 1 of credit raised an alarm (lingqu)" in lingqu("history", "credit").stdout
+    on_its_way(credit)
+    freeze(credit, "credit", who="anna", why="a strange week")
+    told = as_json(lingqu("status", "credit", "--json"))["models"][0]
+    assert (told["rollout"]["step"], told["rollout"]["labels"]) == ("shadow", 0)
+    assert (told["rollout"]["wanted"], told["frozen"]) == (20.0, "a strange week (anna)")
+    shown = " ".join(lingqu("status", "credit").stdout.split())
+    assert "credit@2 answers unseen beside credit@1 since" in shown
+    assert shown.endswith("frozen: a strange week (anna)")
+    assert "已冻结：a strange week (anna)" in lingqu("status", "credit", "--language", "zh").stdout
     assert credit.fsck() == []
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.registry import Registry
-from lingqu.registry.rollouts import Rollout, begin, move, rollout
+from lingqu.registry.rollouts import DEMOTED, Rollout, begin, move, rollout
 from lingqu.serve.journal import recorded
 from lingqu.serve.loaded import share_of
 from lingqu.serve.service import Service
@@ -87,6 +87,13 @@ def test_each_step_reaches_its_share_of_users_and_the_brake_reaches_all(tmp_path
             await until(lambda: engine.canary == 0.25)
             registry.promote("echo", 2, who="anna", why="looks well")
             await until(lambda: engine.current.number == 2)
+            assert set(await roles()) == {"champion"}
+            # Rolled back, it answers unseen again, and nobody is answered by it.
+            registry.rollback("echo", who="lingqu", why="it errs")
+            _, epoch = registry.alias("echo", "champion") or (None, 0)
+            begin(store, registry.get("echo@2"), against=1, epoch=epoch, why="who erred", evidence={}, step=DEMOTED)
+            await until(lambda: engine.standing() == {"champion": 1, "challenger": 2})
+            assert engine.canary == 0.0
             assert set(await roles()) == {"champion"}
 
     asyncio.run(asyncio.wait_for(go(), 60))

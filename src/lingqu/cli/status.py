@@ -1,4 +1,4 @@
-"""The verb `status`: how served models are doing; exit status 1 when an alarm stands."""
+"""The verb `status`: how served models are doing, and how far a challenger is; exit status 1 when an alarm stands."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from rich.text import Text
 from lingqu.cli.present import emit, next_step, read_store, table
 from lingqu.contract.language import language_of
 from lingqu.evaluate.translation import Words
+from lingqu.feedback.progress import Progress, progress
 from lingqu.monitor import Cohort, Status, statuses
 from lingqu.monitor import status as look
 from lingqu.monitor.chinese import spoken, told
+from lingqu.registry.brake import frozen
 from lingqu.spec import load_spec
 
 SHOWN = 8
@@ -24,10 +26,14 @@ def status(arguments: argparse.Namespace) -> int:
     with read_store(arguments) as store:
         one = arguments.name
         found = [look(one, store=store, settings=settings)] if one else statuses(store, settings)
+        ways = [progress(store, one.name) for one in found]
+        brakes = [frozen(store, one.name) for one in found]
     say = spoken(language_of(arguments.language))
-    shown = [part for one in found for part in _shown(one, say)]
+    whole = [*zip(found, ways, brakes, strict=True)]
+    shown = [part for one, way, brake in whole for part in [*_shown(one, say), *_loop(way, brake, say)]]
     nothing = next_step("lingqu run", say("no model is champion yet"))
-    emit(arguments, {"models": [one.to_json() for one in found]}, *(shown or [nothing]))
+    models = [{**one.to_json(), "rollout": way and way.to_json(), "frozen": brake} for one, way, brake in whole]
+    emit(arguments, {"models": models}, *(shown or [nothing]))
     return 1 if any(one.alarmed for one in found) else 0
 
 
@@ -62,6 +68,14 @@ def _shown(one: Status, say: Words) -> list[RenderableType]:
     if one.risk is not None:
         shown.append(told(say, one.risk.sentence()))
     shown += [Text(told(say, note), style="dim") for note in one.notes]
+    return shown
+
+
+def _loop(way: Progress | None, brake: str, say: Words) -> list[RenderableType]:
+    """The challenger that is on its way, and the hand brake."""
+    shown: list[RenderableType] = [] if way is None else [told(say, way.sentence())]
+    if brake:
+        shown.append(Text(say("frozen: {why}", why=brake), style="bold red"))
     return shown
 
 

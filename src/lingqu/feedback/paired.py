@@ -8,7 +8,7 @@ the label has kept, so that no label is lost because nobody had a moment to spar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,26 +60,54 @@ class Compared:
 
 def compared(store: Store, now: Rollout) -> Compared:
     """Both models on every audit label of this rollout; what was found of a label is remembered."""
-    begun = _milliseconds(now.began)
-    given: dict[str, Voice] = {}
-    for voice in sorted(voices(store, now.name, status=ACCEPTED, kind=LABEL), key=_came):
-        if voice.source in (SOURCE, DISPUTED) and voice.origin == "person" and voice.prediction_id[:12] > begun:
-            given.setdefault(voice.prediction_id, voice)
-    registry = Registry(store)
-    bundles = {number: registry.get(f"{now.name}@{number}").bundle for number in (now.against, now.version)}
-    key = store.stage("rollout", {"name": now.name, "began": now.began, "bundles": list(bundles.values())})
-    known: dict[str, int] = (store.stage_result(key) or {}).get("leads", {})
-    new = [voice for voice in given.values() if voice.id not in known]
-    if new:
-        known = {**known, **_scored(store, now, new, bundles)}
-        store.finish_stage(key, {"leads": known}, 0.0)
-    counted = [voice for voice in given.values() if voice.id in known]
+    given, known = _remembered(store, now, "rollout", lead)
+    counted = [voice for voice in given if voice.id in known]
     return Compared(
         tuple(voice.id for voice in counted),
         tuple(_came(voice)[0] for voice in counted),
         tuple(known[voice.id] for voice in counted),
         len(given) - len(counted),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """One label on both models: whether it is of the audit, and whether each of the two was right."""
+
+    audit: bool
+    champion: bool
+    challenger: bool
+
+
+def both(store: Store, now: Rollout) -> list[Both]:
+    """Whether each of the two was right, on every label of this rollout that says it of both, in their order."""
+    given, known = _remembered(store, now, "rollout: both", _each)
+    return [Both(voice.source == SOURCE, *map(bool, known[voice.id])) for voice in given if voice.id in known]
+
+
+def _remembered(
+    store: Store, now: Rollout, what: str, say: Callable[[Cells, Cells, Any], Any]
+) -> tuple[list[Voice], dict[str, Any]]:
+    """The labels of a rollout in their order, and what `say` says of each on which the two can be compared."""
+    begun = first_id(now.began)
+    given: dict[str, Voice] = {}
+    for voice in sorted(voices(store, now.name, status=ACCEPTED, kind=LABEL), key=_came):
+        if voice.source in (SOURCE, DISPUTED) and voice.origin == "person" and voice.prediction_id[:12] > begun:
+            given.setdefault(voice.prediction_id, voice)
+    registry = Registry(store)
+    bundles = {number: registry.get(f"{now.name}@{number}").bundle for number in (now.against, now.version)}
+    key = store.stage(what, {"name": now.name, "began": now.began, "bundles": list(bundles.values())})
+    known: dict[str, Any] = (store.stage_result(key) or {}).get("leads", {})
+    new = [voice for voice in given.values() if voice.id not in known]
+    if new:
+        pairs = _answered(store, now, new, bundles)
+        known = {**known, **{voice.id: say(*pairs[voice.id], voice.value) for voice in new if voice.id in pairs}}
+        store.finish_stage(key, {"leads": known}, 0.0)
+    return [*given.values()], known
+
+
+def _each(champion: Cells, challenger: Cells, label: Any) -> list[int]:
+    return [int(right(one, label)) for one in (champion, challenger)]
 
 
 def lead(champion: Cells, challenger: Cells, label: Any) -> int:
@@ -104,26 +132,32 @@ def _came(voice: Voice) -> tuple[str, str]:
     return (voice.decided_at or voice.at, voice.id)
 
 
-def _milliseconds(moment: str) -> str:
-    """The beginning of the ids of that moment."""
+def first_id(moment: str) -> str:
+    """The beginning of the ids of a moment (ISO 8601): ids of later answers are greater.
+
+    >>> first_id("2026-11-23T00:00:00Z")
+    '01a205b3d000'
+    """
     return f"{int(datetime.fromisoformat(moment).timestamp() * 1000):012x}"
 
 
-def _scored(store: Store, now: Rollout, given: list[Voice], bundles: Mapping[int, str]) -> dict[str, int]:
-    """What each label says; labels whose row nobody kept are left out."""
+def _answered(
+    store: Store, now: Rollout, given: list[Voice], bundles: Mapping[int, str]
+) -> dict[str, tuple[Cells, Cells]]:
+    """What champion and challenger answered to the row of each label; labels whose row nobody kept are left out."""
     shadows = _shadows(store, {shadow_id(voice.prediction_id, now.version) for voice in given})
-    found: dict[str, int] = {}
+    found: dict[str, tuple[Cells, Cells]] = {}
     rest: list[Voice] = []
     for voice in given:
         unseen = shadows.get(shadow_id(voice.prediction_id, now.version))
         if voice.number == now.against and unseen is not None:
-            found[voice.id] = lead(voice.answer, unseen, voice.value)
+            found[voice.id] = (voice.answer, unseen)
         elif voice.input is not None and not any(map(_omitted, voice.input.values())):
             rest.append(voice)
     if rest:
         answers = {number: _answers(store, digest, rest) for number, digest in bundles.items()}
         pairs = zip(rest, answers[now.against], answers[now.version], strict=True)
-        found |= {voice.id: lead(old, new, voice.value) for voice, old, new in pairs}
+        found |= {voice.id: (old, new) for voice, old, new in pairs}
     return found
 
 

@@ -18,7 +18,7 @@ from lingqu.feedback.paired import Compared, compared
 from lingqu.feedback.trigger import span, too_soon
 from lingqu.registry import Registry
 from lingqu.registry.brake import frozen
-from lingqu.registry.rollouts import CANARY, DROP, READY, SHADOW, Rollout, drop, move, rollout
+from lingqu.registry.rollouts import CANARY, DEMOTED, DROP, READY, SHADOW, Rollout, drop, move, rollout
 from lingqu.spec import Spec
 from lingqu.statistics import SignTest
 from lingqu.store import Store
@@ -45,7 +45,8 @@ def advance(store: Store, spec: Spec, *, asked: bool = False, now: datetime | No
     `asked` promotes within the cool-down too. Gives what `lingqu improve --json` prints.
     """
     standing = rollout(store, spec.name)
-    if standing is None:
+    # One that was rolled back is on its way to nobody (`lingqu.feedback.aftermath`), and keeps no round from beginning.
+    if standing is None or standing.step == DEMOTED:
         return None
     if why := frozen(store, spec.name):
         return _told(store, standing, "wait", f"frozen: {why}", moved=False)

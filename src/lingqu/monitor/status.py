@@ -22,6 +22,7 @@ from lingqu.monitor.risk import Risk, labels_wanted, risk
 from lingqu.monitor.webhook import Webhook
 from lingqu.monitor.windows import Record, Watch, Window, estimated, too_few
 from lingqu.registry import Registry, Version
+from lingqu.registry.brake import world_moved
 from lingqu.spec.running import JournalSettings, MonitorSettings
 from lingqu.store import Store
 
@@ -106,6 +107,7 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
         live = _risk(watch, labels)
         alarms = told(_alarms(record, live), record.alarms, version, store, webhook)
         store.finish_stage(key, record.to_json(), 0.0)
+    alarms += _retrain(store, version)
     return Status(
         version.name,
         version.number,
@@ -175,6 +177,13 @@ def _alarms(record: Record, live: Risk | None) -> list[Alarm]:
         evidence = {"labels": live.found.labels, "wrong": live.found.losses, "limit": live.limit}
         found.append(Alarm("risk", live.level, live.sentence(), evidence))
     return found
+
+
+def _retrain(store: Store, version: Version) -> list[Alarm]:
+    """That the world has moved, which the loop has told already, until somebody thaws the model."""
+    if (found := world_moved(store, version.name)) is None:
+        return []
+    return [Alarm("retrain", "act", found[1], {}, since=found[0])]
 
 
 def _drift(moved: list[Moved], last: Window, live: Risk | None) -> Alarm:

@@ -79,6 +79,8 @@ class Event:
         match self.evidence.get("step"):
             case "shadow":
                 return f"version {version} of {self.name} answers unseen beside version {against}"
+            case "demoted":
+                return f"version {version} of {self.name} answers unseen beside version {against}, which took its place back"
             case "canary":
                 return f"version {version} of {self.name} answers {100 * self.evidence['share']:.3g} % of the users"
             case "ready":

@@ -234,7 +234,9 @@ class Registry:
                 crown(connection, name, version, who)
         return found
 
-    def rollback(self, name: str, *, to: int | None = None, who: str, why: str = "") -> Version:
+    def rollback(
+        self, name: str, *, to: int | None = None, who: str, why: str = "", evidence: Mapping[str, Any] | None = None
+    ) -> Version:
         """Make the champion before this one champion again, or the one with this number; needs no proof.
 
         Going back twice goes back two champions. RequestError when there is none to go back to, or when `to` has
@@ -255,7 +257,7 @@ class Registry:
                 version=target,
                 alias=CHAMPION,
                 why=why,
-                evidence={"from": past.champions[-1]},
+                evidence={**(evidence or {}), "from": past.champions[-1]},
             )
             point(connection, name, CHAMPION, target)
             point(connection, name, PREVIOUS, champions[-2] if len(champions) > 1 else None)

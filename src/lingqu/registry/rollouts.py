@@ -28,6 +28,8 @@ from lingqu.store.tables import HISTORY, PREDICTIONS
 ROLLOUT = "rollout"
 CHALLENGER = "challenger"
 SHADOW, CANARY, READY, DROP, DONE = "shadow", "canary", "ready", "drop", "done"
+DEMOTED = "demoted"
+"""The step, and the alias, of a version that was rolled back and answers unseen, to see whether it was at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,20 @@ def standing_rollout(connection: Connection, name: str) -> Rollout | None:
     return Rollout(name, row["version"], told["against"], told["champion_epoch"], **place)
 
 
-def begin(store: Store, version: Version, *, against: int, epoch: int, why: str, evidence: Mapping[str, Any]) -> None:
+def begin(
+    store: Store,
+    version: Version,
+    *,
+    against: int,
+    epoch: int,
+    why: str,
+    evidence: Mapping[str, Any],
+    step: str = SHADOW,
+) -> None:
     """Let a version answer unseen beside the champion; one that was on its way before is dropped.
 
-    ConflictError when the champion's epoch is not the expected one.
+    `step` is SHADOW for a challenger, DEMOTED for one that was rolled back. ConflictError when the champion's epoch is not
+    the expected one.
     """
     name = version.name
     with store.database.writing() as connection:
@@ -83,9 +95,10 @@ def begin(store: Store, version: Version, *, against: int, epoch: int, why: str,
         before = standing_rollout(connection, name)
         if before is not None:
             _end(connection, before, DROP, who="lingqu", why=f"version {version.number} takes its place")
-        told = {**evidence, "step": SHADOW, "share": 0.0, "against": against, "champion_epoch": epoch}
-        _tell(connection, name, version.number, who="lingqu", why=why, told=told)
-        point(connection, name, CHALLENGER, version.number)
+        told = {**evidence, "step": step, "share": 0.0, "against": against, "champion_epoch": epoch}
+        alias = _alias(step)
+        _tell(connection, name, version.number, who="lingqu", why=why, told=told, alias=alias)
+        point(connection, name, alias, version.number)
 
 
 def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evidence: Mapping[str, Any]) -> Rollout:
@@ -109,9 +122,12 @@ def drop(store: Store, now: Rollout, *, who: str, why: str, evidence: Mapping[st
 
 
 def crown(connection: Connection, name: str, version: int, who: str) -> None:
-    """End the rollout of a version that has just become champion, in the transaction that made it so."""
+    """End the rollout of a version that has just become champion, in the transaction that made it so.
+
+    One that was rolled back is watched no longer than its successor leads.
+    """
     now = standing_rollout(connection, name)
-    if now is not None and now.version == version:
+    if now is not None and (now.version == version or now.step == DEMOTED):
         _end(connection, now, DONE, who=who)
 
 
@@ -142,13 +158,26 @@ def _end(
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
     told = {**(evidence or {}), "step": step, "share": 0.0, "against": now.against, "ended": now.version}
-    _tell(connection, now.name, None, who=who, why=why, told=told)
-    if alias_of(connection, now.name, CHALLENGER)[0] == now.version:
-        point(connection, now.name, CHALLENGER, None)
+    alias = _alias(now.step)
+    _tell(connection, now.name, None, who=who, why=why, told=told, alias=alias)
+    if alias_of(connection, now.name, alias)[0] == now.version:
+        point(connection, now.name, alias, None)
+
+
+def _alias(step: str) -> str:
+    """What points to a version at this step: who promotes the challenger shall not mean one that was rolled back."""
+    return DEMOTED if step == DEMOTED else CHALLENGER
 
 
 def _tell(
-    connection: Connection, name: str, version: int | None, *, who: str, why: str, told: Mapping[str, Any]
+    connection: Connection,
+    name: str,
+    version: int | None,
+    *,
+    who: str,
+    why: str,
+    told: Mapping[str, Any],
+    alias: str = CHALLENGER,
 ) -> None:
-    about = {"name": name, "version": version, "alias": CHALLENGER, "who": who, "why": why[:2000]}
+    about = {"name": name, "version": version, "alias": alias, "who": who, "why": why[:2000]}
     append(connection, **about, action=ROLLOUT, evidence=told)

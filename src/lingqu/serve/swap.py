@@ -129,10 +129,11 @@ class Follower:
 
     def _share(self, name: str, engine: Engine, aliases: Mapping[str, int]) -> float:
         """The share of users whom the challenger answers: that of its rollout, nobody while the brake is pulled."""
-        standing = rollouts.rollout(self.store, name) if CHALLENGER in aliases else None
+        unseen = aliases.get(CHALLENGER, aliases.get(rollouts.DEMOTED))
+        standing = rollouts.rollout(self.store, name) if unseen is not None else None
         if standing is None:
             return engine.settings.canary
-        led_by = aliases.get(CHAMPION) == standing.against and aliases[CHALLENGER] == standing.version
+        led_by = aliases.get(CHAMPION) == standing.against and unseen == standing.version
         return standing.share if led_by and not frozen(self.store, name) else 0.0
 
     def _run(self) -> None:
@@ -183,6 +184,9 @@ class Follower:
             others = (PREVIOUS, CHALLENGER) if engine.tries_challengers else (PREVIOUS,)
             for role in others:
                 number = aliases.get(role)
+                if role == CHALLENGER and number is None:
+                    # After a rollback: whether that version was at fault shows on the same rows.
+                    number = aliases.get(rollouts.DEMOTED)
                 if number is not None and (name, number) not in self._refused:
                     wanted[role] = number
         # What is refused may be tried again once nothing points to it any more.
