@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from lingqu.contract import NumberValue
+from lingqu.contract import NumberValue, Refusal
 from lingqu.errors import ConflictError, DataError
+from lingqu.feedback import guardrails
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
@@ -269,6 +270,42 @@ def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
     told = advance(store, spec_of())
     assert told is not None
     assert (told["decision"], told["why"]) == ("drop", expected)
+
+
+def refused(store: Store, users: Iterable[str], number: int = 2) -> None:
+    with Journal(store, PLAIN) as journal:
+        for user in users:
+            told = ("r", time.time(), "echo", number, "canary" if number == 2 else "champion", ANYONE, user)
+            journal.record(Entry(new_id(), *told, {"x": 1}, Refusal("Expected a number, found none."), 1.0))
+
+
+def test_refusals_of_one_user_are_no_crowd_and_those_of_many_drop_a_canary(store: Store) -> None:
+    spec = spec_of()
+    move(store, standing(store), "canary", 0.25, why="better", evidence={})
+    answered(store, [1] * 30)
+    refused(store, ["a clumsy one"] * 10)
+    told = advance(store, spec)
+    assert told is not None
+    assert (told["decision"], told["moved"]) == ("canary", False)
+    refused(store, [f"user {place}" for place in range(8)])
+    told = advance(store, spec)
+    assert told is not None
+    assert told["decision"] == "drop"
+    assert told["why"] == "18 of 48 answers were the challenger's; 9 of 9 refusals are about it, where 37.5 % should be"
+
+
+def test_where_all_answers_are_the_canarys_nothing_is_held_against_it() -> None:
+    assert [*guardrails._blamed("complaints", [True] * 1000, 0.97)] == []
+    assert [*guardrails._blamed("complaints", [True] * 1000, 0.9)]
+
+
+def test_a_canary_gets_its_turn_however_many_answers_are_wanted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guardrails, "MOST", 10)
+    move(store, standing(store), "canary", 0.05, why="better", evidence={})
+    answered(store, [1, 2] * 20)
+    told = advance(store, spec_of())
+    assert told is not None
+    assert (told["moved"], told["rollout"]["share"]) == (True, 0.25)
 
 
 def test_two_changes_never_come_within_one_cool_down(store: Store) -> None:

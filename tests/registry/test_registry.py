@@ -4,6 +4,7 @@ import pytest
 
 from lingqu.errors import ConflictError, GateError, RequestError, StoreError, UnknownNameError
 from lingqu.registry import Event, Registry
+from lingqu.registry.rollouts import begin, rollout
 from lingqu.store import Store
 from lingqu.store.database import Database
 
@@ -153,6 +154,27 @@ def test_rollback_goes_back_one_champion_at_a_time(registry, register):
     )
     assert registry.rollback("router", to=3, who="anna", why="fixed upstream").number == 3
     assert registry.get("router@previous").number == 1
+    assert registry.verify_history() == []
+
+
+def test_a_rollback_is_of_the_champion_that_failed(local, register):
+    for content in "abc":
+        register(local, content)
+        local.promote("router", local.get("router@latest").number, who="anna", why="better")
+    with pytest.raises(ConflictError) as error:
+        local.rollback("router", who="lingqu", expect_epoch=2)
+    assert "Expected champion of router at epoch 2, found epoch 3 (version 3)." in told(error)
+    assert local.rollback("router", who="lingqu", expect_epoch=3).number == 2
+
+
+def test_another_challenger_ends_the_rollout_that_stands(registry, register):
+    versions = [register(registry, content) for content in "abc"]
+    registry.promote("router", 1, who="anna", why="first")
+    begin(registry.store, versions[1], against=1, epoch=1, why="its gate was passed", evidence={})
+    _, epoch = registry.alias("router", "challenger")
+    assert registry.set_alias("router", "challenger", 3, expect_epoch=epoch, who="anna") == epoch + 2
+    assert rollout(registry.store, "router") is None
+    assert registry.aliases("router") == {"champion": 1, "challenger": 3}
     assert registry.verify_history() == []
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lingqu.errors import ConflictError
 from lingqu.feedback.aftermath import LINGQU, RISK, after_rollback
 from lingqu.feedback.freeze import frozen
 from lingqu.monitor.status import Status, status
@@ -58,7 +59,12 @@ def guard(store: Store, spec: Spec, *, now: datetime | None = None) -> Guarded:
         return Guarded(found)
     why = f"on probation: {risk.sentence().rstrip('.')}"
     numbers = {"labels": risk.found.labels, "wrong": int(risk.found.losses), "limit": risk.limit}
-    restored = registry.rollback(spec.name, who=LINGQU, why=why, evidence={"kind": RISK, **numbers})
+    told = {"kind": RISK, **numbers}
+    try:
+        restored = registry.rollback(spec.name, who=LINGQU, why=why, evidence=told, expect_epoch=champion[1])
+    except ConflictError:
+        # Another leads by now than the one that was looked at.
+        return Guarded(found)
     crowned = _crowned(registry, spec.name)
     assert crowned is not None
     after_rollback(store, spec, crowned, None, moment)

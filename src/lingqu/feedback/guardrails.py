@@ -2,8 +2,8 @@
 
 If users are as content with the canary as with the champion, each complaint is about the canary with a probability of no
 more than its share of all answers; a bet against that (`lingqu.statistics.live_risk`) reaches 100 with probability 0.01 at
-most, however often one looks and however late complaints come. Of one user only the first complaint counts, for one
-angry user is no crowd. Errors and timeouts are judged where they happen, by the circuit breaker of the service.
+most, however often one looks and however late complaints come. Of one user only the first complaint and the first refusal
+count, for one angry user is no crowd, and one who sends broken rows gets refusals from any model. Errors and timeouts are judged where they happen, by the circuit breaker of the service.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 
 from lingqu.feedback.voice import LABEL, Voice, voices
 from lingqu.monitor.quality import right
@@ -25,9 +25,10 @@ from lingqu.store.history import CHAMPION
 from lingqu.store.tables import PREDICTIONS
 
 MOST = 20_000
-"""So many of the newest answers of a step are looked at."""
-LEAST = 20
-"""Without so many answers of the champion nobody knows how slow is slow."""
+"""So many of the newest answers of a step are looked at; all are counted."""
+LEAST, MOST_SHARE = 20, 0.95
+"""Without so many answers of the champion nobody knows how slow is slow, nor where the canary gives nearly all how usual a
+complaint is."""
 PATIENT, SLACK_MS, SLOW = 2.0, 10.0, 0.1
 """More than a tenth of the canary's answers may not take twice as long as the champion's 95th percentile, and 10 ms."""
 
@@ -55,27 +56,27 @@ class Watched:
 def watch(store: Store, now: Rollout, limit_ms: float | None = None) -> Watched:
     """What users met since this step began; `limit_ms` is the 95th percentile that the spec allows, if it says one."""
     column = PREDICTIONS.c
-    query = select(column.id, column.number, column.role, column.answer, column.latency_ms).where(
-        column.name == now.name, column.at >= now.since, column.role.in_((CHAMPION, CANARY))
-    )
+    there = (column.name == now.name, column.at >= now.since, column.role.in_((CHAMPION, CANARY)))
+    is_ours = and_(column.role == CANARY, column.number == now.version)
+    kept = select(is_ours.label("ours"), column.user, column.answer, column.latency_ms).where(*there)
     with store.database.reading() as connection:
-        rows = connection.execute(query.order_by(column.at.desc(), column.id.desc()).limit(MOST)).all()[::-1]
-    ours = [row.role == CANARY and row.number == now.version for row in rows]
-    mine = [row.latency_ms for row, our in zip(rows, ours, strict=True) if our]
-    theirs = [row.latency_ms for row, our in zip(rows, ours, strict=True) if not our]
-    share = max(now.share, len(mine) / max(1, len(rows)))
-    refused = [our for row, our in zip(rows, ours, strict=True) if unspell(row.answer)["kind"] == "refusal"]
-    complaints = _complaints(store, now)
+        told = connection.execute(select(is_ours, func.count()).where(*there).group_by(is_ours)).all()
+        rows = connection.execute(kept.order_by(column.at.desc(), column.id.desc()).limit(MOST)).all()[::-1]
+    answers, of = sum(count for ours, count in told if ours), sum(count for _, count in told)
+    mine = [row.latency_ms for row in rows if row.ours]
+    theirs = [row.latency_ms for row in rows if not row.ours]
+    share = max(now.share, answers / max(1, of))
+    complaints, refused = _complaints(store, now), _refused(rows)
     slow = _slow(mine, theirs, limit_ms)
     broken = [*_blamed("complaints", complaints, share), *_blamed("refusals", refused, share), *slow]
     numbers = {
-        "answers": len(mine),
-        "of": len(rows),
+        "answers": answers,
+        "of": of,
         "complaints": [sum(complaints), len(complaints)],
         "refusals": [sum(refused), len(refused)],
         "p95_ms": [round(float(np.quantile(some, 0.95)), 3) if some else None for some in (mine, theirs)],
     }
-    return Watched(len(mine), len(rows), tuple(broken), numbers)
+    return Watched(answers, of, tuple(broken), numbers)
 
 
 def complains(voice: Voice) -> bool:
@@ -100,10 +101,19 @@ def _complaints(store: Store, now: Rollout) -> list[bool]:
     return [*seen.values()]
 
 
+def _refused(rows: Iterable[Any]) -> list[bool]:
+    """For each named user whom a model refused an answer, whether it was the challenger; nobody else can meet it."""
+    seen: dict[str, bool] = {}
+    for row in rows:
+        if row.user is not None and unspell(row.answer)["kind"] == "refusal":
+            seen.setdefault(row.user, bool(row.ours))
+    return [*seen.values()]
+
+
 def _blamed(what: str, ours: Sequence[bool], share: float) -> Iterable[str]:
     """The sentence of a guardrail that was broken, if it was: more of these are the canary's than is its share."""
-    limit = min(max(share, 1e-3), 0.95)
-    if live_risk([float(our) for our in ours], limit).level == "act":
+    limit = max(share, 1e-3)
+    if limit <= MOST_SHARE and live_risk([float(our) for our in ours], limit).level == "act":
         yield f"{sum(ours):,} of {len(ours):,} {what} are about it, where {100 * limit:.3g} % should be"
 
 

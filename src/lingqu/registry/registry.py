@@ -29,7 +29,7 @@ from lingqu.registry.events import Event
 from lingqu.registry.lookups import alias_of, find, last_change, newest, point, rollback_target, rounds
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
-from lingqu.registry.rollouts import Rollout, crown
+from lingqu.registry.rollouts import CHALLENGER, Rollout, crown, give_way
 from lingqu.registry.rollouts import expect_rollout as check_rollout
 from lingqu.registry.versions import JSON_FIELDS, LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
@@ -163,7 +163,8 @@ class Registry:
     ) -> int:
         """Point an alias to a version if its epoch is still the expected one (0: there is none yet); the new epoch.
 
-        ConflictError when somebody moved it first. `champion` and `previous` move by promote and rollback alone.
+        ConflictError when somebody moved it first. `champion` and `previous` move by promote and rollback alone; a rollout
+        of another version ends when `challenger` moves.
         """
         check_alias(alias)
         if alias in (CHAMPION, PREVIOUS):
@@ -176,6 +177,8 @@ class Registry:
             before, epoch = alias_of(connection, name, alias)
             if before == version:
                 return epoch
+            if alias == CHALLENGER:
+                give_way(connection, name, version, challenger=True)
             append(
                 connection,
                 name=name,
@@ -187,7 +190,7 @@ class Registry:
                 evidence=evidence,
             )
             point(connection, name, alias, version)
-            return epoch + 1
+            return alias_of(connection, name, alias)[1]
 
     def promote(
         self,
@@ -235,16 +238,26 @@ class Registry:
         return found
 
     def rollback(
-        self, name: str, *, to: int | None = None, who: str, why: str = "", evidence: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        to: int | None = None,
+        who: str,
+        why: str = "",
+        evidence: Mapping[str, Any] | None = None,
+        expect_epoch: int | None = None,
     ) -> Version:
         """Make the champion before this one champion again, or the one with this number; needs no proof.
 
         Going back twice goes back two champions. RequestError when there is none to go back to, or when `to` has
-        never been champion.
+        never been champion; ConflictError when the champion's epoch is not the expected one, that is, when another leads
+        than the one that failed.
         """
         _check_decision(who, why)
         with self.store.database.writing() as connection:
             find(connection, Reference(name, LATEST if to is None else None, to))
+            if expect_epoch is not None:
+                check_epoch(connection, name, CHAMPION, expect_epoch)
             past = standing(connection, name)
             target = rollback_target(name, past, to)
             found = find(connection, Reference(name, None, target))

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from lingqu.errors import ConflictError, Problem
-from lingqu.registry.lookups import alias_of, expect_epoch, point
+from lingqu.registry.lookups import expect_epoch, point
 from lingqu.registry.versions import Version
 from lingqu.store import Store
 from lingqu.store.history import CHAMPION, append
@@ -92,9 +92,7 @@ def begin(
     name = version.name
     with store.database.writing() as connection:
         expect_epoch(connection, name, CHAMPION, epoch)
-        before = standing_rollout(connection, name)
-        if before is not None:
-            _end(connection, before, DROP, who="lingqu", why=f"version {version.number} takes its place")
+        give_way(connection, name, version.number)
         told = {**evidence, "step": step, "share": 0.0, "against": against, "champion_epoch": epoch}
         alias = _alias(step)
         _tell(connection, name, version.number, who="lingqu", why=why, told=told, alias=alias)
@@ -119,6 +117,13 @@ def drop(store: Store, now: Rollout, *, who: str, why: str, evidence: Mapping[st
     with store.database.writing() as connection:
         expect_rollout(connection, now)
         _end(connection, now, DROP, who=who, why=why, evidence=evidence)
+
+
+def give_way(connection: Connection, name: str, version: int, *, challenger: bool = False) -> None:
+    """End the rollout that stands, or only that of a challenger, in the transaction that puts another version there."""
+    before = standing_rollout(connection, name)
+    if before is not None and not (challenger and before.step == DEMOTED):
+        _end(connection, before, DROP, who="lingqu", why=f"version {version} takes its place")
 
 
 def crown(connection: Connection, name: str, version: int, who: str) -> None:
@@ -160,8 +165,7 @@ def _end(
     told = {**(evidence or {}), "step": step, "share": 0.0, "against": now.against, "ended": now.version}
     alias = _alias(now.step)
     _tell(connection, now.name, None, who=who, why=why, told=told, alias=alias)
-    if alias_of(connection, now.name, alias)[0] == now.version:
-        point(connection, now.name, alias, None)
+    point(connection, now.name, alias, None)
 
 
 def _alias(step: str) -> str:

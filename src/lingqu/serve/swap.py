@@ -108,9 +108,11 @@ class Follower:
         """Let the registry say what is so: then every worker follows, and people find it in the history."""
         while self._fallen:
             name, broken, instead, why = self._fallen[0]
-            if registry.aliases(name).get(CHAMPION) == broken:
+            leads, epoch = registry.alias(name, CHAMPION) or (None, 0)
+            if leads == broken:
                 reason = f"the circuit breaker of the service opened ({why})"
-                registry.rollback(name, to=instead, who="lingqu", why=reason)
+                with suppress(ConflictError):
+                    registry.rollback(name, to=instead, who="lingqu", why=reason, expect_epoch=epoch)
             self._fallen.popleft()
 
     def _gave_up(self, name: str, challenger: int, why: str) -> None:
