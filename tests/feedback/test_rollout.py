@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 
 from lingqu.contract import NumberValue, Refusal
+from lingqu.data.version import DataVersion
 from lingqu.errors import ConflictError, DataError
 from lingqu.feedback import guardrails
+from lingqu.feedback import round as rounds
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
 from lingqu.feedback.progress import Progress, progress
 from lingqu.feedback.queue import disputed_queue
 from lingqu.feedback.rollout import advance
+from lingqu.feedback.voice import settle, voices
 from lingqu.monitor.chinese import spoken, told
 from lingqu.monitor.observed import labelled
 from lingqu.registry import Registry
@@ -33,6 +36,7 @@ from lingqu.serve.shadow import shadow_id
 from lingqu.spec import Spec
 from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
+from lingqu.store.history import append
 from tests.serve.bundles import STEP, versions
 
 PLAIN = JournalSettings(inputs="plain")
@@ -326,3 +330,26 @@ def test_two_changes_never_come_within_one_cool_down(store: Store) -> None:
     told = advance(store, spec, now=datetime.now(UTC) + timedelta(days=1, minutes=1))
     assert told is not None
     assert told["decision"] == "promote"
+
+
+def test_what_a_model_has_learned_from_never_judges(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audit labels that trained, and those of answers that users labelled too, stay out of the fresh gate."""
+    monkeypatch.setattr(rounds, "LEAST_FRESH", 3)
+    monkeypatch.setattr(rounds, "MOST_FRESH", 10)
+    counts = {"train": 0, "validation": 0, "test": 0}
+    data = DataVersion(
+        "d", "tabular-regression", "y", {}, {"x": "number", "y": "number"}, counts, "f", {}, 0, "", {}, ()
+    )
+    ids = answered(store, [1] * 12)
+    audited(store, ids, right=2)
+    first = rounds.gather(store, spec_of(), data)
+    assert [voice.prediction_id for voice in first.served] == ids[:2]
+    add_labels(store, "echo", [{"prediction_id": ids[11], "y": 1.0}], who="anna", target="y")
+    (volunteered,) = (voice for voice in voices(store, "echo") if voice.decided_by == "anna")
+    joined = [*(voice.id for voice in first.served), volunteered.id]
+    with store.database.writing() as connection:
+        told = {"joined": joined, "retired": [], "gate_set": "", "version": 2}
+        append(connection, name="echo", who="lingqu", action=rounds.ROUND, version=2, evidence=told)
+    newest = [voice.id for voice in first.fresh if voice.prediction_id in ids[7:11]]
+    settle(store, "echo", dict.fromkeys(newest, ("rejected", "a slip")), who="anna")
+    assert [voice.prediction_id for voice in rounds.gather(store, spec_of(), data).fresh] == ids[2:7]

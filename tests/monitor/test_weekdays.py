@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from lingqu.monitor.observed import answered, weeks_before
 from lingqu.monitor.windows import Record, Watch, Window
 from lingqu.spec.running import MonitorSettings
+from lingqu.store.tables import PREDICTIONS
 from tests.monitor.stream import START, Service, reference_of, registered
 
 PART = 240
@@ -61,6 +63,10 @@ def test_weeks_are_whole_days_and_a_sample_is_drawn(tmp_path: Path) -> None:
     wide = weeks_before(service.store, service.version, [rows[0]] * 200, 5000)
     assert [one.id for one in wide] == ids, "the whole of that Friday where its hours are too few"
     assert 5 <= len(weeks_before(service.store, service.version, rows, 20)) <= 60
+    with service.store.database.writing() as connection:
+        connection.execute(update(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids[:40])).values(role="shadow", input=None))
+    found = weeks_before(service.store, service.version, [rows[0]] * 200, 5000)
+    assert [one.id for one in found] == ids[40:], "what it answered unseen before it led tells of no weekday"
     everything = answered(service.store, service.version, "", 5000)
     assert weeks_before(service.store, service.version, everything, 100) == [], "they hold every weekday themselves"
 

@@ -85,8 +85,11 @@ def gather(
     before = _before(store, spec.name, (registry.alias(spec.name, "champion") or (None, 0))[0])
     last, used = before.last, before.used
     audit = [voice for voice in given if voice.source == SOURCE and voice.reviewed]
-    audit.sort(key=lambda voice: (voice.id not in before.retired, voice.at, voice.id))
-    worn = window(len(audit), sum(voice.id in before.retired for voice in audit))
+    # A row that a model has learned from never judges: users may have labelled it too, or newer labels may be gone since.
+    learned = {voice.prediction_id for voice in given if voice.id in used}
+    spent = {voice.id for voice in audit if voice.id in before.retired or voice.prediction_id in learned}
+    audit.sort(key=lambda voice: (voice.id not in spent, voice.at, voice.id))
+    worn = window(len(audit), len(spent))
     served, fresh = audit[:worn], audit[worn:]
     new = sum(voice.id not in used for voice in training)
     moment = now or datetime.now(UTC)

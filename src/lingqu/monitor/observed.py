@@ -104,10 +104,9 @@ def _sample(store: Store, version: Version, span: tuple[datetime, datetime], mos
     at, (begin, end) = PREDICTIONS.c.at, span
     weeks = [week * _WEEK for week in range(1, WEEKS + 1)]
     spans = [and_(at >= iso((begin - week).timestamp()), at <= iso((end - week).timestamp())) for week in weeks]
-    there = (PREDICTIONS.c.name == version.name, PREDICTIONS.c.number == version.number, or_(*spans))
     with store.database.reading() as connection:
-        count = int(connection.execute(select(func.count()).select_from(PREDICTIONS).where(*there)).scalar_one())
-        query = select(PREDICTIONS).where(*there).order_by(PREDICTIONS.c.id)
+        count = int(connection.execute(_of(select(func.count()), version, "").where(or_(*spans))).scalar_one())
+        query = _of(select(PREDICTIONS), version, "").where(or_(*spans)).order_by(PREDICTIONS.c.id)
         if count > most:
             # The end of an id has nothing to do with the answer: it draws a sample without a look at all rows.
             bound = f"{max(1, round(_ENDS * most / count)):03x}"
