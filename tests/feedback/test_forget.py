@@ -18,6 +18,7 @@ from lingqu.cli import call
 from lingqu.contract import Rows
 from lingqu.contract.answers import LabelScores
 from lingqu.data.forgotten import Rule, Rules
+from lingqu.data.sources import raw_rows
 from lingqu.errors import ConflictError, RequestError, UnknownNameError
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.forget import forget
@@ -27,7 +28,8 @@ from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id, recorded
 from lingqu.serve.keys import ANYONE, all_keys, new_key
-from lingqu.spec import ServeSettings
+from lingqu.serve.shadow import shadow_id
+from lingqu.spec import DataSettings, ServeSettings
 from lingqu.spec.running import JournalSettings
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import TEMPORARY
@@ -105,6 +107,16 @@ def test_a_text_counts_where_it_stands_alone() -> None:
     assert all(word not in kept for word in (PERSON, NAME, "138"))
     other = Rules([Rule(**one) for one in json.loads(kept)], bytes(32))
     assert other.places(Rows({"t": cells})) == set(), "without the secret of the store nobody can try names"
+
+
+def test_a_broken_row_of_a_forgotten_user_stays_out_too(tmp_path: Path) -> None:
+    secret = bytes(range(32))
+    lines = ["user,text", "user-4711,hello,a,comma,too,many", "user-17,hello,a,comma,too,many", "user-5,hello"]
+    write_bytes(tmp_path / "rows.csv", "\n".join(lines).encode())
+    settings = DataSettings(source=str(tmp_path / "rows.csv"))
+    rules = Rules([Rule.of("user-4711", secret, column="user"), Rule.of("5", secret, column="user")], secret)
+    kept = [(len(raw.rows), [one.row for one in raw.quarantined]) for raw in raw_rows(settings, rules)]
+    assert kept == [(1, [2])]
 
 
 def test_a_name_that_became_a_piece_of_a_vocabulary_leaves_it() -> None:
@@ -204,6 +216,17 @@ def test_journal_feedback_keys_and_history_are_cleared(tmp_path: Path, capsys: p
     )
     assert last.evidence["rewritten"] == [1]
     assert forget(PERSON, store=store, dry_run=True).nothing
+
+
+def test_what_a_challenger_answered_unseen_goes_with_the_row(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    mine, other = entry(store, f"my address is {PERSON}"), entry(store, "somebody else")
+    with Journal(store, PLAIN) as journal:
+        for given in (mine, other):
+            told = ("r", time.time(), "router", 2, "shadow", ANYONE, None, None)
+            journal.record(Entry(shadow_id(given, 2), *told, LabelScores.of({"sales": 0.7, "support": 0.3}), 1.0))
+    assert forget(PERSON, store=store).predictions == 2
+    assert {one.id for one in recorded(store)} == {other, shadow_id(other, 2)}
 
 
 def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

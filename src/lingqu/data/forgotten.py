@@ -32,6 +32,8 @@ ACTION = "forget"
 """The action of the history that tells of it; the evidence holds the rules."""
 KEYED_BY = "forgotten"
 """The name of the secret that keys the hashes."""
+TELLING = 6
+"""So many characters make a value of a column worth looking for outside its column; a shorter one stands everywhere."""
 _GAP = "\0"
 _JOINS = frozenset("._+-")
 
@@ -56,6 +58,16 @@ def spelled(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e17:
         return str(int(value))
     return value if isinstance(value, str) else str(value)
+
+
+def telling(text: str) -> bool:
+    """Whether a value of a column says whose it is where it stands outside its column.
+
+    >>> telling("user-4711"), telling("17"), telling("张晓")
+    (True, False, True)
+    """
+    wanted = normal(text)
+    return len(wanted) >= TELLING or (len(wanted) > 1 and not wanted.isascii())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +119,9 @@ class Rules:
         return found
 
     def in_text(self, text: str) -> bool:
-        """Whether a text holds one that was forgotten, or is one of a column."""
+        """Whether a text holds one that was forgotten: of a column, whose cells are not told apart in it, if it is telling."""
         whole = normal(text)
-        return any(self._is(whole, rule) if rule.column else self._within([whole], rule) for rule in self.rules)
+        return any(self._is(whole, rule) or self._within([whole], rule) for rule in self.rules)
 
     def _is(self, cell: str, rule: Rule) -> bool:
         return len(cell) == rule.length and hmac.compare_digest(_keyed(cell, rule.column, self.secret), rule.keyed)
@@ -120,10 +132,10 @@ class Rules:
         ends = np.cumsum([len(cell) + 1 for cell in cells])
         found: set[int] = set()
         for start in np.flatnonzero(hashes == rule.sieve).tolist():
-            window = whole[start : start + rule.length]
-            if hmac.compare_digest(_keyed(window, None, self.secret), rule.keyed) and alone(
-                whole, start, start + rule.length
-            ):
+            end = start + rule.length
+            window = whole[start:end]
+            is_it = hmac.compare_digest(_keyed(window, rule.column, self.secret), rule.keyed)
+            if is_it and alone(whole, start, end) and (rule.column is None or telling(window)):
                 found.add(int(np.searchsorted(ends, start, side="right")))
         return found
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lingqu.serve.loaded import Loaded
 
 SHADOW = "shadow"
+BESIDE = 17
+"""So many digits of its id an answer that is given unseen has from the one beside it: when, and which one then."""
 
 
 def shadow_id(prediction_id: str, number: int | None) -> str:
@@ -37,7 +39,7 @@ def shadow_id(prediction_id: str, number: int | None) -> str:
     >>> len(other), other[:17] == first[:17], other == shadow_id(first, 2), other == shadow_id(first, 3)
     (32, True, True, False)
     """
-    return prediction_id[:17] + blake2b(f"{prediction_id}:{number}".encode(), digest_size=8).hexdigest()[:15]
+    return prediction_id[:BESIDE] + blake2b(f"{prediction_id}:{number}".encode(), digest_size=8).hexdigest()[:15]
 
 
 Record = Callable[[Reply], None]

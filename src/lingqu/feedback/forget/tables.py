@@ -15,6 +15,7 @@ from lingqu.feedback.voice import QUARANTINED, RULE, TRIAL
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.inbox import RESERVED
 from lingqu.serve.journal import Sealed, pseudonym, unspell
+from lingqu.serve.shadow import BESIDE, SHADOW, shadow_id
 from lingqu.store import Store
 from lingqu.store.history import now
 from lingqu.store.tables import DATA_VERSIONS, FEEDBACK, HISTORY, KEYS, METADATA, PREDICTIONS, RUNS
@@ -54,6 +55,7 @@ def of_person(store: Store, wanted: Wanted) -> Held:
             for row in connection.execute(select(PREDICTIONS)).mappings()
             if row["user"] in users or row["principal"] in keys or _in_answer(wanted, seal, row)
         ]
+        predictions += _unseen(connection, predictions)
         gone = set(predictions)
         feedback: dict[str, list[str]] = {}
         for row in connection.execute(select(FEEDBACK).order_by(FEEDBACK.c.id)).mappings():
@@ -66,6 +68,20 @@ def of_person(store: Store, wanted: Wanted) -> Held:
             if wanted.in_value([row["who"], row["why"], unspell(row["evidence"])])
         )
     return Held(tuple(predictions), feedback, tuple(sorted(keys)), history)
+
+
+def _unseen(connection: Connection, predictions: Iterable[str]) -> list[str]:
+    """What a challenger answered unseen to the same rows, which holds neither the row nor whose it was."""
+    # Such an id begins as that of the answer that was given.
+    known, beside = set(predictions), dict[str, list[str]]()
+    for identity in known:
+        beside.setdefault(identity[:BESIDE], []).append(identity)
+    query = select(PREDICTIONS.c.id, PREDICTIONS.c.number).where(PREDICTIONS.c.role == SHADOW)
+    return [
+        row.id
+        for row in connection.execute(query)
+        if row.id not in known and any(shadow_id(one, row.number) == row.id for one in beside.get(row.id[:BESIDE], ()))
+    ]
 
 
 def of_source(store: Store, source: str) -> Held:

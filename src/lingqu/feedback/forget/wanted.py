@@ -16,13 +16,11 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
-from lingqu.data.forgotten import Rule, Rules, alone, normal, spelled
+from lingqu.data.forgotten import Rule, Rules, alone, normal, spelled, telling
 
 GONE = "[forgotten]"
 TOKENIZER = "tokenizer"
 """Under this name a bundle's memory holds a tokenizer, spelled as JSON."""
-TELLING = 6
-"""So many characters make a value of a column worth looking for outside its column; a shorter one stands everywhere."""
 
 
 class Wanted:
@@ -31,7 +29,7 @@ class Wanted:
     def __init__(self, texts: tuple[str, ...], column: str | None, secret: bytes) -> None:
         self.texts, self.column = texts, column
         self.rules = Rules([Rule.of(text, secret, column=column) for text in texts], secret)
-        everywhere = [text for text in texts if column is None or _telling(text)]
+        everywhere = [text for text in texts if column is None or telling(text)]
         self.everywhere = Rules([Rule.of(text, secret) for text in everywhere], secret)
         self._pattern = _pattern(everywhere)
         self._normal = [normal(text) for text in everywhere]
@@ -98,7 +96,7 @@ class Wanted:
 
     @cached_property
     def _forms(self) -> set[str]:
-        plain = {form for text in self.texts if self.column is None or _telling(text) for form in (text, normal(text))}
+        plain = {form for text in self.texts if self.column is None or telling(text) for form in (text, normal(text))}
         more = {json.dumps(text)[1:-1] for text in plain} | {html.escape(text) for text in plain}
         return {form.casefold() for form in plain | more}
 
@@ -155,11 +153,6 @@ def _pair(merge: Any) -> tuple[str, str]:
     """The two halves of a merge, which older files hold as one text."""
     left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
     return left, right
-
-
-def _telling(text: str) -> bool:
-    wanted = normal(text)
-    return len(wanted) >= TELLING or (len(wanted) > 1 and not wanted.isascii())
 
 
 def _pattern(texts: list[str]) -> re.Pattern[str] | None:
