@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lingqu.contract import NumberValue
+from lingqu.feedback import aftermath
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.aftermath import after_rollback
 from lingqu.feedback.freeze import frozen, thaw
@@ -91,11 +92,23 @@ def test_the_version_that_went_back_answers_unseen_until_it_is_known_who_was_rig
     assert registry.verify_history() == []
 
 
-def test_where_both_err_the_world_has_moved_and_a_person_is_told_to_learn_anew(store: Store) -> None:  # noqa: F811
+def killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_where_both_err_the_world_has_moved_and_a_person_is_told_to_learn_anew(
+    store: Store,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     back = rolled_back(store)
     look(store, back)
     time.sleep(0.002)
     answers(store, right=[])
+    # Killed before it is told: the next look finds all as it was.
+    monkeypatch.setattr(aftermath, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        look(store, back)
+    monkeypatch.undo()
     told = look(store, back)
     assert told == (
         "The world has moved, not the model: version 1 was restored and errs as well. The champion errs more than it may: "

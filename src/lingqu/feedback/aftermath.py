@@ -21,7 +21,7 @@ from lingqu.monitor.risk import Risk
 from lingqu.registry import Registry
 from lingqu.registry.brake import FREEZE, THAW, WORLD
 from lingqu.registry.events import Event
-from lingqu.registry.rollouts import DEMOTED, ROLLOUT, Rollout, begin, drop, rollout
+from lingqu.registry.rollouts import DEMOTED, DROP, ROLLOUT, Rollout, begin, drop, end, expect_rollout, rollout
 from lingqu.spec import Spec
 from lingqu.statistics import SignTest, live_risk
 from lingqu.store import Store
@@ -139,8 +139,9 @@ def _world(store: Store, standing: Rollout, seen: _Seen, risk: Risk) -> str:
         f"{seen.sentence().capitalize()}. Learn anew: lingqu thaw {name}, then lingqu improve"
     )
     numbers = {**seen.numbers(seen.test()), "limit": risk.limit, "wants": "retrain"}
-    drop(store, standing, who=LINGQU, why="the restored one errs as well", evidence=numbers)
     with store.database.writing() as connection:
+        expect_rollout(connection, standing)
+        end(connection, standing, DROP, who=LINGQU, why="the restored one errs as well", evidence=numbers)
         about = {"name": name, "who": LINGQU, "action": "alarm", "version": restored, "why": why}
         append(connection, **about, evidence={"kind": WORLD, "level": "act", **numbers})
     return why

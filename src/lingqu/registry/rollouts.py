@@ -116,14 +116,14 @@ def drop(store: Store, now: Rollout, *, who: str, why: str, evidence: Mapping[st
     """End a rollout: the champion answers everybody. ConflictError when it has moved meanwhile."""
     with store.database.writing() as connection:
         expect_rollout(connection, now)
-        _end(connection, now, DROP, who=who, why=why, evidence=evidence)
+        end(connection, now, DROP, who=who, why=why, evidence=evidence)
 
 
 def give_way(connection: Connection, name: str, version: int, *, challenger: bool = False) -> None:
     """End the rollout that stands, or only that of a challenger, in the transaction that puts another version there."""
     before = standing_rollout(connection, name)
     if before is not None and not (challenger and before.step == DEMOTED):
-        _end(connection, before, DROP, who="lingqu", why=f"version {version} takes its place")
+        end(connection, before, DROP, who="lingqu", why=f"version {version} takes its place")
 
 
 def crown(connection: Connection, name: str, version: int, who: str) -> None:
@@ -133,7 +133,7 @@ def crown(connection: Connection, name: str, version: int, who: str) -> None:
     """
     now = standing_rollout(connection, name)
     if now is not None and (now.version == version or now.step == DEMOTED):
-        _end(connection, now, DONE, who=who)
+        end(connection, now, DONE, who=who)
 
 
 def in_use(store: Store, name: str, since: str) -> bool:
@@ -153,7 +153,7 @@ def expect_rollout(connection: Connection, now: Rollout) -> None:
         raise ConflictError(Problem(expected, stands, "Somebody moved it first; look at it and decide again."))
 
 
-def _end(
+def end(
     connection: Connection,
     now: Rollout,
     step: str,
@@ -162,6 +162,7 @@ def _end(
     why: str = "",
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
+    """End a rollout inside a transaction."""
     told = {**(evidence or {}), "step": step, "share": 0.0, "against": now.against, "ended": now.version}
     alias = _alias(now.step)
     _tell(connection, now.name, None, who=who, why=why, told=told, alias=alias)
