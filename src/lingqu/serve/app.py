@@ -23,8 +23,7 @@ from lingqu.serve.refusals import refusal, status_of
 from lingqu.serve.routes import ASK, NoRouteError, Route, match
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
+    from lingqu.serve.response import Application, Receive, Scope, Send
     from lingqu.serve.service import Service
 
 ACCESS = logging.getLogger("lingqu.access")
@@ -41,7 +40,7 @@ SECURITY_HEADERS = (
 _CLIENT_CLOSED = 499
 
 
-def application(service: Service) -> ASGIApp:
+def application(service: Service) -> Application:
     """The ASGI application that answers for this service."""
     names = host_names(service)
 
@@ -91,7 +90,7 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
         headers.extend(pair for pair in SECURITY_HEADERS if pair[0] not in present)
     else:
         headers.extend(SECURITY_HEADERS)
-    await response(scope, receive, send)
+    await response(send)
     _tell(call, route, response.status_code, began)
 
 

@@ -7,16 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from starlette.responses import Response
-
 from lingqu.errors import Problem, ProtocolError
 from lingqu.serve.body import MOST_BYTES, read_json
 from lingqu.serve.fresh import fresh
 from lingqu.serve.principal import ANYONE
+from lingqu.serve.response import Receive, Response, Scope
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope
-
     from lingqu.serve.principal import Principal
     from lingqu.serve.service import Service
 

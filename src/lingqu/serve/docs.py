@@ -7,12 +7,11 @@ import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
-from starlette.responses import HTMLResponse, Response
-
 from lingqu.bundle.example import example
 from lingqu.serve.call import Call
 from lingqu.serve.openapi import openapi as document
 from lingqu.serve.probing import as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rows import BINARY
 from lingqu.serve.schemas import describe_columns, json_row
 from lingqu.serve.words import LANGUAGES, in_language
@@ -49,11 +48,12 @@ async def page(call: Call) -> Response:
     models = "".join(_model(engine, language, address) for engine in call.service.engines.values())
     also = escape(document(call.service, language)["info"]["description"])
     described = escape(say("The machine-readable description is at"))
-    return HTMLResponse(
+    return Response(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
         f'<link rel="stylesheet" href="/docs.css"></head><body><h1>{title}</h1>'
-        f'<p>{described} <a href="/openapi.json">/openapi.json</a>. {also}</p>{models}</body></html>'
+        f'<p>{described} <a href="/openapi.json">/openapi.json</a>. {also}</p>{models}</body></html>',
+        media_type="text/html",
     )
 
 

@@ -9,13 +9,12 @@ import csv
 import io
 from typing import Any
 
-from starlette.responses import Response
-
 from lingqu.contract import Rows
 from lingqu.errors import DataError, Problem, ProtocolError
 from lingqu.serve.ask import ask
 from lingqu.serve.call import Call, unread
 from lingqu.serve.probing import as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rows import BINARY, MOST_ROWS, Limits, decoded, read_rows
 from lingqu.serve.v1 import answers_of, as_columns, as_rows
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from lingqu.serve.page import HEADERS, files
+from lingqu.serve.response import Response
 
 METHODS = ("GET", "HEAD")
 

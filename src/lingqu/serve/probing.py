@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 
 import orjson
-from starlette.responses import Response
 
 from lingqu import __version__
 from lingqu.serve import probes
 from lingqu.serve.call import Call
 from lingqu.serve.metrics import CONTENT_TYPE
+from lingqu.serve.response import Response
 
 
 class Json(Response):
@@ -25,7 +25,6 @@ class Json(Response):
 
     def __init__(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status
-        self.background = None
         self.body = body = orjson.dumps(value)
         self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         if headers:

@@ -15,7 +15,6 @@ import math
 from typing import Literal
 
 import orjson
-from starlette.responses import Response
 
 from lingqu.errors import (
     AccessError,
@@ -33,6 +32,7 @@ from lingqu.errors import (
     StoreError,
     UnknownNameError,
 )
+from lingqu.serve.response import Response
 
 Family = Literal["native", "plain"]
 """How a route tells errors: as an object with problems, or as the one sentence that other protocols have."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
-
 from lingqu.bundle.example import example
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, LingquError, Problem, ProtocolError, UnknownNameError
@@ -15,6 +13,7 @@ from lingqu.serve.ask import ask
 from lingqu.serve.call import Call, unread
 from lingqu.serve.form import read_form
 from lingqu.serve.probing import as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rows import BINARY, MOST_ROWS, read_rows
 from lingqu.serve.schemas import describe_answer, describe_columns, json_row
 from lingqu.serve.words import LANGUAGES, in_language

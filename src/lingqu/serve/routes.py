@@ -16,11 +16,10 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.responses import Response
-
 from lingqu.serve import docs, mlflow, probing, rest, v1, v2, why
 from lingqu.serve.call import Call
 from lingqu.serve.refusals import Family
+from lingqu.serve.response import Response
 
 Handler = Callable[[Call], Awaitable[Response]]
 

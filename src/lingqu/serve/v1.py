@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.responses import Response
-
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, Problem, UnknownNameError
 from lingqu.serve.answers import told
 from lingqu.serve.ask import ask
 from lingqu.serve.call import Call
 from lingqu.serve.probing import as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rest import refused
 from lingqu.serve.rows import Limits, found, read_rows
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.responses import Response
 
 from lingqu import __version__
 from lingqu.contract import Answer, Refusal, Rows
@@ -19,6 +18,7 @@ from lingqu.serve.ask import Asked, ask
 from lingqu.serve.body import read_json
 from lingqu.serve.call import Call, unread
 from lingqu.serve.probing import again, as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rest import refused
 from lingqu.serve.rows import BINARY, MOST_ROWS, decoded
 from lingqu.serve.v2_tensors import read_tensor, write_raw

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from starlette.responses import Response
 
 from lingqu.contract import Answer, LabelScores, NumberValue, Refusal, Rows
 from lingqu.data.accept import accept
@@ -24,6 +23,7 @@ from lingqu.serve.answers import told
 from lingqu.serve.ask import ask
 from lingqu.serve.call import Call
 from lingqu.serve.probing import as_json
+from lingqu.serve.response import Response
 from lingqu.serve.rest import refused
 from lingqu.serve.rows import found, read_rows
 from lingqu.serve.v1 import as_rows
