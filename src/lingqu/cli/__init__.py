@@ -18,7 +18,6 @@ from typing import NoReturn
 
 from lingqu import __version__
 from lingqu.errors import LingquError, MemoryLimitError, Problem, RequestError, near
-from lingqu.spec.synonyms import VERBS
 
 PARTS = "lingqu.cli"
 MORE_MEMORY = "Choose a smaller size or fewer rows, or give the process more memory; what is done is kept."
@@ -297,9 +296,10 @@ def call(arguments: Sequence[str]) -> int:
     0
     """
     try:
-        parsed = _parser().parse_args(_verb(list(arguments)))
+        words = _verb(list(arguments))
+        parsed = _parser(words).parse_args(words)
         if not hasattr(parsed, "run"):
-            _parser().print_help()
+            _parser(words).print_help()
             return 0
         command: Callable[[argparse.Namespace], int] = _find(parsed.run)
         return command(parsed)
@@ -353,6 +353,8 @@ def _verb(arguments: list[str]) -> list[str]:
     place = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
     if place is None or arguments[place] in COMMANDS:
         return arguments
+    from lingqu.spec.synonyms import VERBS
+
     word = arguments[place]
     if word == "help":
         return [*_verb(arguments[place + 1 :]), "--help"]
@@ -362,7 +364,8 @@ def _verb(arguments: list[str]) -> list[str]:
     raise RequestError(Problem("a command of lingqu", f"'{word}'", f"{near(word, COMMANDS)} See: lingqu --help"))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """What reads this command line: where a verb comes first, the others need no parser."""
     about = "From a team's examples to an AI service that keeps improving. Start with: lingqu demo"
     shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object on standard output")
@@ -370,7 +373,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lingqu", description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"lingqu {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for verb, (where, about, arguments) in COMMANDS.items():
+    first = words[0] if words else ""
+    for verb in [first] if first in COMMANDS else COMMANDS:
+        where, about, arguments = COMMANDS[verb]
         command = verbs.add_parser(verb, help=about, description=about, parents=[shared], allow_abbrev=False)
         command.set_defaults(run=where)
         for names, settings in arguments:

@@ -15,10 +15,13 @@ lingqu.errors.UnknownNameError: Expected a task that lingqu knows, found 'text-c
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from lingqu.contract import Task
 from lingqu.errors import Problem, UnknownNameError, near
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 OURS = {
     "text-classification": "lingqu.tasks.text_classification:TextClassification",
@@ -31,7 +34,7 @@ OURS = {
 
 def task_names() -> list[str]:
     """The names of all tasks, ours first, then those of installed packages."""
-    theirs = sorted(entry.name for entry in entry_points(group="lingqu.tasks"))
+    theirs = sorted(entry.name for entry in _installed())
     return list(dict.fromkeys([*OURS, *theirs]))
 
 
@@ -43,9 +46,16 @@ def find_task(name: str) -> Task:
     if name in OURS:
         module, attribute = OURS[name].split(":")
         return getattr(import_module(module), attribute)()
-    for entry in entry_points(group="lingqu.tasks", name=name):
+    for entry in _installed().select(name=name):
         return _theirs(entry)
     raise UnknownNameError(Problem("a task that lingqu knows", f"'{name}'", near(name, task_names())))
+
+
+def _installed() -> EntryPoints:
+    """The entry points of installed packages; who asks for a task of ours does not wait until they have been looked for."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group="lingqu.tasks")
 
 
 def _theirs(entry: EntryPoint) -> Task:
