@@ -46,11 +46,11 @@ def record(bundle: Bundle) -> dict[str, Any] | None:
     return None
 
 
-def check(bundle: Bundle) -> None:
-    """BundleError when the bundle no longer gives its golden answers; nothing where it was written without any."""
+def check(bundle: Bundle) -> bool:
+    """BundleError when the bundle no longer gives its golden answers; False where it was written without any."""
     kept = bundle.manifest.get(GOLDEN)
     if kept is None:
-        return
+        return False
     try:
         rows = [_read(one["row"]) for one in kept["answers"]]
         wanted = [dict(one["answer"]) for one in kept["answers"]]
@@ -63,6 +63,7 @@ def check(bundle: Bundle) -> None:
         raise BundleError(
             Problem(expected, fault.rstrip("."), "It does not compute what was measured: export it again.")
         )
+    return True
 
 
 def compare(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], tolerance: float) -> str:

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from lingqu.spec.running import ServeSettings
 
+BACKLOG = 2048
+"""Connections that may wait on the port until a worker takes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.serve.engine import Engine
 from lingqu.serve.metrics import Metrics
-from lingqu.serve.opening import Source, is_bundle, open_folder
 from lingqu.serve.probes import State
+from lingqu.serve.reference import open_reference
 from lingqu.serve.reply import Reply, Served
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lingqu.serve.journal import Journal
     from lingqu.serve.keys import Keys
     from lingqu.serve.loaded import Loaded
+    from lingqu.serve.opening import Source
     from lingqu.serve.swap import Follower
     from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
@@ -73,11 +74,24 @@ class Service:
 
         `shared` is a folder in which several processes of one service tell each other what they found of a bundle.
         """
+        opened = [open_reference(reference, store, shared) for reference in references]
+        return cls.of(opened, settings=settings, store=store, shared=shared, keys_required=keys_required)
+
+    @classmethod
+    def of(
+        cls,
+        opened: Iterable[tuple[Source, Loaded]],
+        *,
+        settings: ServeSettings,
+        store: Store | None = None,
+        shared: Path | None = None,
+        keys_required: bool = False,
+    ) -> Service:
+        """As `load`, of models that are loaded already; RequestError where two have one name."""
         metrics = Metrics()
         engines: dict[str, Engine] = {}
         sources: dict[str, Source] = {}
-        for reference in references:
-            source, loaded = _open(reference, store, shared)
+        for source, loaded in opened:
             if source.name in engines:
                 found = f"{source.name} twice"
                 raise RequestError(Problem("each model once", found, "Other versions are reached by their number."))
@@ -150,15 +164,3 @@ class Service:
             if self.journal is not None:
                 self.metrics.journal(self.journal.written, self.journal.lost)
             await asyncio.sleep(TICK)
-
-
-def _open(reference: str | Path, store: Store | None, shared: Path | None) -> tuple[Source, Loaded]:
-    """What a reference means now; the registry's libraries are loaded for a version alone, not for a folder."""
-    if is_bundle(reference):
-        return open_folder(reference)
-    if store is None:
-        advice = "There is no store here: name a folder, or go to where the store is."
-        raise UnknownNameError(Problem("a bundle folder", repr(str(reference)), advice))
-    from lingqu.serve.swap import open_first
-
-    return open_first(reference, store, shared)

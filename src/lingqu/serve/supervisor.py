@@ -23,16 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from lingqu.errors import LingquError, Problem, RequestError, WorkError
-from lingqu.serve.plan import Plan, threads_given
+from lingqu.serve.plan import BACKLOG, Plan, threads_given
 
-BACKLOG = 2048
 STEADY = 10.0
 """A worker that lived so many seconds was well; the next one starts without a pause."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 SILENT, LOADING = 30.0, 600.0
 """A worker that says nothing for so many seconds hangs, and is ended; while it loads it may take longer."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-EXIT_STUCK = 75
 
 Tell = Callable[[str], None]
 
@@ -60,7 +58,9 @@ class Child:
         """Start a worker, which loads its libraries and waits to be told what to serve."""
         reports, status = os.pipe()
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, FOLDER: str(folder / "metrics"), "OMP_NUM_THREADS": threads_given(workers)}
+        # Another thread of OpenBLAS, which NumPy brings and no answer needs, would spin for a tenth of a second at the start.
+        environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+        environment |= {FOLDER: str(folder / "metrics"), "OMP_NUM_THREADS": threads_given(workers)}
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lingqu.serve.worker", str(status)],

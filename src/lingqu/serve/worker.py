@@ -1,14 +1,13 @@
 """One worker process: `python -m lingqu.serve.worker STATUS`, started by the supervisor alone.
 
-It loads its libraries, hears on standard input, a Unix socket, what to serve and on which socket, loads the models, serves,
-and tells its parent on the status pipe when it is ready and, each second, that its event loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once,
+It loads its libraries, hears on standard input, a Unix socket, what to serve and on which socket, loads the models, while a
+thread loads the libraries of HTTP, serves, and tells its parent on the status pipe when it is ready and, each second, that its event loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once,
 requests are still taken for `drain` seconds, those in flight are finished, and then it ends. When its parent dies,
 standard input ends, and the same happens.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import os
@@ -18,20 +17,22 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lingqu.errors import LingquError
-from lingqu.serve import log
-from lingqu.serve.plan import Plan, checked, threads_given
-from lingqu.serve.supervisor import BACKLOG, EXIT_STUCK
+from lingqu.serve.plan import BACKLOG, Plan, checked, threads_given
 
 if TYPE_CHECKING:
+    import asyncio
+
     from lingqu.serve.service import Service
     from lingqu.store import Store
 
 HEARTBEAT = 1.0
+EXIT_STUCK = 75
 SWITCH_SECONDS = 0.0005
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than the minute after which usual load balancers let go of one."""
@@ -55,12 +56,15 @@ def main(status: int) -> int:
     """Serve until told to stop; the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = Status(status)
-    _load_libraries()
+    # Nearly all that is made until it serves stays: to look for garbage among it a dozen times would only take time.
+    gc.disable()
+    import lingqu.serve.reference  # noqa: F401  # what models need, while the parent still checks what was asked
+
+    # Proving a model and building its session leave the interpreter to others; so the rest is loaded at the same time.
+    threading.Thread(target=_load_http, name="libraries").start()
     plan, listener = _told()
     if plan is None or listener is None:
         return 0
-    # The event loop gets the interpreter back from a computing thread in half a millisecond, not in five.
-    sys.setswitchinterval(SWITCH_SECONDS)
     os.environ["OMP_NUM_THREADS"] = threads_given(plan.workers)
     try:
         service = _service(plan)
@@ -71,13 +75,14 @@ def main(status: int) -> int:
     return serve(service, listener, parent)
 
 
-def _load_libraries() -> None:
-    """What every service needs, loaded while the parent still checks what was asked."""
-    import uvloop  # noqa: F401
+def _load_http() -> None:
+    """What every service needs beside its models; `serve` imports it again, and tells what is wrong with it."""
+    with suppress(ImportError):
+        import uvloop  # noqa: F401
 
-    import lingqu.serve.app
-    import lingqu.serve.listener
-    import lingqu.serve.service  # noqa: F401
+        import lingqu.serve.app
+        import lingqu.serve.listener
+        import lingqu.serve.service  # noqa: F401
 
 
 def _told() -> tuple[Plan | None, socket.socket | None]:
@@ -93,17 +98,18 @@ def _told() -> tuple[Plan | None, socket.socket | None]:
 
 
 def _service(plan: Plan) -> Service:
-    from lingqu.serve.service import Service
+    from lingqu.serve import log
+    from lingqu.serve.reference import open_reference
 
     settings = checked(plan.settings)
     log.begin(access=settings.log)
-    return Service.load(
-        plan.models,
-        settings=settings,
-        store=_store(plan.home),
-        shared=Path(plan.shared) if plan.shared else None,
-        keys_required=plan.keys_required,
-    )
+    store = _store(plan.home)
+    shared = Path(plan.shared) if plan.shared else None
+    opened = [open_reference(one, store, shared) for one in plan.models]
+
+    from lingqu.serve.service import Service
+
+    return Service.of(opened, settings=settings, store=store, shared=shared, keys_required=plan.keys_required)
 
 
 def _store(home: str | None) -> Store | None:
@@ -122,8 +128,10 @@ def serve(service: Service, listener: socket.socket, parent: Status) -> int:
     from lingqu.serve.listener import HttpServer
 
     # What is loaded stays: to go through it again and again for cycles would cost each request a little.
-    gc.collect()
     gc.freeze()
+    gc.enable()
+    # The event loop gets the interpreter back from a computing thread in half a millisecond, not in five.
+    sys.setswitchinterval(SWITCH_SECONDS)
     most = service.settings.connections
     server = HttpServer(application(service), backlog=BACKLOG, keep_alive=KEEP_ALIVE, connections=most)
     stuck = uvloop.run(_life(service, server, listener, parent))
@@ -137,6 +145,8 @@ def serve(service: Service, listener: socket.socket, parent: Status) -> int:
 
 async def _life(service: Service, server: Any, listener: socket.socket, parent: Status) -> bool:
     """From ready to stopped; True when a model hangs in a thread."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     _stop_on_signals(loop, stop)
