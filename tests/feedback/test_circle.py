@@ -13,10 +13,12 @@ import pytest
 from lingqu.data.version import DataVersion
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.grow import grow, typed
-from lingqu.feedback.voice import voices
-from lingqu.loop import improve, load, run
+from lingqu.feedback.round import ROUND, gather
+from lingqu.feedback.voice import ACCEPTED, REJECTED, settle, voices
+from lingqu.loop import check, improve, load, run
 from lingqu.registry import Registry
 from lingqu.store import Store
+from lingqu.store.history import append
 from lingqu.tasks import find_task
 
 NEW = ["refund", "invoice", "charge", "payment"]
@@ -127,3 +129,27 @@ def test_no_row_that_judges_ever_trains(project):
         assert grown.data.row_ids(split, store) == data.row_ids(split, store)
     assert grown.data.counts["train"] == data.counts["train"] + 3
     assert grow(data, offered[:1000], task, store).data is data
+
+
+@pytest.mark.heavy
+def test_what_a_round_left_out_is_no_news_until_the_champion_changes_or_a_person_decides(project):
+    path, store = project
+    spec, champion = check(path), Registry(store).aliases("router")["champion"]
+    data = DataVersion.from_dict(store.get_json(Registry(store).get("router@1").lineage["report"])["data"])
+    known = {voice.id for voice in voices(store, "router")}
+    add_labels(store, "router", rows(30, 77), who="ben", target="queue")
+    left = [voice.id for voice in voices(store, "router") if voice.id not in known]
+
+    def round_of(version: int) -> None:
+        with store.database.writing() as connection:
+            evidence = {"version": version, "joined": [], "left": left, "gate_set": ""}
+            append(connection, name="router", who="lingqu", action=ROUND, version=version, evidence=evidence)
+
+    news = gather(store, spec, data).new
+    round_of(99)
+    assert gather(store, spec, data).new == news - 30
+    settle(store, "router", {left[0]: (REJECTED, "")}, who="anna")
+    settle(store, "router", {left[0]: (ACCEPTED, "it is right")}, who="anna")
+    assert gather(store, spec, data).new == news - 29
+    round_of(champion)
+    assert gather(store, spec, data).new == news

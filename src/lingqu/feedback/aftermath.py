@@ -14,9 +14,9 @@ from typing import Any
 
 from lingqu.errors import ConflictError
 from lingqu.feedback.freeze import freeze
-from lingqu.feedback.paired import Both, both, first_id
+from lingqu.feedback.paired import Both, both
 from lingqu.feedback.trigger import span
-from lingqu.monitor.observed import labelled
+from lingqu.monitor.observed import first_id, labelled
 from lingqu.monitor.risk import Risk
 from lingqu.registry import Registry
 from lingqu.registry.brake import FREEZE, THAW, WORLD

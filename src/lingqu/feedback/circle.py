@@ -142,10 +142,12 @@ class Circle:
 
     def told(self, decision: str = "wait", why: str = "") -> dict[str, Any]:
         """What this turn came to, where no challenger was made."""
-        if self.grown is not None:
-            self._keep({})
         found = self.gathered
         assert found is not None
+        if self.grown is not None:
+            if not self.grown.joined:
+                self._tell("wait", None, "none of the accepted rows may train")
+            self._keep({})
         left = dict(self.grown.left) if self.grown else {}
         return {
             "name": self.spec.name,
@@ -164,32 +166,35 @@ class Circle:
         assert self.gathered is not None
         gate = result["gate"]
         worn = [*self.gathered.served, *(self.gathered.fresh if self.fresh and spoken(gate) else ())]
-        evidence = {
-            "decision": gate["decision"],
-            "version": result["version"],
-            "joined": list(self.grown.joined),
-            "left_out": reasons(self.grown.left),
-            "fresh": len(self.gathered.fresh),
-            "gate_set": gate["gate_set"],
-            "retired": [voice.id for voice in worn] if self.fresh and spoken(gate) else [],
-            "round": self._open["round"],
-        }
-        if not recorded_before(self.store, self.spec.name, self._open["round"]):
-            with self.store.database.writing() as connection:
-                append(
-                    connection,
-                    name=self.spec.name,
-                    who="lingqu",
-                    action=ROUND,
-                    version=result["version"],
-                    why=f"{self.gathered.due.why}; {gate['why']}",
-                    evidence=evidence,
-                )
+        retired = [voice.id for voice in worn] if self.fresh and spoken(gate) else []
+        self._tell(gate["decision"], result["version"], gate["why"], gate_set=gate["gate_set"], retired=retired)
         turn = self.told(gate["decision"], gate["why"])
         standing = rollout(self.store, self.spec.name)
         own = standing if standing is not None and standing.version == result["version"] else None
         joined = len(self.grown.joined)
         return {**result, **turn, "joined": joined, "champion": result["champion"], "rollout": own and own.to_json()}
+
+    def _tell(self, decision: str, version: int | None, why: str, **more: Any) -> None:
+        """The round in the history, once."""
+        assert self.grown is not None
+        assert self.gathered is not None
+        if recorded_before(self.store, self.spec.name, self._open["round"]):
+            return
+        evidence = {
+            "decision": decision,
+            "version": version,
+            "joined": list(self.grown.joined),
+            "left": sorted(self.grown.left),
+            "left_out": reasons(self.grown.left),
+            "fresh": len(self.gathered.fresh),
+            "gate_set": self.gathered.gate_set,
+            "round": self._open["round"],
+            **more,
+        }
+        told = f"{self.gathered.due.why}; {why}"
+        about = {"name": self.spec.name, "who": "lingqu", "action": ROUND, "version": version, "why": told}
+        with self.store.database.writing() as connection:
+            append(connection, **about, evidence=evidence)
 
     def _keep(self, opened: dict[str, Any]) -> None:
         """Keep what this round works with; nothing once it is over."""

@@ -105,7 +105,8 @@ def _refused(rows: Iterable[Any]) -> list[bool]:
     """For each named user whom a model refused an answer, whether it was the challenger; nobody else can meet it."""
     seen: dict[str, bool] = {}
     for row in rows:
-        if row.user is not None and unspell(row.answer)["kind"] == "refusal":
+        # Few answers are: of twenty thousand only those are read that may be one.
+        if row.user is not None and "refusal" in row.answer and unspell(row.answer)["kind"] == "refusal":
             seen.setdefault(row.user, bool(row.ours))
     return [*seen.values()]
 

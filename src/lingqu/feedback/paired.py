@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from sqlalchemy import select
 from lingqu.bundle.read import Bundle
 from lingqu.feedback.voice import ACCEPTED, LABEL, Voice, voices
 from lingqu.monitor.audit import DISPUTED, SOURCE
+from lingqu.monitor.observed import first_id
 from lingqu.monitor.quality import right
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout
@@ -130,15 +130,6 @@ def lead(champion: Cells, challenger: Cells, label: Any) -> int:
 
 def _came(voice: Voice) -> tuple[str, str]:
     return (voice.decided_at or voice.at, voice.id)
-
-
-def first_id(moment: str) -> str:
-    """The beginning of the ids of a moment (ISO 8601): ids of later answers are greater.
-
-    >>> first_id("2026-11-23T00:00:00Z")
-    '01a205b3d000'
-    """
-    return f"{int(datetime.fromisoformat(moment).timestamp() * 1000):012x}"
 
 
 def _answered(

@@ -27,6 +27,7 @@ from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice, labels_of, settle, voices
 from lingqu.monitor.audit import SOURCE
 from lingqu.registry import Registry
+from lingqu.registry.rollouts import FRESH
 from lingqu.serve.journal import recorded
 from lingqu.serve.keys import all_keys
 from lingqu.spec import Spec
@@ -83,7 +84,7 @@ def gather(
     training = [voice for voice in given if voice.source != SOURCE]
     registry = Registry(store)
     before = _before(store, spec.name, (registry.alias(spec.name, "champion") or (None, 0))[0])
-    last, used = before.last, before.used
+    last = before.last
     audit = [voice for voice in given if voice.source == SOURCE and voice.reviewed]
     # A row that a model has learned from never judges: users may have labelled it too, or newer labels may be gone since.
     learned = {voice.prediction_id for voice in given if voice.id in used}
@@ -91,7 +92,7 @@ def gather(
     audit.sort(key=lambda voice: (voice.id not in spent, voice.at, voice.id))
     worn = window(len(audit), len(spent))
     served, fresh = audit[:worn], audit[worn:]
-    new = sum(voice.id not in used for voice in training)
+    new = sum(before.is_news(voice) for voice in training)
     moment = now or datetime.now(UTC)
     changed = registry.last_change(spec.name)
     due = consider(
@@ -105,7 +106,7 @@ def gather(
         asked=asked,
     )
     enough = fresh if len(fresh) >= LEAST_FRESH else []
-    gate_set = (before.gate_set or f"audit-{enough[0].id[:12]}") if enough else ""
+    gate_set = (before.gate_set or f"{FRESH}{enough[0].id[:12]}") if enough else ""
     settled = before.learned | {voice.id for voice in served}
     awaited = LEAST_FRESH - len(fresh) if audit and not enough else 0
     accepted = (*training, *served) if training else ()
@@ -170,10 +171,20 @@ class _Before:
 
     last: datetime | None = None
     used: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+    """What a round had no place for, or could not use, since the champion learned: no news until it learns again."""
     learned: set[str] = field(default_factory=set)
     retired: set[str] = field(default_factory=set)
     gate_set: str = ""
     """The fresh gate that was looked at and has not spoken; its error budget goes on being spent."""
+
+    def is_news(self, voice: Voice) -> bool:
+        """Whether no round has looked at it, or a person has decided on it since one left it out."""
+        if voice.id in self.used:
+            return False
+        if voice.id not in self.left or self.last is None:
+            return True
+        return voice.reviewed and datetime.fromisoformat(voice.decided_at or voice.at) > self.last
 
 
 def _before(store: Store, name: str, champion: int | None) -> _Before:
@@ -182,10 +193,13 @@ def _before(store: Store, name: str, champion: int | None) -> _Before:
         found.last = datetime.fromisoformat(at)
         found.used.update(evidence.get("joined", ()))
         found.retired.update(evidence.get("retired", ()))
-        if evidence.get("version") == champion:
+        found.left.update(evidence.get("left", ()))
+        if champion is not None and evidence.get("version") == champion:
             found.learned.update(evidence.get("joined", ()))
+            # What has trained is settled and takes no place any more, so what was left may have one now.
+            found.left.clear()
         gate_set = str(evidence.get("gate_set", ""))
-        found.gate_set = gate_set if gate_set.startswith("audit-") and not evidence.get("retired") else ""
+        found.gate_set = gate_set if gate_set.startswith(FRESH) and not evidence.get("retired") else ""
     return found
 
 

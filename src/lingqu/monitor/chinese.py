@@ -109,6 +109,7 @@ RECORDED: dict[str, str] = {
     # Notes
     "Drift cannot be judged: there are {rows} held-out rows to compare with, and {least} are needed.": "无法判断漂移：可供比较的留出数据有 {rows} 行，需要 {least} 行。",
     "{waiting} answers wait for {more} more; drift is judged by whole windows of {size}.": "{waiting} 次回答还在等 {more} 次；漂移按每 {size} 次的完整窗口判断。",
+    "The last window was compared with {rows} answers since version {version} began to prove itself, for held-out rows are older.": "最后一个窗口与版本 {version} 开始证明自己以来的 {rows} 次回答比较，因为留出数据更旧。",
     "{count} older answers were not looked at, for nobody had looked for long.": "很久没有人查看，有 {count} 次较早的回答没有看。",
     "Alarms are not sent: {error}": "告警没有发出：{error}",
     # Parts

@@ -114,6 +114,35 @@ def _sample(store: Store, version: Version, span: tuple[datetime, datetime], mos
         return _read(connection.execute(query).mappings().all())
 
 
+def since_trial(
+    store: Store, version: Version, before: str, *, least: int, most: int
+) -> tuple[list[Answered], list[Answered]]:
+    """What came since a version was registered and before this id, at most so many, from the oldest on.
+
+    First what anybody was answered, whose inputs are those of that time (where they are too few, the last `least` before);
+    then what this version answered, unseen too.
+    """
+    column = PREDICTIONS.c
+    here = (column.name == version.name, column.id < before)
+    everybody = select(PREDICTIONS).where(*here, column.role != "shadow")
+    since = column.id >= first_id(version.at)
+    queries = [everybody.where(since), select(PREDICTIONS).where(*here, since, column.number == version.number)]
+    with store.database.reading() as connection:
+        asked, own = (connection.execute(query.order_by(column.id).limit(most)).mappings().all() for query in queries)
+        if len(asked) < least:
+            asked = connection.execute(everybody.order_by(column.id.desc()).limit(least)).mappings().all()
+    return _read(asked), _read(own)
+
+
+def first_id(moment: str) -> str:
+    """The beginning of the ids of a moment (ISO 8601): ids of later answers are greater.
+
+    >>> first_id("2026-11-23T00:00:00Z")
+    '01a205b3d000'
+    """
+    return f"{int(datetime.fromisoformat(moment).timestamp() * 1000):012x}"
+
+
 def kept_as(store: Store, version: Version) -> str | None:
     """How the journal keeps inputs, by the newest answer that has one: masked or plain; None when none has."""
     query = _of(select(PREDICTIONS.c.policy), version, "").where(PREDICTIONS.c.input.is_not(None))
@@ -172,10 +201,16 @@ def signals_of(
     rows: Sequence[Answered], limits: list[dict[str, Any]], known: Mapping[str, Sequence[str]]
 ) -> list[Signal]:
     """The signals of these answers and of what was kept of their inputs; answers alone where no input was kept."""
-    signals = of_answers([one.answer for one in rows])
+    return of_answers([one.answer for one in rows]) + signals_of_inputs(rows, limits, known)
+
+
+def signals_of_inputs(
+    rows: Sequence[Answered], limits: list[dict[str, Any]], known: Mapping[str, Sequence[str]]
+) -> list[Signal]:
+    """The signals of what was kept of the inputs of these answers; none where no input was kept."""
     inputs = [one.input for one in rows if one.input is not None]
     if not inputs:
-        return signals
+        return []
     given = Rows.from_dicts(inputs)
     # What the journal leaves out (pictures, where personal data is masked) is not missing, it is not watched.
     omitted = {name for name in given.names if any(_is_omitted(value) for value in given[name])}
@@ -185,8 +220,8 @@ def signals_of(
         typed, _ = accept(given, watched)
     except DataError:
         # None of these rows has a column that the model asks for, so none of them was answered.
-        return signals
-    return signals + of_columns(typed, {limit["name"]: limit["kind"] for limit in watched}, known)
+        return []
+    return of_columns(typed, {limit["name"]: limit["kind"] for limit in watched}, known)
 
 
 def _is_omitted(value: Any) -> bool:

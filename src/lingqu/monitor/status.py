@@ -23,6 +23,7 @@ from lingqu.monitor.webhook import Webhook
 from lingqu.monitor.windows import Record, Watch, Window, estimated, too_few
 from lingqu.registry import Registry, Version
 from lingqu.registry.brake import world_moved
+from lingqu.registry.rollouts import proved
 from lingqu.spec.running import JournalSettings, MonitorSettings
 from lingqu.store import Store
 
@@ -96,7 +97,7 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
     # A service may have been started with other settings than the version was made with: what was kept decides.
     masked = (kept_as(store, version) or journal.inputs) == "masked"
     held_out = reference(version, store, most=settings.reference, masked=masked)
-    watch = Watch(version, store, settings, held_out, journal.sample)
+    watch = Watch(version, store, settings, held_out, journal.sample, proved(store, version))
     # Where things stand is kept like the result of a stage, which a later look replaces.
     key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
     with store.lock(f"monitor-{version.name}"):
@@ -211,6 +212,11 @@ def _notes(watch: Watch, record: Record, rest: list[Answered]) -> list[str]:
     if record.windows and watch.settings.season != "none" and not record.windows[-1].season:
         found.append(
             "Too few answers of the same weekdays are kept, so the last window was compared with held-out rows."
+        )
+    if record.windows and record.windows[-1].trial:
+        found.append(
+            f"The last window was compared with {record.windows[-1].trial:,} answers since version "
+            f"{watch.version.number} began to prove itself, for held-out rows are older."
         )
     if record.skipped:
         found.append(f"{record.skipped:,} older answers were not looked at, for nobody had looked for long.")

@@ -15,10 +15,19 @@ import numpy as np
 
 from lingqu.monitor.budgets import Budget, latency, refusals
 from lingqu.monitor.drift import IN_A_ROW, LEAST, Moved, compare, level
-from lingqu.monitor.observed import Answered, answered, drawn, signals_of, waiting, weeks_before
+from lingqu.monitor.observed import (
+    Answered,
+    answered,
+    drawn,
+    signals_of,
+    signals_of_inputs,
+    since_trial,
+    waiting,
+    weeks_before,
+)
 from lingqu.monitor.quality import estimate
 from lingqu.monitor.reference import Reference
-from lingqu.monitor.signals import watched
+from lingqu.monitor.signals import Signal, of_answers, watched
 from lingqu.registry import Version
 from lingqu.spec.running import MonitorSettings
 from lingqu.statistics import Estimate, Interval
@@ -51,6 +60,8 @@ class Window:
     asked: int
     season: int = 0
     """With how many answers of the same weekdays it was compared; 0 where it was with held-out rows."""
+    trial: int = 0
+    """With how many answers since the version's own trial, where it was with these."""
 
     def sentence(self) -> str:
         """What was seen, in words.
@@ -126,6 +137,8 @@ class Watch:
     held_out: Reference
     sample: float = 1.0
     """The share of inputs that the journal keeps."""
+    proved: bool = False
+    """Whether the version has proved itself on traffic, which is then what its windows are compared with."""
 
     @property
     def size(self) -> int:
@@ -155,8 +168,10 @@ class Watch:
 
     def see(self, rows: list[Answered], number: int, q: float) -> Window:
         """What is seen in one window."""
-        held_out, season = self.held_out, self._season(rows)
+        held_out, season, trial = self.held_out, self._season(rows), 0
         before = signals_of(season, held_out.limits, held_out.known) if season else held_out.signals
+        if self.proved and not season:
+            before, trial = self._trial(rows)
         found = compare(before, signals_of(rows, held_out.limits, held_out.known), q)
         return Window(
             number,
@@ -173,7 +188,24 @@ class Watch:
             _budgets(rows, self.settings),
             drawn([one.id for one in rows], self.settings.audit, self.store),
             len(season),
+            trial,
         )
+
+    def _trial(self, rows: list[Answered]) -> tuple[list[Signal], int]:
+        """The signals of what came since the version's trial; those of held-out rows where that is less than a window.
+
+        Held-out rows are as old as the first version. Whoever has learned a world that moved, and proved it on rows of
+        today, need not hear for ever that it is not yesterday.
+        """
+        held_out, many = self.held_out, {"least": len(rows), "most": self.settings.reference}
+        asked, own = since_trial(self.store, self.version, rows[0].id, **many)
+        newer: list[Signal] = []
+        if len(own) >= len(rows):
+            newer += of_answers([one.answer for one in own])
+        if len(asked) >= len(rows):
+            newer += signals_of_inputs(asked, held_out.limits, held_out.known)
+        found = {signal.name: signal for signal in [*held_out.signals, *newer]}
+        return [*found.values()], len(asked) if newer else 0
 
     def _season(self, rows: list[Answered]) -> list[Answered]:
         """What answers of the same weekdays were like, where that is asked for and there are as many as make a window."""

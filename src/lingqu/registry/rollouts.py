@@ -28,6 +28,8 @@ from lingqu.store.tables import HISTORY, PREDICTIONS
 ROLLOUT = "rollout"
 CHALLENGER = "challenger"
 SHADOW, CANARY, READY, DROP, DONE = "shadow", "canary", "ready", "drop", "done"
+FRESH = "audit-"
+"""How the names of gates begin that are rows of the audit."""
 DEMOTED = "demoted"
 """The step, and the alias, of a version that was rolled back and answers unseen, to see whether it was at fault."""
 
@@ -142,6 +144,19 @@ def in_use(store: Store, name: str, since: str) -> bool:
     query = select(column.id).where(column.name == name, column.at >= since, column.role != "shadow").limit(1)
     with store.database.reading() as connection:
         return connection.execute(query).one_or_none() is not None
+
+
+def proved(store: Store, version: Version) -> bool:
+    """Whether a version has proved itself on rows of today: by a fresh gate, or unseen beside the champion."""
+    gate = version.decision
+    if gate.get("decision") == "promote" and str(gate.get("gate_set", "")).startswith(FRESH):
+        return True
+    query = select(HISTORY.c.evidence).where(HISTORY.c.name == version.name, HISTORY.c.version == version.number)
+    with store.database.reading() as connection:
+        steps = connection.execute(query.where(HISTORY.c.action.in_((ROLLOUT, "promote")))).scalars().all()
+    told = [json.loads(step) for step in steps]
+    # What the sign test has taken on holds its wins.
+    return any("wins" in one and one.get("step") != DROP for one in told)
 
 
 def expect_rollout(connection: Connection, now: Rollout) -> None:
