@@ -87,7 +87,7 @@ def gather(
     last = before.last
     audit = [voice for voice in given if voice.source == SOURCE and voice.reviewed]
     # A row that a model has learned from never judges: users may have labelled it too, or newer labels may be gone since.
-    learned = {voice.prediction_id for voice in given if voice.id in used}
+    learned = {voice.prediction_id for voice in given if voice.id in before.used}
     spent = {voice.id for voice in audit if voice.id in before.retired or voice.prediction_id in learned}
     audit.sort(key=lambda voice: (voice.id not in spent, voice.at, voice.id))
     worn = window(len(audit), len(spent))
