@@ -50,7 +50,8 @@ for family in task.ladder:
     for check in suite.CHECKS:
         check(task, bundle, rows)
 suite.serves_its_own_example_over_http(task, bundle, rows)
-suite.is_learned_again_to_the_bit(task, bundle, rows, Path(sys.argv[1]) / "again")
+with suite.elsewhere() as there:
+    suite.is_learned_again_to_the_bit(task, bundle, rows, Path(sys.argv[1]) / "again", there)
 """
 
 

@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from lingqu.train.rung import climb, restore
 EIGHT = 8
 OTHERS = 40
 RUNG = "rung.json"
+Elsewhere = Callable[[str, str, Path], None]
 
 
 def kinds_of(task: Task, rows: Rows) -> dict[str, str]:
@@ -112,13 +115,16 @@ def refuses_a_bad_row_and_answers_the_rest(task: Task, bundle: Bundle, rows: Row
 
 
 AGAIN = """
-import sys
+import json, sys
 from pathlib import Path
 from lingqu.tasks import find_task
 from tests.conformance import suite
 
-task = find_task(sys.argv[1])
-suite.learn(task, sys.argv[2], task.toy(suite.EIGHT), Path(sys.argv[3]))
+for line in sys.stdin:
+    name, family, folder = json.loads(line)
+    task = find_task(name)
+    suite.learn(task, family, task.toy(suite.EIGHT), Path(folder))
+    print("learned", flush=True)
 """
 
 
@@ -138,15 +144,31 @@ def serves_its_own_example_over_http(task: Task, bundle: Bundle, rows: Rows) -> 
         assert call(port, "GET", "/openapi.json")[0] == 200
 
 
-def is_learned_again_to_the_bit(task: Task, bundle: Bundle, rows: Rows, folder: Path) -> None:
-    """A process that shares nothing with this one but the rows ends with the same files."""
-    assert rows == task.toy(EIGHT)
-    command = [sys.executable, "-c", AGAIN, task.name, bundle.manifest["family"], str(folder)]
+@contextmanager
+def elsewhere() -> Iterator[Elsewhere]:
+    """A process that shares nothing with this one and learns what it is told to: (task, family, folder)."""
     path = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    with subprocess.Popen(
+        [sys.executable, "-c", AGAIN], env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        given, told = process.stdin, process.stdout
+        assert given is not None
+        assert told is not None
+
+        def learn_there(task: str, family: str, folder: Path) -> None:
+            given.write(json.dumps([task, family, str(folder)]) + "\n")
+            given.flush()
+            assert told.readline() == "learned\n", "the other process ended; what it said stands on standard error"
+
+        yield learn_there
+        given.close()
+
+
+def is_learned_again_to_the_bit(task: Task, bundle: Bundle, rows: Rows, folder: Path, there: Elsewhere) -> None:
+    """Another process, given the same rows, ends with the same files."""
+    assert rows == task.toy(EIGHT)
+    there(task.name, bundle.manifest["family"], folder)
     again = Bundle.open(folder / "bundle")
     assert (again.path / "model.onnx").read_bytes() == (bundle.path / "model.onnx").read_bytes()
     assert again.manifest["files"] == bundle.manifest["files"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,15 @@ def test_a_task_serves_its_own_example(learned: tuple[Task, Bundle, Rows]) -> No
     suite.serves_its_own_example_over_http(*learned)
 
 
+@pytest.fixture(scope="module")
+def there() -> Iterator[suite.Elsewhere]:
+    with suite.elsewhere() as learn_there:
+        yield learn_there
+
+
 @pytest.mark.heavy
-def test_the_same_rows_give_the_same_bundle(learned: tuple[Task, Bundle, Rows], tmp_path: Path) -> None:
+def test_the_same_rows_give_the_same_bundle(
+    learned: tuple[Task, Bundle, Rows], tmp_path: Path, there: suite.Elsewhere
+) -> None:
     task, bundle, rows = learned
-    suite.is_learned_again_to_the_bit(task, bundle, rows, tmp_path)
+    suite.is_learned_again_to_the_bit(task, bundle, rows, tmp_path, there)
