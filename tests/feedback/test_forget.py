@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from lingqu.cli import call
 from lingqu.contract import Rows
@@ -34,6 +35,7 @@ from lingqu.spec.running import JournalSettings
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import TEMPORARY
 from lingqu.store.history import append
+from lingqu.store.tables import PREDICTIONS
 
 PERSON = "anna.lindqvist@example.org"
 NAME = "张晓灵渠"
@@ -227,6 +229,19 @@ def test_what_a_challenger_answered_unseen_goes_with_the_row(tmp_path: Path) -> 
             journal.record(Entry(shadow_id(given, 2), *told, LabelScores.of({"sales": 0.7, "support": 0.3}), 1.0))
     assert forget(PERSON, store=store).predictions == 2
     assert {one.id for one in recorded(store)} == {other, shadow_id(other, 2)}
+
+
+def test_what_was_deleted_before_leaves_its_page_too(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    identity = entry(store, f"my address is {PERSON}")
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+        connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.id == identity))
+    with store.database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert places_of(store.folder, PERSON) == ["lingqu.db"]
+    assert forget(PERSON, store=store).left == []
+    assert places_of(store.folder, PERSON) == []
 
 
 def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lingqu.contract import NumberValue, Refusal
+from lingqu.contract import Answer, NumberValue, Refusal
 from lingqu.data.version import DataVersion
 from lingqu.errors import ConflictError, DataError
 from lingqu.feedback import guardrails
@@ -253,6 +253,8 @@ def test_another_champion_ends_it_and_one_mover_wins(store: Store) -> None:
         lineage={}, spec={},
     )  # fmt: skip
     registry.promote("echo", 3, who="anna", why="a hunch")
+    with pytest.raises(ConflictError, match="Expected champion of echo at epoch 1, found epoch 2"):
+        move(store, standing(store), "canary", 0.25, why="held", evidence={})
     told = advance(store, spec_of())
     assert told is not None
     assert (told["decision"], told["why"]) == ("drop", "it was compared with version 1, and version 3 leads since")
@@ -276,26 +278,51 @@ def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
     assert (told["decision"], told["why"]) == ("drop", expected)
 
 
-def refused(store: Store, users: Iterable[str], number: int = 2) -> None:
+def by_users(store: Store, users: Iterable[str], answer: Answer) -> list[str]:
+    """What the canary answers to these users."""
+    ids = []
     with Journal(store, PLAIN) as journal:
         for user in users:
-            told = ("r", time.time(), "echo", number, "canary" if number == 2 else "champion", ANYONE, user)
-            journal.record(Entry(new_id(), *told, {"x": 1}, Refusal("Expected a number, found none."), 1.0))
+            ids.append(id := new_id())
+            told = ("r", time.time(), "echo", 2, "canary", ANYONE, user, {"x": 1}, answer, 1.0)
+            journal.record(Entry(id, *told))
+    return ids
 
 
-def test_refusals_of_one_user_are_no_crowd_and_those_of_many_drop_a_canary(store: Store) -> None:
-    spec = spec_of()
+def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
+    spec, inbox = spec_of(), Inbox(store, ServeSettings())
     move(store, standing(store), "canary", 0.25, why="better", evidence={})
-    answered(store, [1] * 30)
-    refused(store, ["a clumsy one"] * 10)
+    answered(store, [1] * 40)
+    by_users(store, ["a clumsy one"] * 5, refusal := Refusal("Expected a number, found none."))
+    for place, id in enumerate(by_users(store, ["an angry one"] * 5, said(1))):
+        inbox.receive({"prediction_id": id, "rating": 1}, Principal(f"p{place}", f"p{place}", ANYONE.scopes, ""))
+    audited(store, answered(store, [2] * 5), right=1)
     told = advance(store, spec)
     assert told is not None
     assert (told["decision"], told["moved"]) == ("canary", False)
-    refused(store, [f"user {place}" for place in range(8)])
+    by_users(store, [f"user {place}" for place in range(8)], refusal)
     told = advance(store, spec)
     assert told is not None
     assert told["decision"] == "drop"
-    assert told["why"] == "18 of 48 answers were the challenger's; 9 of 9 refusals are about it, where 37.5 % should be"
+    assert told["why"] == "23 of 63 answers were the challenger's; 9 of 9 refusals are about it, where 36.5 % should be"
+
+
+def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:
+    audited(store, answered(store, [1] * 8), right=2)
+    assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
+    audited(store, answered(store, [1] * 8), right=1)
+    told = advance(store, spec_of())
+    assert told is not None
+    assert (told["decision"], told["why"]) == (
+        "drop",
+        "Of 7 rows on which exactly one model is right, the champion won 7: p = 0.04, valid at any look",
+    )
+
+
+def test_the_proof_that_came_first_counts(store: Store) -> None:
+    audited(store, answered(store, [1] * 8), right=1)
+    audited(store, answered(store, [1] * 40), right=2)
+    assert advance(store, spec_of())["decision"] == "drop"  # type: ignore[index]
 
 
 def test_where_all_answers_are_the_canarys_nothing_is_held_against_it() -> None:
