@@ -5,6 +5,7 @@ Wilson and Clopper-Pearson serve shares of rows; the percentile and BCa interval
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -65,8 +66,12 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     return Interval(low, high)
 
 
+@lru_cache(maxsize=1024)
 def _share_where(successes: int, trials: int, probability: float) -> float:
-    """The share at which P(X >= successes) is this; it rises with the share, so bisection finds it."""
+    """The share at which P(X >= successes) is this; it rises with the share, so bisection finds it.
+
+    Kept, for who watches a champion asks of the same held-out rows at every look.
+    """
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
