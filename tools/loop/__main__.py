@@ -33,8 +33,9 @@ PARTS = {
     "registrars": "tools.loop.registrars",
     "install": "tools.loop.install",
     "world": "tools.loop.world.proof",
+    "lag": "tools.loop.world.lag",
 }
-LONG = ("poison", "world")
+LONG = ("poison", "world", "lag")
 """Parts that may be stopped after some seconds and go on the next time."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lingqu.store import write_bytes
 from tools.loop.world.play import POLICIES, lived
+from tools.loop.world.policies import Policy
 from tools.loop.world.products import CACHE, PRODUCTS, product
 from tools.loop.world.stream import ACTIVE, World
 
@@ -26,26 +27,33 @@ def wanted() -> Iterator[tuple[str, int, float]]:
             yield from ((name, seed, 1.0) for name in PRODUCTS)
 
 
-def lives(data: Path, seconds: float) -> list[dict[str, Any]]:
+def lives(
+    data: Path,
+    seconds: float,
+    *,
+    file: Path = LINES,
+    which: Iterable[tuple[str, int, float]] | None = None,
+    policies: Mapping[str, type[Policy]] = POLICIES,
+) -> list[dict[str, Any]]:
     """Every life that is known after so many seconds of living those that were not."""
-    known = [json.loads(line) for line in LINES.read_text("utf-8").splitlines()] if LINES.is_file() else []
+    known = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
     done, until = {(one["product"], one["seed"], one["active"]) for one in known}, time.monotonic() + seconds
     held = {}
-    for name, seed, active in wanted():
+    for name, seed, active in wanted() if which is None else which:
         if (name, seed, active) in done:
             continue
         if time.monotonic() > until:
             break
         if name not in held:
             held[name] = product(name, data)
-        known.append(_told(World.drawn(held[name], seed, active)) | {"active": active})
-        write_bytes(LINES, "".join(json.dumps(one) + "\n" for one in known).encode())
+        known.append(_told(World.drawn(held[name], seed, active), policies) | {"active": active})
+        write_bytes(file, "".join(json.dumps(one) + "\n" for one in known).encode())
     return known
 
 
-def _told(world: World) -> dict[str, Any]:
+def _told(world: World, policies: Mapping[str, type[Policy]]) -> dict[str, Any]:
     began = time.process_time()
-    found = {name: lived(world, name) for name in POLICIES}
+    found = {name: lived(world, kind) for name, kind in policies.items()}
     return {
         "product": world.product.name,
         "seed": world.seed,

@@ -39,9 +39,9 @@ class Life:
         return float(self.accuracy[SHIFTS[0] // STEP :].mean())
 
 
-def lived(world: World, name: str) -> Life:
+def lived(world: World, kind: type[Policy]) -> Life:
     """One policy through one world."""
-    policy = POLICIES[name](world)
+    policy = kind(world)
     features, secret = world.features(world.stream, world.new), f"{world.seed}".encode()
     truth = world.product.truth
     waiting: list[tuple[float, int, int, int]] = []
@@ -67,7 +67,7 @@ def lived(world: World, name: str) -> Life:
             else:
                 labels.append((asked, said))
         policy.hears(first + STEP, labels, audit)
-    moves = [(one.at, *_gain(world, one.at, one.before, one.head)) for one in policy.promotions]
+    moves = [(one.at, *gained(world, one.at, one.before, one.head)) for one in policy.promotions]
     return Life(np.array(accuracy), moves, policy)
 
 
@@ -75,7 +75,7 @@ def _on_hidden(world: World, policy: Policy) -> list[NDArray[Any]]:
     return [policy.champion.guess(features) == truth for features, truth in map(world.of_hidden, range(3))]
 
 
-def _gain(world: World, now: int, before: Any, after: Any) -> tuple[float, float]:
+def gained(world: World, now: int, before: Any, after: Any) -> tuple[float, float]:
     """The gain of a promotion in the world of its moment, and the exact p-value against "it is no worse"."""
     features, truth = world.of_hidden(world.world(now))
     old, new = (head.guess(features) == truth for head in (before, after))

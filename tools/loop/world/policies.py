@@ -172,8 +172,12 @@ class Lingqu(Policy):
             pause=self.improve.pause_seconds,
             alarm=self._alarm(),
         )
-        if due.go and len(self.audit) - self.worn >= LEAST_FRESH:
+        if due.go and self._may_judge():
             self._round(now, accepted)
+
+    def _may_judge(self) -> bool:
+        """Whether enough audit labels came that no gate has used up."""
+        return len(self.audit) - self.worn >= LEAST_FRESH
 
     def _voice(self, asked: int, label: int) -> Voice:
         number, sure = self.journal[asked]
@@ -236,23 +240,27 @@ class Lingqu(Policy):
         known = {*served, *fresh}
         offered = [voice for voice in accepted if int(voice.id) not in known]
         kept = self._within_caps(offered, served)
-        rows, new = self.world.stream[np.array(served, dtype=int)], self.world.new[np.array(served, dtype=int)]
-        asked = np.concatenate([self.stop[0], self.world.features(rows, new)])
-        truth = [self.labels[one] for one in [*self.stop[1], *self.truth[rows]]]
-        dropped = suspected(kept, truth, lambda given: answers(self._from(given).sure(asked), self.labels))
+        dropped = self._harmful(kept, served)
         for id, why in dropped.items():
             self.voices[int(id)] = replace(self.voices[int(id)], status=QUARANTINED, reason=why, decided_by=TRIAL)
         if dropped:
             kept = self._within_caps([voice for voice in offered if voice.id not in dropped], served)
         self.used |= {voice.id for voice in kept}
         challenger = self._from(kept, served)
-        decision, exhausted = self._gate(challenger, np.array(fresh, dtype=int))
+        decision, exhausted = self._gate(challenger, np.array(fresh, dtype=int), now)
         self.decisions.append((now, decision))
         if spoken({"decision": decision.decision, "exhausted": exhausted}):
             self.worn, self.looks = len(self.audit), 0
         if decision.promoted and not exhausted:
             self.learned_from = {voice.id for voice in kept}
             self.promote(now, challenger)
+
+    def _harmful(self, kept: Sequence[Voice], served: Sequence[int]) -> dict[str, str]:
+        """The labels whose block does harm on validation rows and on those of worn-out gates, and why."""
+        rows, new = self.world.stream[np.array(served, dtype=int)], self.world.new[np.array(served, dtype=int)]
+        asked = np.concatenate([self.stop[0], self.world.features(rows, new)])
+        truth = [self.labels[one] for one in [*self.stop[1], *self.truth[rows]]]
+        return suspected(kept, truth, lambda given: answers(self._from(given).sure(asked), self.labels))
 
     def _within_caps(self, given: Sequence[Voice], served: Sequence[int]) -> list[Voice]:
         by_id = {voice.id: voice for voice in given}
@@ -274,7 +282,7 @@ class Lingqu(Policy):
         said = [*(place[voice.label] for voice in given), *(self._true(one) for one in served)]
         return self.learned(np.array(asked, dtype=int), np.array(said, dtype=int))
 
-    def _gate(self, challenger: Head, fresh: Array) -> tuple[Decision, bool]:
+    def _gate(self, challenger: Head, fresh: Array, now: int) -> tuple[Decision, bool]:
         """As `evaluate.trial` puts it: better on the fresh rows, no worse on the frozen ones, alpha spent by looks."""
         self.looks += 1
         budget = AlphaRound.of(self.looks)
