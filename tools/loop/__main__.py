@@ -28,6 +28,7 @@ PARTS = {
     "equal": "tools.loop.equal",
     "shadow": "tools.loop.shadow",
     "broken": "tools.loop.broken",
+    "swap": "tools.loop.swap",
     "poison": "tools.loop.poison",
     "leak": "tools.loop.leak",
     "registrars": "tools.loop.registrars",
