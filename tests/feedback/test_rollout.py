@@ -117,9 +117,9 @@ def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) 
     assert told is not None
     assert (told["decision"], told["moved"], told["champion"]) == ("canary", True, 1)
     assert told["rollout"]["share"] == 0.05
-    seen = progress(store, "echo")
+    seen = progress(store, "echo", spec)
     assert seen is not None
-    assert seen.sentence().split(" since ")[1][16:] == ": 0 of 200 answers; its guardrails hold."
+    assert seen.sentence().split(" since ")[1][16:] == ": 0 of 20 answers; its guardrails hold."
     proof = "Of 7 rows on which exactly one model is right, the challenger won 7: p = 0.04, valid at any look."
     assert told["why"] == proof
     for share, next_step in ((0.05, "canary"), (0.25, "promote")):
@@ -218,7 +218,9 @@ def test_labels_of_rows_on_which_the_two_differ_prove_it_too_and_no_others_are_t
     )
     # They say nothing of all answers, so live risk does not hear of them.
     assert {label.audit for label in labelled(store, Registry(store).get("echo@1"))} == {False}
-    assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
+    told = advance(store, spec_of(canary_shares=[0.5, 0.1]))
+    assert told is not None
+    assert (told["decision"], told["rollout"]["share"]) == ("canary", 0.1)
 
 
 def test_a_person_is_asked_and_obeyed(store: Store) -> None:

@@ -22,11 +22,12 @@ SHOWN = 8
 
 def status(arguments: argparse.Namespace) -> int:
     """Drift, quality, risk and budgets of one model or of every champion."""
-    settings = load_spec(arguments.spec).monitor if arguments.spec else None
+    spec = load_spec(arguments.spec) if arguments.spec else None
+    settings = spec and spec.monitor
     with read_store(arguments) as store:
         one = arguments.name
         found = [look(one, store=store, settings=settings)] if one else statuses(store, settings)
-        ways = [progress(store, one.name) for one in found]
+        ways = [progress(store, one.name, spec) for one in found]
         brakes = [frozen(store, one.name) for one in found]
     say = spoken(language_of(arguments.language))
     whole = [*zip(found, ways, brakes, strict=True)]

@@ -13,6 +13,7 @@ from lingqu.feedback.guardrails import Watched, watch
 from lingqu.feedback.paired import compared
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import CANARY, DEMOTED, READY, Rollout, rollout
+from lingqu.spec import Spec
 from lingqu.spec.running import ImproveSettings, MonitorSettings
 from lingqu.spec.settings import GateSettings
 from lingqu.statistics import SignTest
@@ -77,12 +78,15 @@ class Progress:
         return {**asdict(self), "guardrails": [*self.guardrails], "sentence": self.sentence()}
 
 
-def progress(store: Store, name: str) -> Progress | None:
-    """How far the challenger of a model is; None where none is on its way."""
+def progress(store: Store, name: str, given: Spec | None = None) -> Progress | None:
+    """How far the challenger of a model is; None where none is on its way.
+
+    What its steps need is what the `given` spec says, else that by which it was learned.
+    """
     now = rollout(store, name)
     if now is None:
         return None
-    spec = Registry(store).get(f"{name}@{now.version}").spec
+    spec = given.model_dump(mode="json") if given else Registry(store).get(f"{name}@{now.version}").spec
     alpha = GateSettings.model_validate(spec.get("gates") or {}).alpha
     labels = compared(store, now)
     test = labels.test()

@@ -1,9 +1,9 @@
 """A challenger that passed its gate proves itself on today's traffic before it leads: one step a look.
 
 Unseen first: audit labels judge both models, and the sequential sign test says when the challenger is better; the same test
-the other way round, or too long a time, drops it. Then it answers 5 % of users, then 25 %, each of whom stays with it,
-as long as its guardrails hold. Then it leads, or waits for a person who says so. Where it stands is in the history, so
-whoever is killed here goes on from there, and of two who look at once only one moves it.
+the other way round, or too long a time, drops it. Then it answers 5 % of users, then 25 % (or what the spec says), each of
+whom stays with it, as long as its guardrails hold. Then it leads, or waits for a person who says so. Where it stands is in
+the history, so whoever is killed here goes on from there, and of two who look at once only one moves it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from lingqu.spec import Spec
 from lingqu.statistics import SignTest
 from lingqu.store import Store
 
-SHARES = (0.05, 0.25)
-"""The shares of users whom a canary answers, one step after the other."""
 PROMOTE = "promote"
 NO_LABEL = "no label of a trusted person has come (lingqu feedback queue --disputed, or --audit)"
 
@@ -127,7 +125,7 @@ class _Look:
         evidence = _numbers(better, labels)
         if is_better:
             if self.spec.improve.canary:
-                return _Step(CANARY, better.sentence(), evidence, SHARES[0])
+                return _Step(CANARY, better.sentence(), evidence, min(self.spec.improve.canary_shares))
             return self._last(better.sentence(), evidence)
         told = better.sentence().rstrip(".") if labels.ids else NO_LABEL
         if labels.unscored:
@@ -146,7 +144,7 @@ class _Look:
                 return _Step(DROP, why, seen.numbers)
             return _Step(CANARY, f"{seen.sentence()}; {wanted:,} are wanted", seen.numbers, share)
         why = f"{seen.sentence()}, and its guardrails held"
-        later = [one for one in SHARES if one > share]
+        later = [one for one in sorted(self.spec.improve.canary_shares) if one > share]
         return _Step(CANARY, why, seen.numbers, later[0]) if later else self._last(why, seen.numbers)
 
     def _last(self, why: str, evidence: dict[str, Any]) -> _Step:

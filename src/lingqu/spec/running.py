@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -145,7 +145,12 @@ class ImproveSettings(Settings):
         default=200,
         ge=0,
         le=1_000_000,
-        description="Answers of it at 5, then 25 % of users, before all get it; 0: none.",
+        description="Answers of it at each share of users before the next; 0: all get it at once.",
+    )
+    canary_shares: list[Annotated[Real, Field(gt=0, lt=1)]] = Field(
+        default=[0.05, 0.25],
+        min_length=1,
+        description="These shares of users, from the smallest to the largest, before all.",
     )
     patience: Duration = Field(default="14 d", description="One that has not proved itself by then is dropped.")
 
