@@ -36,6 +36,7 @@ class Found(NamedTuple):
 Rows = list[tuple[int, int]]
 """Where each row of digits begins and ends."""
 
+_SIGN = re.compile(r"[0-9０-９@＠:]")
 _HINT = re.compile(r"[0-9０-９@＠]|::")
 _DIGITS = re.compile(r"[0-9]+")
 _DENSE = re.compile(r"[0-9](?:[^0-9]{0,3}[0-9]){4}")
@@ -139,13 +140,23 @@ def mask(text: str) -> str:
     >>> mask("no numbers here")
     'no numbers here'
     """
-    if _HINT.search(text) is None:
+    if not may_hold(text):
         return text
     parts, end = [], 0
     for found in find(text):
         parts += [text[end : found.start], f"[{found.kind}]"]
         end = found.end
     return "".join((*parts, text[end:])) if parts else text
+
+
+def may_hold(text: str) -> bool:
+    """Whether a text holds a sign that all personal data found here has; quick, and true far more often than there is any.
+
+    >>> may_hold("no numbers: none"), may_hold("room 5")
+    (False, True)
+    """
+    # One class of signs is looked for several times faster than two alternatives.
+    return _SIGN.search(text) is not None and _HINT.search(text) is not None
 
 
 def mask_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The journal: every answer that was given, written behind the service's back.
 
-`record` puts an entry into a bounded queue and returns; a thread of its own masks, encrypts and writes, many entries in
-one transaction. When the disk is full or the database gone, answers go on: the thread tries again for a while, then lets
+`record` puts an answer into a bounded queue, as a finished row when that is quickly made (`formatter`), and returns; a
+thread of its own masks and encrypts the others and writes, many in one transaction. When the disk is full or the database gone, answers go on: the thread tries again for a while, then lets
 go of what it holds and counts it in `lost`. A process that is killed takes with it what it had not written, a
 quarter of a second of answers at most while the database is well.
 
@@ -20,25 +20,24 @@ quarter of a second of answers at most while the database is well.
 
 from __future__ import annotations
 
-import hmac
 import logging
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from lingqu.contract.answers import Answer
 from lingqu.errors import LingquError, StoreError
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.entry import Entry, moment_of, new_id
+from lingqu.serve.formatter import COLUMNS, Cells, Formatter, answer_cells, keyed
 from lingqu.serve.recorded import Recorded, purge, recorded
 from lingqu.serve.sealed import Sealed, iso, plain_text, spell, unspell
 from lingqu.store import Store
@@ -68,10 +67,7 @@ MOST_ENTRIES = 20_000
 MOST_BYTES = 32 << 20
 """What may wait in the queue; more is lost, so that a slow disk never costs the service its memory."""
 
-LARGEST_BYTES = 256 << 10
-"""Pictures and other bytes that are larger are not kept, only their size."""
-
-BATCH = 500
+BATCH = 1000
 TOGETHER = 100
 """Rows of one statement."""
 
@@ -81,8 +77,6 @@ AT_ONCE, LET_GO_SECONDS = 32, 0.0002
 EVERY_SECONDS = 0.2
 RETRY_SECONDS = 10.0
 CYCLE_SECONDS = 3600.0
-COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
-_MOST_SCORES = 5
 _USERS = "users"
 _LOG = logging.getLogger("lingqu.serve")
 
@@ -105,11 +99,12 @@ class Journal:
         self.written = 0
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
-        self._queue: deque[tuple[Entry, int]] = deque()
+        self._formatter = Formatter(settings, self.seal, lambda: store.secret(_USERS))
+        self._queue: list[Cells | Entry] = []
+        self._sizes: list[int] = []
         self._bytes = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._secret: bytes | None = None
         self._patience = retry_seconds
         self._purged = -math.inf
 
@@ -127,15 +122,13 @@ class Journal:
 
     def record(self, entry: Entry) -> None:
         """Keep an answer; never waits, and counts in `lost` what finds the queue full."""
-        kept, size = self._copy(entry.input) if entry.input and self._keeps(entry.prediction_id) else (None, 0)
-        if kept is not entry.input:
-            # What waits holds nothing of an input that is not kept: a picture of ten megabytes would count for nothing here.
-            entry = entry._replace(input=kept)
+        made, size = self._formatter.at_once(entry)
         with self._lock:
             if len(self._queue) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
                 self.lost += 1
                 return
-            self._queue.append((entry, size))
+            self._queue.append(made)
+            self._sizes.append(size)
             self._bytes += size
 
     def close(self, patience: float = 5.0) -> None:
@@ -148,29 +141,8 @@ class Journal:
         with self._lock:
             self.lost += len(self._queue)
             self._queue.clear()
+            self._sizes.clear()
             self._bytes = 0
-
-    def _keeps(self, prediction_id: str) -> bool:
-        if self.settings.inputs == "none" or self.settings.sample == 0:
-            return False
-        return self.settings.sample >= 1 or int(prediction_id[-8:], 16) < self.settings.sample * 2**32
-
-    def _copy(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
-        """The row without bytes that are too large, or, where they would be masked, without any; and its size."""
-        size = 200
-        for value in row.values():
-            if isinstance(value, str):
-                size += len(value)
-            elif isinstance(value, bytes | bytearray):
-                break
-        else:
-            return row, size
-        most = LARGEST_BYTES if self.settings.inputs == "plain" else -1
-        kept = {
-            name: {"$omitted": len(value)} if isinstance(value, bytes | bytearray) and len(value) > most else value
-            for name, value in row.items()
-        }
-        return kept, 200 + sum(len(value) for value in kept.values() if isinstance(value, str | bytes | bytearray))
 
     def _run(self) -> None:
         with self._open_database():
@@ -210,28 +182,34 @@ class Journal:
                     break
                 time.sleep(min(0.1, self._patience / 4))
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> list[Cells | Entry]:
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            self._bytes -= sum(size for _, size in batch)
-        return [entry for entry, _ in batch]
+            batch, sizes = self._queue[:BATCH], self._sizes[:BATCH]
+            del self._queue[:BATCH], self._sizes[:BATCH]
+            self._bytes -= sum(sizes)
+        return batch
 
-    def _write(self, batch: list[Entry]) -> StoreError | None:
+    def _write(self, batch: list[Cells | Entry]) -> StoreError | None:
         try:
-            self._insert(list(self._rows(batch)))
+            # What is made once is not made again when the database refuses it.
+            self._make(batch)
+            self._insert(batch)
         except StoreError as error:
             return error
         self.written += len(batch)
         return None
 
-    def _rows(self, batch: list[Entry]) -> Iterator[dict[str, Any]]:
-        """The rows of these entries, a few at a time: who holds the interpreter lets the event loop wait."""
-        for place, entry in enumerate(batch, 1):
-            yield self._row(entry)
-            if place % AT_ONCE == 0 and not self._stop.is_set():
-                time.sleep(LET_GO_SECONDS)
+    def _make(self, batch: list[Any]) -> None:
+        """Make rows of the entries among these, a few at a time: who holds the interpreter lets the event loop wait."""
+        made = 0
+        for place, one in enumerate(batch):
+            if isinstance(one, Entry):
+                batch[place] = self._formatter.row(one)
+                made += 1
+                if made % AT_ONCE == 0 and not self._stop.is_set():
+                    time.sleep(LET_GO_SECONDS)
 
-    def _insert(self, rows: list[dict[str, Any]]) -> None:
+    def _insert(self, rows: list[Any]) -> None:
         try:
             with self.store.database.writing() as connection:
                 self._put(connection, rows)
@@ -244,42 +222,17 @@ class Journal:
             for row in rows:
                 self._insert([row])
 
-    def _put(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+    def _put(self, connection: Connection, rows: list[Cells]) -> None:
         """One statement for many rows: SQLite computes a statement without the interpreter's lock, which each statement
         has to wait for again.
         """
         if not self.store.database.is_sqlite:
-            connection.execute(insert(PREDICTIONS), rows)
+            connection.execute(insert(PREDICTIONS), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
             return
         for start in range(0, len(rows), TOGETHER):
             some = rows[start : start + TOGETHER]
             into, values = _statement()
-            cells = [row[name] for row in some for name in COLUMNS]
-            connection.exec_driver_sql(into + ", ".join([values] * len(some)), tuple(cells))
-
-    def _row(self, entry: Entry) -> dict[str, Any]:
-        answer, confidence = answer_cells(entry.answer, self.settings.inputs)
-        return {
-            "id": entry.prediction_id,
-            "request_id": plain_text(entry.request_id)[:128],
-            "at": iso(entry.at),
-            "name": entry.name,
-            "number": entry.number,
-            "role": entry.role,
-            "principal": entry.principal.id,
-            "tenant": entry.principal.tenant,
-            "user": None if entry.user is None else self._pseudonym(entry.user),
-            "input": self.seal.input(entry.prediction_id, entry.input, masked=self.settings.inputs == "masked"),
-            "policy": "none" if entry.input is None else self.settings.inputs,
-            "answer": spell(answer),
-            "confidence": confidence,
-            "latency_ms": round(entry.latency_ms, 3),
-        }
-
-    def _pseudonym(self, user: str) -> str:
-        if self._secret is None:
-            self._secret = self.store.secret(_USERS)
-        return _keyed(self._secret, user)
+            connection.exec_driver_sql(into + ", ".join([values] * len(some)), tuple(chain.from_iterable(some)))
 
     def _lose(self, count: int, problem: StoreError) -> None:
         before, self.lost = self.lost, self.lost + count
@@ -313,30 +266,4 @@ def pseudonym(store: Store, user: str) -> str:
 
     The store's secret keeps the name from being found by trying all names.
     """
-    return _keyed(store.secret(_USERS), user)
-
-
-def _keyed(secret: bytes, user: str) -> str:
-    return hmac.digest(secret, user.encode("utf-8", "replace"), "sha256").hex()[:32]
-
-
-def answer_cells(answer: Answer, policy: str) -> tuple[dict[str, Any], float | None]:
-    """An answer as it is kept: its cells, the five largest scores, and its confidence.
-
-    >>> from lingqu.contract.answers import NumberValue, Refusal
-    >>> answer_cells(NumberValue(3.0, 2.5, 3.5), "masked")
-    ({'kind': 'number-value', 'prediction': 3.0, 'low': 2.5, 'high': 3.5}, None)
-    >>> answer_cells(Refusal("Expected a number in 'age', found 'old'."), "masked")
-    ({'kind': 'refusal'}, None)
-    """
-    cells = answer.cells()
-    # A refusal repeats what it refused.
-    if "error" in cells and policy != "plain":
-        cells.pop("error")
-    scores: Mapping[str, float] = getattr(answer, "scores", {})
-    if scores:
-        largest = sorted(scores, key=lambda label: -scores[label])[:_MOST_SCORES]
-        cells["scores"] = {label: round(float(scores[label]), 6) for label in largest}
-    confidence = cells.get("confidence")
-    sure = float(confidence) if isinstance(confidence, int | float) and math.isfinite(confidence) else None
-    return {"kind": answer.kind, **cells}, sure
+    return keyed(store.secret(_USERS), user)

@@ -76,6 +76,8 @@ def plain_text(given: str) -> str:
     >>> plain_text("a\0b\ud800")
     'ab?'
     """
+    if given.isascii() and "\0" not in given:
+        return given
     return given.replace("\0", "").encode("utf-8", "replace").decode()
 
 
@@ -85,12 +87,8 @@ def spell(value: Any) -> str:
     >>> unspell(spell({"a": b"x", "b": float("inf"), "c": ["渠"]}))
     {'a': b'x', 'b': inf, 'c': ['渠']}
     """
-    if isinstance(value, dict) and all(map(_is_simple, value.values())):
-        try:
-            return orjson.dumps(value).decode()
-        except TypeError:
-            # A name that is no text, half of a character, a number of more than 64 bits.
-            pass
+    if isinstance(value, dict) and (quick := simple(value)) is not None:
+        return quick
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
@@ -100,10 +98,28 @@ def spell(value: Any) -> str:
     return text if _is_whole(text) else json.dumps(_spelled(value), separators=(",", ":"))
 
 
-def _is_simple(value: Any) -> bool:
-    """Whether orjson spells it as json does; it would write what is not a number as null."""
-    kind = type(value)
-    return kind is str or kind is int or kind is bool or value is None or (kind is float and math.isfinite(value))
+def simple(value: dict[str, Any]) -> str | None:
+    """What `spell` makes of names with plain values, also one level further down; None for anything else.
+
+    >>> simple({"label": "渠", "scores": {"渠": 0.5}}), simple({"n": float("inf")}), simple({"b": b"x"}), simple({"l": []})
+    ('{"label":"渠","scores":{"渠":0.5}}', None, None, None)
+    """
+    for inner in value.values():
+        kind = type(inner)
+        if kind is float:
+            # It would be written as null.
+            if not math.isfinite(inner):
+                return None
+        elif kind is dict:
+            if not all(type(one) is float and math.isfinite(one) for one in inner.values()):
+                return None
+        elif kind is not str and kind is not int and kind is not bool and inner is not None:
+            return None
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # A name that is no text, half of a character, a number of more than 64 bits.
+        return None
 
 
 def _is_whole(text: str) -> bool:
