@@ -1,6 +1,7 @@
 """The journal: everything answered is there, and nothing that happens to it slows or breaks an answer."""
 
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -8,13 +9,17 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lingqu.contract.answers import LabelScores, Refusal
 from lingqu.errors import StoreError
 from lingqu.privacy.encrypt import MasterKeys, new_master_key
 from lingqu.serve import journal as journal_module
+from lingqu.serve.formatter import Formatter
 from lingqu.serve.journal import Entry, Journal, moment_of, new_id, pseudonym, purge, recorded
 from lingqu.serve.keys import ANYONE
+from lingqu.serve.sealed import Sealed
 from lingqu.spec.running import JournalSettings
 from lingqu.store import Store
 from lingqu.store.database import Database
@@ -32,8 +37,8 @@ def entry(row=None, answer=YES, *, user=None, at=None, name="router", request_id
     return Entry(new_id(), request_id, at or time.time(), name, 3, "champion", ANYONE, user, row, answer, 4.25)
 
 
-def kept(store, *entries, settings=None, keys=None):
-    with Journal(store, settings or JournalSettings(), keys=keys) as journal:
+def kept(store, *entries, policy=None, keys=None):
+    with Journal(store, policy or JournalSettings(), keys=keys) as journal:
         for one in entries:
             journal.record(one)
     assert (journal.lost, journal.written) == (0, len(entries))
@@ -71,7 +76,7 @@ def test_one_user_stays_one_user_and_nobody_can_try_names(store, tmp_path):
     ],
 )
 def test_inputs_by_policy(store, policy, row, expected):
-    (found,) = kept(store, entry(row), settings=JournalSettings(inputs=policy))
+    (found,) = kept(store, entry(row), policy=JournalSettings(inputs=policy))
     assert found.input == expected
     assert found.policy == policy
 
@@ -83,7 +88,7 @@ def test_a_refusal_does_not_repeat_what_it_refused(store):
 
 
 def test_a_share_of_inputs(store):
-    found = kept(store, *(entry({"n": i}) for i in range(2000)), settings=JournalSettings(sample=0.25))
+    found = kept(store, *(entry({"n": i}) for i in range(2000)), policy=JournalSettings(sample=0.25))
     shares = sum(one.input is not None for one in found) / 2000
     # Four standard errors of 2,000 draws.
     assert shares == pytest.approx(0.25, abs=0.04)
@@ -98,7 +103,7 @@ AWKWARD = [
 
 def test_every_value_comes_back_as_it_was(store):
     rows = [{"value": value} for value in AWKWARD]
-    found = kept(store, *(entry(row) for row in rows), settings=JournalSettings(inputs="plain"))
+    found = kept(store, *(entry(row) for row in rows), policy=JournalSettings(inputs="plain"))
     assert {str(one.input) for one in found} == {str(row) for row in rows}
 
 
@@ -142,6 +147,45 @@ def test_ids_sort_by_time_and_tell_it():
     assert ids == sorted(ids)
     assert moment_of(ids[0]) == pytest.approx(time.time(), abs=5)
     assert moment_of("../../etc/passwd") is None
+
+
+PIECES = st.sampled_from(
+    ["13800138000", "a@b.cn", "京A12345", "10.0.0.7", "::1", "٣", "５", "渠", "no", " ", ":", "@", "x" * 3000]
+)
+TEXTS = st.lists(PIECES, max_size=4).map("".join)
+CELLS = st.one_of(
+    TEXTS, st.text(max_size=8), st.integers(), st.sampled_from([13800138000, -(2**70)]), st.floats(), st.booleans(), st.none(),
+    st.binary(max_size=4), st.lists(TEXTS, max_size=2), st.dictionaries(TEXTS, st.one_of(TEXTS, st.floats()), max_size=2),
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), CELLS, max_size=3),
+    st.sampled_from(["none", "masked", "plain"]),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.sampled_from([None, "anna"]),
+)
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_a_row_that_is_made_at_once_is_the_one_that_would_be_made_later(row, policy, share, user):
+    one = entry(row, user=user)
+    formatter = Formatter(JournalSettings(inputs=policy, sample=share), Sealed(None), lambda: b"secret")
+    formatter.row(one)
+    made, size = formatter.at_once(one)
+    kept = policy != "none" and int(one.prediction_id[-8:], 16) < share * 2**32
+    later = formatter.row(one._replace(input=formatter._copy(row)[0] if kept else None))
+    assert size >= 200
+    assert (formatter.row(made) if isinstance(made, Entry) else made) == later
+    plain = all(type(cell) in (float, bool, type(None)) and cell not in (math.inf, -math.inf) for cell in row.values())
+    if plain and not any(cell != cell for cell in row.values()):
+        assert not isinstance(made, Entry)
+
+
+def test_with_a_key_nothing_is_made_before_it_is_encrypted():
+    formatter = Formatter(JournalSettings(), Sealed(MasterKeys((new_master_key(),))), lambda: b"secret")
+    one = entry({"age": 31})
+    made, _ = formatter.at_once(one)
+    assert made is one
+    assert formatter.row(one)[9].startswith("enc:")
 
 
 def test_old_answers_leave_and_their_bytes_too(store):

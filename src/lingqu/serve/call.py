@@ -57,8 +57,8 @@ class Call:
         self._receive = receive
         self.params: dict[str, str] = {}
         self.principal: Principal = ANYONE
-        given = self.headers.get("x-request-id", "")
-        self.id = given if _REQUEST_ID.fullmatch(given) else fresh(12).hex()
+        given = self.headers.get("x-request-id")
+        self.id = given if given and _REQUEST_ID.fullmatch(given) else fresh(12).hex()
         self.told: dict[str, Any] = {}
         self._body: bytes | None = None
         self._gone = False
@@ -66,8 +66,8 @@ class Call:
     @property
     def user(self) -> str | None:
         """Whom a canary sticks to: the header X-User-Id, if it is plain."""
-        given = self.headers.get("x-user-id", "")
-        return given if _USER.fullmatch(given) else None
+        given = self.headers.get("x-user-id")
+        return given if given and _USER.fullmatch(given) else None
 
     @property
     def token(self) -> str | None:

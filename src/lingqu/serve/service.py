@@ -149,6 +149,7 @@ class Service:
         for books in (self.journal, self.keys):
             if books is not None:
                 await asyncio.to_thread(books.close)
+        self.metrics.flush()
 
     async def __aenter__(self) -> Service:
         await self.start()
@@ -163,4 +164,5 @@ class Service:
                 self.stuck |= engine.tick()
             if self.journal is not None:
                 self.metrics.journal(self.journal.written, self.journal.lost)
+            self.metrics.flush()
             await asyncio.sleep(TICK)

@@ -67,9 +67,13 @@ class Usage:
         cost = price.cost(requests=requests, rows=rows, compute_us=micro) if price else 0
         place = (key, name, hour_of(time.time() if now is None else now), price.currency if price else "")
         with self._lock:
-            counts = self._counts.setdefault(place, [0, 0, 0, 0])
-            for index, more in enumerate((requests, rows, micro, cost)):
-                counts[index] += more
+            counts = self._counts.get(place)
+            if counts is None:
+                counts = self._counts[place] = [0, 0, 0, 0]
+            counts[0] += requests
+            counts[1] += rows
+            counts[2] += micro
+            counts[3] += cost
             self._changed.add(place)
 
     def flush(self) -> None:
