@@ -39,7 +39,7 @@ heavy: .venv/ready ## the tests of half a second and more, in minutes
 	$(BIN)/pytest -n 2 -m 'heavy and not slow'
 
 docs: .venv/ready ## the site of the documentation, in site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 format: .venv/ready ## put every file in its form
 	$(BIN)/ruff format src tests tools

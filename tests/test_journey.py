@@ -152,6 +152,7 @@ def test_promote_wants_a_passed_gate_or_a_reason(finished: Path, lingqu: Lingqu)
     assert refused.stderr.startswith("Expected a passed gate for kinds@2, found the decision '")
     assert lingqu("promote", "kinds@2", "--override").returncode == 2
     assert lingqu("promote", "kinds@2", "--override", "--why", "the old one has a fault").returncode == 0
+    assert lingqu("promote", "kinds@2").stdout == "kinds@2 is champion already.\n"
     assert as_json(lingqu("versions", "--json"))["versions"][1]["aliases"] == ["champion"]
     assert as_json(lingqu("rollback", "kinds", "--json")) == {"name": "kinds", "champion": 1}
     told = lingqu("history").stdout

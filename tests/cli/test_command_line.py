@@ -91,6 +91,30 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
                 "[--root FOLDER] [--scores] MODEL INPUT`, found the following arguments are required: INPUT. See: lingqu predict --help\n"
             ),
         ),
+        (
+            ["serve", "x", "--port", "99999"],
+            (
+                "Expected a whole number from 0 to 65,535 after --port, found '99999'. "
+                "Type: --port 8000, or --port 0 for any that is free.\n"
+            ),
+        ),
+        (
+            ["serve", "x", "--workers", "0"],
+            "Expected a whole number of at least 1 after --workers, found '0'. Type: --workers 1\n",
+        ),
+        (
+            ["improve", "--watch", "--every", "never"],
+            "Expected a length of time such as '1 min' after --every, found 'never'. Type: --every '30 s'\n",
+        ),
+        (
+            ["explain", "x", "t.csv", "--most", "-3"],
+            "Expected a whole number of at least 1 after --most, found '-3'. Type: --most 1\n",
+        ),
+        (
+            ["feedback", "add", "labels.csv"],
+            "Expected a file of labels at 'labels.csv', found no such file. Check the path.\n",
+        ),
+        (["--home", "none", "show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
         (["show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
         (["predict", "x", "y.csv"], "Expected a model of the registry, found 'x'. Known: none yet.\n"),
         (["new", "x"], f"Expected --task TASK, found no task. Known: {', '.join(task_names())}.\n"),
@@ -192,7 +216,7 @@ def test_new_with_a_wrong_name_writes_nothing(lingqu: Lingqu, tmp_path: Path) ->
     done = lingqu("new", "bad name", "--task", "text-classification")
     assert (done.returncode, done.stderr) == (
         2,
-        "Expected a name of letters, digits, - _ and . for name, found 'bad name'.\n",
+        "Expected a name of Latin letters, digits, - _ and . for name, found 'bad name'. Correct it.\n",
     )
     assert not (tmp_path / "bad name").exists()
 

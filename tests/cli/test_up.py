@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -34,21 +33,23 @@ def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypat
     assert call(["new", "kinds", "--task", "text-classification"]) == 0
     spec = tmp_path / "kinds" / "lingqu.yaml"
     spec.write_text(spec.read_text() + "model: ngram-linear\nimprove: {after: 1 new labels}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "lingqu", "up", str(spec), "--port", "0", "--every", "1 s"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "lingqu", "up", str(spec), "--port", "0", "--every", "1 s", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            url = next(found[0] for line in process.stdout if (found := re.search(r"http://[\d.:]+", line)))
+            assert process.stderr is not None
+            url = json.loads(process.stdout.readline())["url"]
             base = f"{url}/v1/models/kinds"
             told = posted(f"{base}/predict", {"row": {"text": "ramen with egg"}})
             identity = told["predictions"][0]["id"]  # type: ignore[index]
             assert posted(f"{url}/v1/feedback", {"prediction_id": identity, "label": "food"})["status"] == "quarantined"
-            said = next(line for line in process.stdout if "Waiting: " in line or "Learned" in line)
+            said = next(line for line in process.stderr if "Waiting: " in line or "Learned" in line)
             assert said
             family = [process.pid, *children(process.pid)]
             assert len(family) == 3
         finally:
             process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "", "one object and nothing else"
         assert process.wait(30) in (0, 130)
     deadline = time.monotonic() + 5
     while alive := [pid for pid in family if Path(f"/proc/{pid}").exists() and os.getpid() != pid]:

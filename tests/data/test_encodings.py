@@ -106,6 +106,22 @@ def test_bytes_that_look_like_nothing_are_refused() -> None:
         detect(bytes(range(0x80, 0x100)) * 3)
 
 
+@pytest.mark.parametrize(
+    ("begins", "found"),
+    [
+        (b"PK\x03\x04", "a zip archive, as workbooks of Excel are. Name it .xlsx if it is one; else unpack it."),
+        (b"\xd0\xcf\x11\xe0", "an old workbook of Excel. Save it as .xlsx or .csv."),
+        (b"PAR1\x15", "a Parquet file. Name it .parquet."),
+        (b"%PDF-1.7", "a PDF document. Save its table as .csv."),
+    ],
+)
+def test_another_kind_of_file_is_named(begins: bytes, found: str) -> None:
+    with pytest.raises(DataError) as error:
+        detect(begins + bytes(range(256)) * 9, "rows.csv")
+    assert str(error.value) == f"Expected text in rows.csv, found {found}"
+    assert detect(b"PAR1,PAR2\n1,2\n") == "utf-8"
+
+
 def test_many_nul_bytes_are_no_text() -> None:
     with pytest.raises(DataError, match="found many NUL bytes"):
         detect(b"a\0\0\0b\x01" * 50)

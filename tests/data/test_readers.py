@@ -252,7 +252,10 @@ def test_bundled_sets_by_name() -> None:
 def test_what_is_not_there_or_not_known(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path / "a.csv")
-    assert str(error.value) == f"Expected a readable file {tmp_path / 'a.csv'}, found no such file. Check data.source."
+    assert (
+        str(error.value)
+        == f"Expected a readable file {tmp_path / 'a.csv'}, found no such file. Check the path, and who may read it."
+    )
     with pytest.raises(DataError, match=r"found 'a\.cvs'\. Did you mean '\.csv'\?"):
         read(write(tmp_path / "a.cvs", "a,b"))
 

@@ -269,6 +269,12 @@ def test_a_table_whose_test_rows_lack_a_column_is_told(tmp_path: Path) -> None:
 def test_an_empty_split_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Expected rows in (test|validation), found none of 2\. Add rows, or set data"):
         make(tmp_path, [{**row, "label": label} for row, label in zip(texts(5), ["good", "bad"], strict=False)])
+    # Rows that are alike stay together: more of them would not help, and the advice says so.
+    same = (
+        "found none of 40, which are 1 group of rows that ask nearly the same or belong together. Add rows that differ"
+    )
+    with pytest.raises(DataError, match=same):
+        make(tmp_path, [{"text": "the same words again", "label": "ab"[n % 2]} for n in range(40)])
     with pytest.raises(DataError, match=r"^Expected rows, found none\. Check data\.source\.$"):
         (tmp_path / "none.csv").write_text("text,label\n")
         make(tmp_path, [], source=str(tmp_path / "none.csv"))

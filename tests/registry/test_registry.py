@@ -67,7 +67,7 @@ def test_references(registry, register):
         ("router@shado", "Expected an alias of router, found 'shado'. Did you mean 'shadow'?"),
         ("router@3", "Expected a version of router, found router@3. Its versions are 1 to 2."),
         ("router@0", "Expected a version of router, found router@0. Its versions are 1 to 2."),
-        ("router@", "Expected name, name@alias or name@number, found 'router@'."),
+        ("router@", "Expected name, name@alias or name@number, found 'router@'. See: lingqu versions"),
         ("router@9999999999", "Expected an alias of router, found '9999999999'. Known: latest, shadow."),
         ("one@2", "Expected a version of one, found one@2. Its only version is 1."),
     ],
@@ -224,8 +224,8 @@ def test_a_model_name_is_no_path_and_no_flag(local, register, name):
         ),
         ("V12", "Expected an alias that is not reserved, found 'V12'. Versions are reached as name@3 and name@latest."),
         ("7", "Expected an alias that is not reserved, found '7'. Versions are reached as name@3 and name@latest."),
-        ("a.b", "Expected an alias of letters, digits, '-' and '_', found 'a.b'."),
-        ("a\n", "Expected an alias of letters, digits, '-' and '_', found 'a\\n'."),
+        ("a.b", "Expected an alias of letters, digits, '-' and '_', found 'a.b'. Choose another alias."),
+        ("a\n", "Expected an alias of letters, digits, '-' and '_', found 'a\\n'. Choose another alias."),
     ],
 )
 def test_aliases_follow_mlflow(local, register, alias, message):

@@ -125,12 +125,12 @@ def test_everything_wrong_with_a_new_key_is_told_at_once(store):
     with pytest.raises(RequestError) as error:
         new_key(store, "", scopes=["predicts"], days=0, rate="fast", quota="5", price="1 per row")
     assert [str(problem) for problem in error.value.problems] == [
-        "Expected a name of at most 100 letters, digits, spaces and . - _ @ +, found ''.",
+        "Expected a name of at most 100 letters, digits, spaces and . - _ @ +, found ''. Choose another name.",
         "Expected a scope, found 'predicts'. Did you mean 'predict'?",
-        "Expected an expiry of at most 3,660 days, found 0. Or let it never expire.",
-        "Expected a rate such as '100 per minute', found 'fast'.",
-        "Expected a quota such as '10000 rows per month', found '5'.",
-        "Expected a price such as '0.01 CNY per row', found '1 per row'.",
+        "Expected an expiry within 3,660 days, found 0 days. Or let it never expire.",
+        "Expected a rate such as '100 per minute', found 'fast'. Write it like that, in quotes.",
+        "Expected a quota such as '10000 rows per month', found '5'. Write it like that, in quotes.",
+        "Expected a price such as '0.01 CNY per row', found '1 per row'. Write it like that, in quotes.",
     ]
     assert all_keys(store) == []
 

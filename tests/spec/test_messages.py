@@ -16,21 +16,21 @@ MESSAGES = {
     "bugdet: 5 min": "5: Expected a setting of the spec, found 'bugdet'. Did you mean 'budget'?",
     "frobnicate: 1": "5: Expected a setting of the spec, found 'frobnicate'. Known: budget, compress, data, gates, "
     "improve, model, monitor, name, report, serve, size, task, track, train, tune.",
-    "budget: 10": "5: Expected a length of time such as '10 min' or '2 h' for budget, found 10.",
-    "budget: 10 parsecs": "5: Expected a length of time such as '10 min' or '2 h' for budget, found '10 parsecs'.",
-    "size: huge": "5: Expected tiny, small, medium or large for size, found 'huge'.",
+    "budget: 10": "5: Expected a length of time such as '10 min' or '2 h' for budget, found 10. Correct it; left out, it is 10 min.",
+    "budget: 10 parsecs": "5: Expected a length of time such as '10 min' or '2 h' for budget, found '10 parsecs'. Correct it; left out, it is 10 min.",
+    "size: huge": "5: Expected tiny, small, medium or large for size, found 'huge'. Correct it; left out, it is small.",
     "size: smal": "5: Expected tiny, small, medium or large for size, found 'smal'. Did you mean 'small'?",
     "model: cnnn": "5: Expected a model family that lingqu knows, found 'cnnn'. Did you mean 'cnn'?",
     "model: [cnn, ml]": "5: Expected a model family that lingqu knows, found 'ml'. Did you mean 'mlp'?",
-    "model: []": "5: Expected the name of a model family or a list of them for model, found a list.",
+    "model: []": "5: Expected the name of a model family or a list of them for model, found a list. Correct it; left out, it is auto.",
     "model: [3]": "5: Expected the name of a model family for model.0, found 3. Put it in quotes.",
     "train: fast": "5: Expected a group of method, epochs, batch_size, learning_rate, weight_decay, patience, "
-    "optimiser, schedule, accumulate, label_smoothing, ema, augment, clip, class_weights, precision, seed and threads for train, found 'fast'.",
-    "train: {epochs: 0}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found 0.",
-    "train: {epochs: true}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found true.",
-    'train: {epochs: "3"}': "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found '3'.",
-    "train: {lr: .nan}": "5: Expected a number above 0 and at most 10 or nothing for train.learning_rate, found nan.",
-    "train: {clip: ~}": "5: Expected a number above 0 for train.clip, found nothing.",
+    "optimiser, schedule, accumulate, label_smoothing, ema, augment, clip, class_weights, precision, seed and threads for train, found 'fast'. Correct it.",
+    "train: {epochs: 0}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found 0. Correct it, or leave it out.",
+    "train: {epochs: true}": "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found true. Correct it, or leave it out.",
+    'train: {epochs: "3"}': "5: Expected a whole number from 1 to 10,000 or nothing for train.epochs, found '3'. Correct it, or leave it out.",
+    "train: {lr: .nan}": "5: Expected a number above 0 and at most 10 or nothing for train.learning_rate, found nan. Correct it, or leave it out.",
+    "train: {clip: ~}": "5: Expected a number above 0 for train.clip, found nothing. Correct it; left out, it is 1.0.",
     "train: {method: qlora}": "5: Expected auto, scratch, pretrain, head, lora or full for train.method, "
     "found 'qlora'. Did you mean 'lora'?",
     "train: {device: cuda}": "5: Expected a setting of train, found 'device'. "
@@ -38,7 +38,7 @@ MESSAGES = {
     "train: {optimizer: adam}": "5: Expected adamw, sgd, muon or nothing for train.optimiser, found 'adam'. "
     "Did you mean 'adamw'?",
     "train: {augment: [flip, rotate]}": "5: Expected flip, shift, crop, colour, cutout, mixup, drop or swap "
-    "for train.augment.1, found 'rotate'.",
+    "for train.augment.1, found 'rotate'. Correct it.",
     "train: {augment: automatic}": "5: Expected auto, none or a list of them for train.augment, found 'automatic'. "
     "Did you mean 'auto'?",
     "train: {fp16: true}": "5: Expected a setting of train, found 'fp16'. "
@@ -52,46 +52,48 @@ MESSAGES = {
     "Known: accuracy, alpha, f1, latency_p95, margin, roc_auc, size, slices.",
     "gates: {acuracy: '>= 0.5'}": "5: Expected a metric or a setting of gates, found 'acuracy'. "
     "Did you mean 'accuracy'?",
-    "gates: {f1: 0.85}": "5: Expected a limit such as '>= 0.85' for gates.f1, found 0.85.",
-    "gates: {f1: '> 0.85'}": "5: Expected a limit such as '>= 0.85' for gates.f1, found '> 0.85'.",
+    "size： tiny": "5: Expected ':' as on an English keyboard, found '：'. Type it in half width, with a space behind it.",
+    "数据: {source: a}": "5: Expected a setting of the spec, found '数据'. lingqu calls it data.",
+    "gates: {f1: 0.85}": "5: Expected a limit such as '>= 0.85' for gates.f1, found 0.85. Correct it.",
+    "gates: {f1: '> 0.85'}": "5: Expected a limit such as '>= 0.85' for gates.f1, found '> 0.85'. Correct it.",
     "gates: {latency_p95: '>= 20 ms'}": "5: Expected a limit such as '<= 20 ms' or nothing for gates.latency_p95, "
-    "found '>= 20 ms'.",
-    "gates: {size: '<= 20 ms'}": "5: Expected a limit such as '<= 50 MB' or nothing for gates.size, found '<= 20 ms'.",
+    "found '>= 20 ms'. Correct it, or leave it out.",
+    "gates: {size: '<= 20 ms'}": "5: Expected a limit such as '<= 50 MB' or nothing for gates.size, found '<= 20 ms'. Correct it, or leave it out.",
     "gates: {slices: {language: {f3: '>= 0.8'}}}": "5: Expected a metric that lingqu knows, found 'f3'. "
     "Known: accuracy, f1, roc_auc.",
     "gates: {slices: {language: '>= 0.8'}}": "5: Expected {NAME: a limit such as '>= 0.85'} "
-    "for gates.slices.language, found '>= 0.8'.",
-    "serve: {port: 99999}": "5: Expected a whole number from 0 to 65,535 for serve.port, found 99999.",
-    "improve: {after: soon}": "5: Expected a count such as '200 new labels' for improve.after, found 'soon'.",
-    "improve: {at_most: daily}": "5: Expected a rate such as '1 per day' for improve.at_most, found 'daily'.",
-    "  columns: [text]": "5: Expected {NAME: the name of a column} for data.columns, found a list.",
+    "for gates.slices.language, found '>= 0.8'. Correct it.",
+    "serve: {port: 99999}": "5: Expected a whole number from 0 to 65,535 for serve.port, found 99999. Correct it; left out, it is 8000.",
+    "improve: {after: soon}": "5: Expected a count such as '200 new labels' for improve.after, found 'soon'. Correct it; left out, it is 200 new labels.",
+    "improve: {at_most: daily}": "5: Expected a rate such as '1 per day' for improve.at_most, found 'daily'. Correct it; left out, it is 1 per day.",
+    "  columns: [text]": "5: Expected {NAME: the name of a column} for data.columns, found a list. Correct it, or leave it out.",
     "  columns: {txt: body}": "5: Expected a column that text-classification has, found 'txt'. Did you mean 'text'?",
     "  columns: {text: 3}": "5: Expected the name of a column for data.columns.text, found 3. Put it in quotes.",
     "  types: {age: numbr}": "5: Expected number, category, text, image, time, id or ignore for data.types.age, "
     "found 'numbr'. Did you mean 'number'?",
     "  encoding: klingon": "5: Expected auto, utf-8, utf-8-sig, gb18030, big5, utf-16, utf-16-le, utf-16-be, latin-1 "
-    "or cp1252 for data.encoding, found 'klingon'.",
-    "  delimiter: ab": "5: Expected auto or one character such as ; or tab for data.delimiter, found 'ab'.",
+    "or cp1252 for data.encoding, found 'klingon'. Correct it; left out, it is auto.",
+    "  delimiter: ab": "5: Expected auto or one character such as ; or tab for data.delimiter, found 'ab'. Correct it; left out, it is auto.",
     "  split: {validation: 0.5, test: 0.5}": "5: Expected shares that leave at least a tenth to train on "
-    "for data.split, found 0.5 + 0.5.",
+    "for data.split, found 0.5 + 0.5. Make one of them smaller.",
     "  split: {train: 0.5}": "5: Expected a setting of data.split, found 'train'. "
     "Training gets the rows that validation and test leave for it.",
-    "  near_duplicates: maybe": "5: Expected true or false for data.near_duplicates, found 'maybe'.",
-    "  max_bad: 2": "5: Expected a number from 0 to 1 for data.max_bad, found 2.",
+    "  near_duplicates: maybe": "5: Expected true or false for data.near_duplicates, found 'maybe'. Correct it; left out, it is true.",
+    "  max_bad: 2": "5: Expected a number from 0 to 1 for data.max_bad, found 2. Correct it; left out, it is 0.01.",
     "  shuffle: true": "5: Expected a setting of data, found 'shuffle'. "
     "Rows are put into splits by a hash of their content, so their order does not matter; remove the line.",
     "budget: &b 5 min": "5: Expected the value itself, found the anchor &b. A spec has no anchors; write it out.",
     "budget: *b": "5: Expected the value itself, found the alias *b. A spec has no anchors; write it out.",
     "budget: !!str 5": "5: Expected a plain value, found the tag 'tag:yaml.org,2002:str'. "
     "A spec names no types; remove the tag.",
-    "? [a]\n: 1": "5: Expected a name before the colon, found something else.",
+    "? [a]\n: 1": "5: Expected a name before the colon, found something else. Write NAME: VALUE.",
     "size: tiny\nsize: tiny": "6: Expected each name once, found 'size' again (first on line 5). Keep one of them.",
     "train: {epochs: 3": "6: Expected YAML, found while parsing a flow mapping, expected ',' or '}', but got "
     "'<stream end>'. Check indentation, colons, quotes and brackets here.",
     "train:\n\tepochs: 3": "6: Expected spaces, found a tab. Put spaces in its place: YAML takes no tabs there.",
     "size: \x07": "5: Expected text without control characters, found the character U+0007. Remove it.",
     "---\nname: b": "5: Expected one YAML document, found a second one. Remove the line --- and what follows.",
-    "size: " + "[" * 30: "5: Expected at most 20 levels, found more.",
+    "size: " + "[" * 30: "5: Expected at most 20 levels, found more. A spec needs four.",
 }
 
 
@@ -110,6 +112,13 @@ def test_unknown_task(tmp_path):
     text = HEAD.replace("text-classification", "text-clasification")
     assert problem(text, tmp_path) == (
         "spec:2: Expected a task that lingqu knows, found 'text-clasification'. Did you mean 'text-classification'?"
+    )
+
+
+def test_a_task_in_chinese(tmp_path):
+    text = HEAD.replace("text-classification", "文本分类")
+    assert problem(text, tmp_path) == (
+        "spec:2: Expected a task that lingqu knows, found '文本分类'. lingqu calls it text-classification."
     )
 
 
@@ -248,7 +257,8 @@ def test_a_split_with_a_wrong_name(tmp_path):
 
 @pytest.mark.parametrize(("text", "found"), [("- a\n- b\n", "a list"), ("just words\n", "'just words'")])
 def test_no_settings_at_all(text, found, tmp_path):
-    assert problem(text, tmp_path) == f"spec:1: Expected a spec, which is names with settings, found {found}."
+    advice = "Write NAME: VALUE, a line each; lingqu new NAME --task TASK --data FILE makes one."
+    assert problem(text, tmp_path) == f"spec:1: Expected a spec, which is names with settings, found {found}. {advice}"
 
 
 def test_an_empty_spec_says_what_is_needed(tmp_path):
@@ -262,7 +272,8 @@ def test_an_empty_spec_says_what_is_needed(tmp_path):
 
 def test_a_huge_spec(tmp_path):
     assert problem("a: " + "x" * 300_000 + "\n", tmp_path) == (
-        "spec:1: Expected a spec of at most 262,144 characters, found 300,004."
+        "spec:1: Expected a spec of at most 262,144 characters, found 300,004. "
+        "Is it your data? Then: lingqu new NAME --task TASK --data FILE"
     )
 
 
@@ -273,7 +284,8 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
         "absent.yaml": "Expected a spec, found no file 'absent.yaml'. "
         "Make one: lingqu new NAME --task TASK --data FILE",
         ".": "Expected a spec, found the folder '.'. Name the YAML file in it.",
-        "x" * 300: f"Expected a spec that can be read, found {'x' * 300!r}: File name too long.",
+        "x" * 300: f"Expected a spec that can be read, found {'x' * 300!r}: File name too long. "
+        "Check the path, and who may read it.",
         "gbk.yaml": "gbk.yaml:2: Expected text in UTF-8, found the byte 0xD3. Save the file as UTF-8.",
     }
     for name, text in expected.items():

@@ -116,9 +116,9 @@ def test_every_problem_at_once_in_the_order_of_lines(tmp_path):
     with pytest.raises(SpecError) as caught:
         load_spec(text, folder=tmp_path)
     assert str(caught.value) == (
-        "1. spec:1: Expected a name of letters, digits, - _ and . for name, found 12. Put it in quotes.\n"
+        "1. spec:1: Expected a name of Latin letters, digits, - _ and . for name, found 12. Put it in quotes.\n"
         "2. spec:1: Expected the setting task, found nothing. Add it: what to learn; `lingqu tasks` lists them.\n"
-        "3. spec:2: Expected tiny, small, medium or large for size, found 'huge'.\n"
+        "3. spec:2: Expected tiny, small, medium or large for size, found 'huge'. Correct it; left out, it is small.\n"
         "4. spec:4: Expected a bundled set for data.source, found 'sklearn:digts'. Did you mean 'digits'?\n"
         "5. spec:6: Expected a setting of the spec, found 'lr'. lingqu calls it train.learning_rate.\n"
         "6. spec:7: Expected each name once, found 'size' again (first on line 2). Keep one of them."

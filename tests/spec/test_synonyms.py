@@ -59,7 +59,9 @@ def test_a_column_named_twice():
 def test_problems_stand_at_the_line_that_was_written():
     with pytest.raises(SpecError) as caught:
         load_spec(HEAD.replace("data", "dataset") + "training:\n  seed: 1\n  wd: x\n")
-    assert str(caught.value) == ("spec:7: Expected a number from 0 to 10 or nothing for train.weight_decay, found 'x'.")
+    assert str(caught.value) == (
+        "spec:7: Expected a number from 0 to 10 or nothing for train.weight_decay, found 'x'. Correct it, or leave it out."
+    )
 
 
 @pytest.mark.parametrize("word", ["valid", "dev", "val"])

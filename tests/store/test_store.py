@@ -45,7 +45,7 @@ def test_where_the_store_is(tmp_path, monkeypatch):
     with pytest.raises(StoreError) as error:
         Store.open(tmp_path / "file")
     assert str(error.value) == (
-        f"Expected a folder at {tmp_path}/file, found a file. Choose another place with LINGQU_HOME."
+        f"Expected a folder at {tmp_path}/file, found a file. Choose another place: --home, or LINGQU_HOME."
     )
 
 

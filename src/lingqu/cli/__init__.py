@@ -36,6 +36,34 @@ def _spec(text: str) -> str:
     return str(Path(text) / "lingqu.yaml") if Path(text).is_dir() else text
 
 
+def _whole(option: str, low: int, high: int | None = None, advice: str = "") -> Callable[[str], int]:
+    """What reads the whole number of an option; its RequestError goes past argparse as it is."""
+
+    def read(text: str) -> int:
+        if text.isascii() and text.isdigit() and low <= int(text) and (high is None or int(text) <= high):
+            return int(text)
+        reach = f"of at least {low}" if high is None else f"from {low} to {high:,}"
+        raise RequestError(
+            Problem(f"a whole number {reach} after {option}", f"'{text}'", advice or f"Type: {option} {max(low, 1)}")
+        )
+
+    return read
+
+
+def _time(text: str) -> str:
+    """A length of time after --every, as it was written."""
+    from lingqu.spec.amounts import seconds
+
+    try:
+        seconds(text)
+    except ValueError:
+        expected = "a length of time such as '1 min' after --every"
+        raise RequestError(Problem(expected, f"'{text}'", "Type: --every '30 s'")) from None
+    return text
+
+
+PORT = _whole("--port", 0, 65_535, "Type: --port 8000, or --port 0 for any that is free.")
+MOST = _whole("--most", 1)
 SPEC = _arg(
     "spec", nargs="?", default="lingqu.yaml", type=_spec, help="the YAML file, or its folder (default: lingqu.yaml)"
 )
@@ -101,7 +129,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
                 default="occlusion",
                 help="ask the shipped model without each part, or integrate the gradients of its network (needs torch)",
             ),
-            _arg("--most", type=int, default=20, metavar="N", help="how many rows at most (default: 20)"),
+            _arg("--most", type=MOST, default=20, metavar="N", help="how many rows at most (default: 20)"),
             _arg("--root", metavar="FOLDER", help="where the pictures are that a table names (default: beside it)"),
             LANGUAGE,
         ),
@@ -114,8 +142,8 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
                 "models", nargs="*", metavar="MODEL", help="name, name@3 or a bundle folder (default: the spec's name)"
             ),
             _arg("--host", help="the address to listen on (default: 127.0.0.1, this machine alone)"),
-            _arg("--port", type=int, help="the port (default: 8000; 0 takes any)"),
-            _arg("--workers", type=int, metavar="N", help="how many processes answer (default: 1)"),
+            _arg("--port", type=PORT, help="the port (default: 8000; 0 takes any)"),
+            _arg("--workers", type=_whole("--workers", 1), metavar="N", help="how many processes answer (default: 1)"),
         ),
     ),
     "versions": (
@@ -147,7 +175,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         "bring the previous champion back; needs no proof",
         (
             _arg("name", metavar="NAME", help="the model's name"),
-            _arg("--to", type=int, metavar="N", help="to this version"),
+            _arg("--to", type=_whole("--to", 1), metavar="N", help="to this version"),
             WHO,
             WHY,
         ),
@@ -214,7 +242,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
                 help="rows on which the champion and the challenger on its way differ",
             ),
             _arg("--status", choices=("quarantined", "accepted", "rejected"), help="list and export only these"),
-            _arg("--most", type=int, default=20, metavar="N", help="so many rows at most (default: 20)"),
+            _arg("--most", type=MOST, default=20, metavar="N", help="so many rows at most (default: 20)"),
             _arg("-o", "--out", metavar="FILE", help="write to this file (.jsonl or .csv)"),
             WHO,
             WHY,
@@ -226,7 +254,9 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         (
             SPEC,
             _arg("--watch", action="store_true", help="stay, and go round when the spec says that it is time"),
-            _arg("--every", default="1 min", metavar="TIME", help="how often --watch looks (default: 1 min)"),
+            _arg(
+                "--every", type=_time, default="1 min", metavar="TIME", help="how often --watch looks (default: 1 min)"
+            ),
             _arg("--drop", action="store_true", help="drop the challenger that is on its way to users"),
             WHO,
             WHY,
@@ -237,8 +267,14 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         "the whole loop until Ctrl-C: serve the champion, listen, improve",
         (
             SPEC,
-            _arg("--port", type=int, metavar="N", help="listen here (default: as the spec says)"),
-            _arg("--every", default="1 min", metavar="TIME", help="how often it is looked whether a round is due"),
+            _arg("--port", type=PORT, metavar="N", help="listen here (default: as the spec says)"),
+            _arg(
+                "--every",
+                type=_time,
+                default="1 min",
+                metavar="TIME",
+                help="how often it is looked whether a round is due",
+            ),
         ),
     ),
     "freeze": (
@@ -350,6 +386,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _verb(arguments: list[str]) -> list[str]:
     """The arguments with other tools' words for our verbs put right; UnknownNameError's advice for any other word."""
+    arguments = _options_behind(arguments)
     place = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
     if place is None or arguments[place] in COMMANDS:
         return arguments
@@ -362,6 +399,18 @@ def _verb(arguments: list[str]) -> list[str]:
         arguments[place] = VERBS[word]
         return arguments
     raise RequestError(Problem("a command of lingqu", f"'{word}'", f"{near(word, COMMANDS)} See: lingqu --help"))
+
+
+def _options_behind(arguments: list[str]) -> list[str]:
+    """The options that every verb has, put behind the verb where somebody wrote them before it.
+
+    >>> _options_behind(["--home", "there", "--json", "versions"])
+    ['versions', '--home', 'there', '--json']
+    """
+    place = 0
+    while place < len(arguments) and arguments[place].startswith(("--json", "--home")):
+        place += 2 if arguments[place] == "--home" else 1
+    return [*arguments[place : place + 1], *arguments[:place], *arguments[place + 1 :]]
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -91,6 +91,9 @@ def _add(arguments: argparse.Namespace) -> None:
         advice = "Type: lingqu feedback add PREDICTION --label LABEL, or lingqu feedback add FILE"
         raise RequestError(Problem("the id of a prediction, or a file of labels", f"{len(arguments.thing)}", advice))
     thing = arguments.thing[0]
+    if not Path(thing).is_file() and (Path(thing).suffix or Path(thing).exists()):
+        found = "a folder" if Path(thing).is_dir() else "no such file"
+        raise RequestError(Problem(f"a file of labels at '{thing}'", found, "Check the path."))
     store = Store.open(store_folder(arguments))
     if not Path(thing).is_file():
         said = {name: getattr(arguments, name) for name in (*KINDS, "comment")}
@@ -222,7 +225,9 @@ def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     elif file.suffix.lower() == ".jsonl":
         write_bytes(file, "".join(spell(dict(row)) + "\n" for row in rows).encode())
     else:
-        raise RequestError(Problem("a file that ends in .csv or .jsonl", f"'{file.name}'"))
+        raise RequestError(
+            Problem("a file that ends in .csv or .jsonl", f"'{file.name}'", "Choose another name with -o.")
+        )
 
 
 def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -81,7 +81,7 @@ def _usage(arguments: argparse.Namespace) -> None:
     since, until = (_moment(name, getattr(arguments, name)) for name in ("since", "until"))
     by = [word for word in (arguments.by or "").replace(",", " ").split() if word]
     if wrong := sorted(set(by) - {"model", "day"}):
-        raise RequestError(Problem("model or day after --by", f"'{wrong[0]}'"))
+        raise RequestError(Problem("model or day after --by", f"'{wrong[0]}'", "Type: --by model,day"))
     with read_store(arguments) as store:
         key = kept.find_key(store, arguments.name).id if arguments.name else None
         lines = report(store, key=key, since=since or "", until=until or "9999", by=by)
@@ -120,7 +120,8 @@ def _named(arguments: argparse.Namespace) -> str:
 
 def _moment(option: str, text: str | None) -> str | None:
     if text is not None and _MOMENT.fullmatch(text) is None:
-        raise RequestError(Problem(f"a month or a day such as 2026-11-22 (UTC) after --{option}", f"'{text}'"))
+        advice = f"Type: --{option} 2026-11"
+        raise RequestError(Problem(f"a month or a day such as 2026-11-22 (UTC) after --{option}", f"'{text}'", advice))
     return text
 
 

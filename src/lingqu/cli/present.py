@@ -78,12 +78,13 @@ def next_step(command: str, why: str = "") -> Text:
 def progress() -> Iterator[Tell]:
     """A live line per stage on standard error; plain lines where that is no terminal."""
     if not err.is_terminal:
-        seen: set[str] = set()
+        last: dict[str, str] = {}
 
         def plain(stage: str, done: float, sentence: str) -> None:
-            if done >= 1 or stage not in seen:
-                seen.add(stage)
-                err.print(f"{stage}: {sentence or 'begun'}")
+            line = f"{stage}: {sentence or 'begun'}"
+            if stage not in last or (done >= 1 and line != last[stage]):
+                last[stage] = line
+                err.print(line)
 
         yield plain
         return

@@ -107,6 +107,11 @@ def promote(arguments: argparse.Namespace) -> int:
 
 def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
     version = registry.get(arguments.model)
+    held = registry.alias(version.name, "champion")
+    if held is not None and held[0] == version.number:
+        told = {"name": version.name, "champion": version.number}
+        emit(arguments, told, f"{version.reference} is champion already.")
+        return 0
     said = version.decision.get("decision")
     if said != "promote" and not arguments.override:
         raise GateError(
@@ -118,7 +123,7 @@ def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
         )
     if arguments.override and not arguments.why:
         raise RequestError(Problem("a reason with --override", "none", "Add --why REASON; it is kept in the history."))
-    epoch = (registry.alias(version.name, "champion") or (None, 0))[1]
+    epoch = 0 if held is None else held[1]
     if epoch != version.decision.get("champion_epoch") and not arguments.override:
         against = version.decision.get("against")
         raise GateError(

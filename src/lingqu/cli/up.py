@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def up(arguments: argparse.Namespace) -> int:
     _champion(arguments, spec, Store.open(folder))
     here = ["--home", str(folder.absolute())]
     port = [] if arguments.port is None else ["--port", str(arguments.port)]
-    serve = begin([*LINGQU, "serve", spec.name, *port, *here], spec.folder)
+    # With --json the service's object has standard output to itself; what the circle says goes to standard error.
+    form, aside = (["--json"], sys.stderr.fileno()) if arguments.json else ([], None)
+    serve = begin([*LINGQU, "serve", spec.name, *port, *form, *here], spec.folder)
     watch = [*LINGQU, "improve", str(Path(arguments.spec).absolute()), "--watch", "--every", arguments.every, *here]
     try:
-        return _stand(serve, watch, spec.folder)
+        return _stand(serve, watch, spec.folder, aside)
     finally:
         end(serve)
 
@@ -53,9 +56,9 @@ def _champion(arguments: argparse.Namespace, spec: Spec, store: Store) -> None:
         raise GateError(Problem(f"a champion of {spec.name} to serve", found, f"See: lingqu show {spec.name}"))
 
 
-def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path) -> int:
+def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path, stdout: int | None) -> int:
     """Until the service ends: keep the circle going round; the service's status."""
-    pause, circle, again = FIRST_PAUSE, begin(watch, folder, nice=NICE), 0.0
+    pause, circle, again = FIRST_PAUSE, begin(watch, folder, nice=NICE, stdout=stdout), 0.0
     try:
         while serve.poll() is None:
             time.sleep(LOOK_SECONDS)
@@ -65,7 +68,11 @@ def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path) -> in
                 err.print(f"The circle ended with status {circle.returncode}; it begins again in {pause:.0f} s.")
                 again = time.monotonic() + pause
             elif time.monotonic() >= again:
-                circle, again, pause = begin(watch, folder, nice=NICE), 0.0, min(2 * pause, LONGEST_PAUSE)
+                circle, again, pause = (
+                    begin(watch, folder, nice=NICE, stdout=stdout),
+                    0.0,
+                    min(2 * pause, LONGEST_PAUSE),
+                )
     finally:
         end(circle)
     return serve.returncode

@@ -125,7 +125,7 @@ def divide(marks: Marks, task: Task, settings: DataSettings) -> Divided:
         labels = {split: tally(codes[divided.splits == at], values, kind) for at, split in enumerate(SPLITS)}
     given = {GIVEN[at] for at in np.unique(marks.given).tolist()}
     try:
-        check_splits(divided.counts, labels, given)
+        check_splits(divided.counts, labels, given, len(np.unique(divided.leaders)))
     except DataError:
         if task.takes_features and (amounts := _amounts(marks.targets.values)):
             found = f"{amounts:,} different numbers in {len(marks):,} rows"
@@ -174,9 +174,14 @@ def _leaks(leaders: Array, splits: Array) -> list[Finding]:
 
 
 def check_splits(
-    rows: Mapping[str, int], labels: Mapping[str, Mapping[str, int]] | None, given: Collection[str] = ()
+    rows: Mapping[str, int],
+    labels: Mapping[str, Mapping[str, int]] | None,
+    given: Collection[str] = (),
+    groups: int | None = None,
 ) -> None:
     """DataError when a split has no rows, or lacks a class that the other ones have.
+
+    `groups` is how many groups the rows form of which none is torn apart.
 
     >>> check_splits({"train": 2, "test": 2, "validation": 2}, {"train": {"a": 2}, "test": {"a": 2}, "validation": {"a": 1, "b": 1}})
     Traceback (most recent call last):
@@ -185,7 +190,13 @@ def check_splits(
     """
     total = sum(rows.values())
     advice = "Add rows, or set data.split, data.seed or data.source."
-    problems = [Problem(f"rows in {split}", f"none of {total:,}", advice) for split in SPLITS if not rows.get(split)]
+    found = f"none of {total:,}"
+    if groups is not None and groups < total / 2:
+        found += (
+            f", which are {groups:,} group{'s' * (groups != 1)} of rows that ask nearly the same or belong together"
+        )
+        advice = "Add rows that differ; rows of one group stay in one split."
+    problems = [Problem(f"rows in {split}", found, advice) for split in SPLITS if not rows.get(split)]
     if labels is not None and not problems:
         problems += _missing_classes(labels, total, given)
     if problems:

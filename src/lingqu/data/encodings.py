@@ -41,6 +41,17 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 
+_NO_TEXT = {
+    b"PK\x03\x04": ("a zip archive, as workbooks of Excel are", "Name it .xlsx if it is one; else unpack it."),
+    b"\xd0\xcf\x11\xe0": ("an old workbook of Excel", "Save it as .xlsx or .csv."),
+    b"\x1f\x8b": ("a gzip archive", "Unpack it."),
+    b"PAR1\x15": ("a Parquet file", "Name it .parquet."),
+    b"%PDF": ("a PDF document", "Save its table as .csv."),
+    b"\x89PNG": ("a picture", "A table names its pictures; else name a folder of pictures."),
+    b"\xff\xd8\xff": ("a picture", "A table names its pictures; else name a folder of pictures."),
+}
+"""How files begin that are no text, whatever their name says: what they are, and what to do."""
+
 # The most frequent characters of modern Chinese, simplified and traditional: about half of any running text.
 _FREQUENT = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进"
@@ -93,12 +104,15 @@ def detect(source: bytes | io.BufferedReader, name: str = "the file") -> str:
     'gb18030'
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    head = file.read(4)
+    head = file.read(8)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             if encoding == "utf-32":
                 raise _doubt(name, "UTF-32")
             return encoding
+    for sign, (what, advice) in _NO_TEXT.items():
+        if head.startswith(sign):
+            raise DataError(Problem(f"text in {name}", what, advice))
     file.seek(0)
     sample = _sample(file)
     if sample.isascii() and b"\0" not in sample:

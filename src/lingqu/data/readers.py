@@ -97,7 +97,7 @@ def unreadable(path: Path) -> Problem:
     Expected a csv, tsv, txt, jsonl, json, parquet, npz or xlsx file or a folder of images, found 'rows.cvs'. Did you mean '.csv'?
     """
     if path.suffix.lower() in SUFFIXES and not path.exists():
-        return Problem(f"a readable file {path}", "no such file", "Check data.source.")
+        return Problem(f"a readable file {path}", "no such file", "Check the path.")
     advice = near(path.suffix, SUFFIXES) if path.suffix else "Known: " + ", ".join(SUFFIXES) + "."
     kinds = "a csv, tsv, txt, jsonl, json, parquet, npz or xlsx file or a folder of images"
     return Problem(kinds, f"'{path.name}'", advice)

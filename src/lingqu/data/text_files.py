@@ -104,7 +104,7 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
         raw = path.open("rb")
     except OSError as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
-        raise DataError(Problem(f"a readable file {path}", found, "Check data.source.")) from None
+        raise DataError(Problem(f"a readable file {path}", found, "Check the path, and who may read it.")) from None
     with raw:
         yield raw
 

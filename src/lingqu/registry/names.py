@@ -23,11 +23,11 @@ def check_name(name: str) -> str:
 
     >>> check_name("../x")
     Traceback (most recent call last):
-    lingqu.errors.RequestError: Expected a model name of letters, digits, '-', '_' and '.' that begins with an ASCII letter or digit, found '../x'.
+    lingqu.errors.RequestError: Expected a model name of letters, digits, '-', '_' and '.' that begins with an ASCII letter or digit, found '../x'. Choose another name.
     """
     if _NAME.fullmatch(name) is None or len(name) > LONGEST:
         rule = "a model name of letters, digits, '-', '_' and '.' that begins with an ASCII letter or digit"
-        raise RequestError(Problem(rule, _shown(name)))
+        raise RequestError(Problem(rule, _shown(name), "Choose another name."))
     return name
 
 
@@ -39,7 +39,7 @@ def check_alias(alias: str) -> str:
     lingqu.errors.RequestError: Expected an alias that is not reserved, found 'v3'. Versions are reached as name@3 and name@latest.
     """
     if _ALIAS.fullmatch(alias) is None or len(alias) > LONGEST:
-        raise RequestError(Problem("an alias of letters, digits, '-' and '_'", _shown(alias)))
+        raise RequestError(Problem("an alias of letters, digits, '-' and '_'", _shown(alias), "Choose another alias."))
     if _RESERVED.fullmatch(alias):
         advice = "Versions are reached as name@3 and name@latest."
         raise RequestError(Problem("an alias that is not reserved", repr(alias), advice))
@@ -53,13 +53,13 @@ def check_words(what: str, words: str, *, longest: int) -> str:
     'better on the gate'
     >>> check_words("who it was", " ", longest=100)
     Traceback (most recent call last):
-    lingqu.errors.RequestError: Expected who it was, in words, found nothing.
+    lingqu.errors.RequestError: Expected who it was, in words, found nothing. Write a few.
     """
     if not words.strip():
-        raise RequestError(Problem(f"{what}, in words", "nothing"))
+        raise RequestError(Problem(f"{what}, in words", "nothing", "Write a few."))
     if _CONTROL.search(words) or "\n" in words or len(words) > longest:
         rule = f"{what} in one line of at most {longest:,} characters, without control characters"
-        raise RequestError(Problem(rule, _shown(words)))
+        raise RequestError(Problem(rule, _shown(words), "Shorten it, or write it in one line."))
     return words
 
 

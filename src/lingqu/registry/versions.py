@@ -75,12 +75,12 @@ class Reference:
 
         >>> Reference.read("ticket-router@")
         Traceback (most recent call last):
-        lingqu.errors.UnknownNameError: Expected name, name@alias or name@number, found 'ticket-router@'.
+        lingqu.errors.UnknownNameError: Expected name, name@alias or name@number, found 'ticket-router@'. See: lingqu versions
         """
         name, at, rest = text.partition("@")
         check_name(name)
         if at and not rest:
-            raise UnknownNameError(Problem("name, name@alias or name@number", repr(text)))
+            raise UnknownNameError(Problem("name, name@alias or name@number", repr(text), "See: lingqu versions"))
         if match := _NUMBER.fullmatch(rest):
             return cls(name, None, int(match[1]))
         return cls(name, rest or CHAMPION, None)

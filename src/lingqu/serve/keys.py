@@ -362,18 +362,20 @@ def _check(
     for what, text in (("a name", name), ("a tenant", tenant)):
         if (text or what == "a name") and _NAME.fullmatch(text) is None:
             expected = f"{what} of at most 100 letters, digits, spaces and . - _ @ +"
-            problems.append(Problem(expected, repr(text)[:120]))
+            problems.append(Problem(expected, repr(text)[:120], "Choose another name."))
     if not scopes:
         problems.append(Problem("at least one scope", "none", f"Known: {', '.join(SCOPES)}."))
     problems += [Problem("a scope", f"'{scope}'", near(scope, SCOPES)) for scope in scopes if scope not in SCOPES]
     if days is not None and not 0 < days <= 3660:
-        problems.append(Problem("an expiry of at most 3,660 days", str(days), "Or let it never expire."))
+        problems.append(Problem("an expiry within 3,660 days", f"{days:g} days", "Or let it never expire."))
     for what, text in written.items():
         example, parse = WRITTEN[what]
         try:
             _ = None if text is None else parse(text)
         except ValueError:
-            problems.append(Problem(f"a {what} such as '{example}'", repr(text)[:120]))
+            problems.append(
+                Problem(f"a {what} such as '{example}'", repr(text)[:120], "Write it like that, in quotes.")
+            )
     if problems:
         raise RequestError(problems)
 

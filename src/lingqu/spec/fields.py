@@ -75,7 +75,7 @@ def _below(units: Mapping[str, float]) -> Callable[[str], Limit]:
 PASSWORDS = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
 _NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 
-Name = Annotated[str, *_written("a name of letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
+Name = Annotated[str, *_written("a name of Latin letters, digits, - _ and .", _name, pattern=_NAME_PATTERN)]
 TaskName = Annotated[str, *_written("the name of a task", _some)]
 ColumnName = Annotated[str, *_written("the name of a column", _some)]
 Place = Annotated[str, *_written("a file, a folder or an address such as hf://owner/name", _some)]

@@ -17,7 +17,7 @@ from typing import Any
 
 from lingqu.errors import Problem, near
 from lingqu.spec.addresses import fault, scheme, sheet_of
-from lingqu.spec.synonyms import Place
+from lingqu.spec.synonyms import TOLD, Place
 
 SPLITS = ("train", "validation", "test")
 HUB_ID = re.compile(r"[\w\-][\w\-.]{0,95}/[\w\-][\w\-.]{0,95}(@[\w\-.]{1,96})?", re.ASCII)
@@ -92,7 +92,7 @@ def _encoder(place: Place, name: Any, folder: Path) -> tuple[Place, Problem] | N
 def _tasks(tree: Mapping[str, Any], known: Known) -> Iterable[tuple[Place, Problem]]:
     task = tree.get("task")
     if isinstance(task, str) and task and known.tasks and task not in known.tasks:
-        yield ("task",), Problem("a task that lingqu knows", repr(task), near(task, known.tasks))
+        yield ("task",), Problem("a task that lingqu knows", repr(task), TOLD.get(task) or near(task, known.tasks))
 
 
 def looks_pretrained(name: str) -> bool:

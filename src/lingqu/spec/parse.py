@@ -25,6 +25,18 @@ Place = tuple[str | int, ...]
 DEEPEST = 20
 LONGEST = 262_144
 
+_FULL_WIDTH = {
+    "：": ":",
+    "，": ",",
+    "｛": "{",
+    "｝": "}",
+    "［": "[",
+    "］": "]",
+    "＃": "#",
+    "“": '"',
+    "”": '"',
+    "\u3000": "a space",
+}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?")
 _WORDS: dict[str, Any] = {
@@ -63,7 +75,8 @@ def parse(text: str) -> Parsed:
     """
     parsed = Parsed()
     if len(text) > LONGEST:
-        parsed.problems.append((1, Problem(f"a spec of at most {LONGEST:,} characters", f"{len(text):,}")))
+        advice = "Is it your data? Then: lingqu new NAME --task TASK --data FILE"
+        parsed.problems.append((1, Problem(f"a spec of at most {LONGEST:,} characters", f"{len(text):,}", advice)))
         parsed.refused.add(())
         return parsed
     try:
@@ -99,7 +112,7 @@ class _Builder:
     def node(self, event: Any, place: Place) -> Any:
         self.parsed.lines.setdefault(place, _line(event))
         if len(place) > DEEPEST:
-            raise _UnreadableError(_line(event), Problem(f"at most {DEEPEST} levels", "more"))
+            raise _UnreadableError(_line(event), Problem(f"at most {DEEPEST} levels", "more", "A spec needs four."))
         self.check_form(event, place)
         if isinstance(event, yaml.ScalarEvent):
             return scalar(event.value) if event.implicit[0] else event.value
@@ -131,7 +144,8 @@ class _Builder:
         values: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _UnreadableError(_line(event), Problem("a name before the colon", "something else"))
+                advice = "Write NAME: VALUE."
+                raise _UnreadableError(_line(event), Problem("a name before the colon", "something else", advice))
             # Keys are names, so their text is kept: a column may be called 1 or no.
             key, line = event.value, _line(event)
             inner = (*place, key)
@@ -163,6 +177,18 @@ def scalar(text: str) -> Any:
     return text
 
 
+def _full_width(wide: str) -> Problem:
+    r"""What YAML does not read as the sign that it looks like.
+
+    >>> print(_full_width("："))
+    Expected ':' as on an English keyboard, found '：'. Type it in half width, with a space behind it.
+    """
+    plain = _FULL_WIDTH[wide]
+    behind = ", with a space behind it" if plain in ":," else ""
+    shown = plain if len(plain) > 1 else f"'{plain}'"
+    return Problem(f"{shown} as on an English keyboard", f"'{wide}'", f"Type it in half width{behind}.")
+
+
 def _line(event: Any) -> int:
     return event.start_mark.line + 1
 
@@ -172,6 +198,10 @@ def _unreadable(error: yaml.YAMLError, text: str) -> tuple[int, Problem]:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         if "\\t" in said:
             return mark.line + 1, Problem("spaces", "a tab", "Put spaces in its place: YAML takes no tabs there.")
+        for place in filter(None, (error.context_mark, error.problem_mark)):
+            line = "".join(text.splitlines()[place.line : place.line + 1])
+            if wide := next((character for character in line.partition("#")[0] if character in _FULL_WIDTH), None):
+                return place.line + 1, _full_width(wide)
         return mark.line + 1, Problem("YAML", said, "Check indentation, colons, quotes and brackets here.")
     position = getattr(error, "position", 0)
     code = getattr(error, "character", 0)

@@ -107,10 +107,11 @@ def told(details: ErrorDetails, place: Place, schema: Node) -> Problem:
         advice = node.get("description", "")
         return Problem(f"the setting {setting}", "nothing", f"Add it: {advice[:1].lower()}{advice[1:]}")
     if not place:
-        return Problem("a spec, which is names with settings", shown(details["input"]))
+        advice = "Write NAME: VALUE, a line each; lingqu new NAME --task TASK --data FILE makes one."
+        return Problem("a spec, which is names with settings", shown(details["input"]), advice)
     node = descend(schema, place)
     expected = words(node, schema)
-    advice = _advice(details["input"], expected, options(node, schema))
+    advice = _advice(details["input"], expected, options(node, schema)) or _default(node)
     return Problem(f"{expected} for {setting}", shown(details["input"]), advice)
 
 
@@ -147,6 +148,20 @@ def _advice(value: Any, expected: str, choices: list[str]) -> str:
         return TOLD.get(value) or (near(value, choices, say="") if choices else "")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return "Put it in quotes." if is_number and expected.startswith(("a name ", "the name ")) else ""
+
+
+def _default(node: Node) -> str:
+    """What to do with a value that is wrong where nothing near it is right: a setting with a default may be left out.
+
+    >>> _default({"default": "10 min"}), _default({"default": None}), _default({})
+    ('Correct it; left out, it is 10 min.', 'Correct it, or leave it out.', 'Correct it.')
+    """
+    if "default" not in node:
+        return "Correct it."
+    default = node["default"]
+    plain = isinstance(default, str | int | float) and default != ""
+    value = default if isinstance(default, str) else json.dumps(default)
+    return f"Correct it; left out, it is {value}." if plain else "Correct it, or leave it out."
 
 
 def _unknown(place: Place, schema: Node) -> Problem:

@@ -70,7 +70,11 @@ def _read(path: Path) -> str:
     except IsADirectoryError:
         raise SpecError(Problem("a spec", f"the folder {str(path)!r}", "Name the YAML file in it.")) from None
     except OSError as error:
-        raise SpecError(Problem("a spec that can be read", f"{str(path)!r}: {error.strerror}")) from None
+        raise SpecError(
+            Problem(
+                "a spec that can be read", f"{str(path)!r}: {error.strerror}", "Check the path, and who may read it."
+            )
+        ) from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

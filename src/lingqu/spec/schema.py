@@ -1,7 +1,7 @@
 """Settings as others need to see them: a JSON Schema, a table, a commented YAML text and the reference pages.
 
 >>> settings_table()[0]
-Setting(name='name', takes='a name of letters, digits, - _ and .', default='', about="The model's name; versions are counted under it.")
+Setting(name='name', takes='a name of Latin letters, digits, - _ and .', default='', about="The model's name; versions are counted under it.")
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class SplitSettings(Settings):
     @model_validator(mode="after")
     def _leave_some(self) -> SplitSettings:
         if self.validation + self.test > 0.9:
-            raise refuse("shares that leave at least a tenth to train on", f"{self.validation} + {self.test}")
+            found = f"{self.validation} + {self.test}"
+            raise refuse("shares that leave at least a tenth to train on", found, "Make one of them smaller.")
         return self
 
 

@@ -137,7 +137,29 @@ VALUES: dict[str, dict[Any, Any]] = {
 _TASKS = _all("text-classification", "sentiment-analysis")
 _NO_SETTING = "lingqu has no setting for it; remove the line."
 
+_CHINESE = {
+    **_all("name", "名称", "名字"),
+    **_all("task", "任务"),
+    **_all("data", "数据"),
+    **_all("data.source", "来源", "数据源", "文件"),
+    **_all("data.columns", "列", "字段"),
+    **_all("data.columns.text", "文本"),
+    **_all("data.columns.label", "标签", "类别"),
+    **_all("size", "大小", "规模"),
+    **_all("budget", "预算", "时间"),
+    **_all("model", "模型"),
+    **_all("train", "训练"),
+    **_all("gates", "关口", "门槛"),
+    **_all("serve", "服务"),
+    **_all("improve", "改进"),
+    **_all("text-classification", "文本分类", "情感分析"),
+    **_all("multi-label-text-classification", "多标签文本分类"),
+    **_all("image-classification", "图像分类", "图片分类"),
+    **_all("tabular-classification", "表格分类"),
+    **_all("tabular-regression", "表格回归"),
+}
 TOLD: dict[str, str] = {
+    **{word: f"lingqu calls it {right}." for word, right in _CHINESE.items()},
     "label_column": "lingqu calls it data.columns.label.",
     "target_column": "lingqu calls it data.columns.label, or data.columns.target for a number.",
     "label": "lingqu calls it data.columns.label.",

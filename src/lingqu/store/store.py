@@ -66,7 +66,9 @@ class Store:
             # A store never belongs in the version control of the folder around it.
             write_bytes(chosen / ".gitignore", b"*\n", permissions=0o600)
         elif not chosen.is_dir():
-            raise StoreError(Problem(f"a folder at {chosen}", "a file", "Choose another place with LINGQU_HOME."))
+            raise StoreError(
+                Problem(f"a folder at {chosen}", "a file", "Choose another place: --home, or LINGQU_HOME.")
+            )
         return cls(chosen, database_url or os.environ.get("LINGQU_DATABASE_URL"))
 
     # Blobs
