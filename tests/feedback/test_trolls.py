@@ -27,7 +27,7 @@ from lingqu.store import Store
 from tests.feedback.test_circle import OLD, rows
 from tests.feedback.test_poison import SPEC, principal
 
-USERS, HONEST_EACH, TROLLS_EACH = 100, 3, 20
+USERS, HONEST_EACH, TROLLS_EACH = 100, 3, 10
 GOLDEN = 2000
 
 
@@ -90,39 +90,34 @@ def right(store: Store, number: int, seed: int) -> list[float]:
 
 
 @pytest.mark.slow
-def test_trolls_cost_no_point_or_are_blocked(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    measured, bad = [], []
-    for trolls in (5, 10, 20):
-        promoted, drops, gains, caught, lies = 0, [], [], 0, 0
-        for seed in range(20):
-            base = tmp_path / f"base{seed}"
-            if not base.exists():
-                served(base, seed)
-            folder = tmp_path / "turn"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(base, folder)
-            store = Store.open(folder / ".lingqu")
-            told(store, trolls, seed)
-            audited(store, seed)
-            improve(folder / "lingqu.yaml", store=store)
-            hostile = [voice for voice in voices(store, "router") if voice.principal.startswith("troll")]
-            lies += len(hostile)
-            caught += sum(voice.status != ACCEPTED for voice in hostile)
-            champion = Registry(store).aliases("router")["champion"]
-            if champion == 1:
-                continue
-            promoted += 1
-            before, after = right(store, 1, seed), right(store, champion, seed)
-            drops.append(before[0] - after[0])
-            gains.append(after[1] - before[1])
-            if sum(before) - sum(after) > 0.02 or drops[-1] > 0.01:
-                bad.append((trolls, seed, before, after))
-        cost = f"{100 * max(drops):.1f} points at most" if drops else "nothing"
-        gain = f", new words {100 * float(np.mean(gains)):+.1f} points" if gains else ""
-        measured.append(
-            f"{trolls} %: {20 - promoted} of 20 blocked, {promoted} promoted, which cost {cost} on golden rows{gain}; "
-            f"{caught:,} of {lies:,} lies were held"
-        )
-        print(measured[-1], flush=True)
-    record_property("measured", "; ".join(measured))
+@pytest.mark.parametrize("trolls", [5, 10, 20], ids=["a twentieth", "a tenth", "a fifth"])
+def test_trolls_cost_no_point_or_are_blocked(
+    trolls: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    bad, drops, gains, caught, lies = [], [], [], 0, 0
+    for seed in range(20):
+        folder = tmp_path / f"{seed}"
+        served(folder, seed)
+        store = Store.open(folder / ".lingqu")
+        told(store, trolls, seed)
+        audited(store, seed)
+        improve(folder / "lingqu.yaml", store=store)
+        hostile = [voice for voice in voices(store, "router") if voice.principal.startswith("troll")]
+        lies += len(hostile)
+        caught += sum(voice.status != ACCEPTED for voice in hostile)
+        champion = Registry(store).aliases("router")["champion"]
+        if champion == 1:
+            continue
+        before, after = right(store, 1, seed), right(store, champion, seed)
+        drops.append(before[0] - after[0])
+        gains.append(after[1] - before[1])
+        # Neither on all golden rows nor on those that the champion knew.
+        if sum(before) - sum(after) > 0.02 or drops[-1] > 0.01:
+            bad.append((seed, before, after))
+        shutil.rmtree(folder)
+    told_of = f"{20 - len(drops)} of 20 blocked, {len(drops)} promoted"
+    if drops:
+        told_of += f", which cost {100 * max(0.0, *drops):.1f} points at most on golden rows of before and brought "
+        told_of += f"{100 * float(np.mean(gains)):+.1f} on those of the new words"
+    record_property("measured", f"{told_of}; {caught:,} of {lies:,} lies were held")
     assert bad == []
