@@ -12,6 +12,7 @@ from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import frozen, thaw
 from lingqu.feedback.guard import guard
 from lingqu.loop import check
+from lingqu.monitor import status
 from lingqu.registry import Registry
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
@@ -71,8 +72,10 @@ def test_a_champion_on_probation_that_errs_goes_back_once(project, tmp_path):  #
     assert seen.why.endswith("Learn anew: lingqu thaw router, then lingqu improve")
     assert guard(store, spec).why == seen.why
     assert sum(event.evidence.get("kind") == "world" for event in registry.history("router")) == 1
+    assert {alarm.kind for alarm in status("router", store=store).alarms} == {"risk", "retrain"}
     thaw(store, "router", who="anna")
     assert guard(store, spec).restored is None
+    assert {alarm.kind for alarm in status("router", store=store).alarms} == {"risk"}
 
     # After its probation a champion is only complained of.
     registry.promote("router", again.number, who="anna", why="on purpose")
