@@ -15,14 +15,16 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lingqu.contract import NumberValue, Rows
+from lingqu.contract import Memory, NumberValue, Rows
 from lingqu.errors import DeadlineError
 from lingqu.serve.service import Service
 from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
+from lingqu.tasks.tabular_regression import TabularRegression
 from tests.serve.bundles import STEP, echo, loop_graph, versions
 from tests.serve.process import running
 from tools.lqbench import Request, expects, fixed, load, poisson
@@ -103,6 +105,31 @@ def test_a_cheap_model_that_is_slow_for_once_stops_the_event_loop_for_a_moment_a
     print(f"{seconds:.2f} s computed, the event loop stood still for {gap:.3f} s")
     assert right
     assert gap < max(0.2, seconds / 2)
+
+
+class Sleepy(TabularRegression):
+    """A team's own task whose code does not come back for a while."""
+
+    def encode(self, rows: Rows, memory: Memory) -> dict[str, Any]:
+        if max(rows["x"]) > HANGS:
+            time.sleep(0.3)
+        return super().encode(rows, memory)
+
+
+def test_code_of_another_package_never_stops_the_event_loop(tmp_path: Path) -> None:
+    async def go() -> float:
+        echo(tmp_path / "echo", 1)
+        async with Service.load([tmp_path / "echo"], settings=ServeSettings()) as service:
+            engine, loop = service.engine("echo"), asyncio.get_running_loop()
+            engine.bundle().task = Sleepy()
+            slow = asyncio.create_task(engine.answer(Rows({"x": [HANGS + 1]}), deadline=loop.time() + 10))
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            gap = loop.time() - before
+            assert len((await slow).answers) == 1
+            return gap
+
+    assert asyncio.run(go()) < 0.25
 
 
 @pytest.mark.heavy

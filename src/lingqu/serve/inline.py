@@ -2,7 +2,7 @@
 
 What comes in one turn of the loop is one batch. A model that takes longer than it ever did is stopped after
 `AT_MOST` seconds, its rows go to a thread, and the loop turns on: a row that makes a model hang costs the others that
-time alone.
+time alone. A brake stops a network, and no code: so the tasks of other packages are always computed in a thread.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lingqu.bundle.read import Brake
 from lingqu.serve.batch import MOST_ROWS, Outcome, Piece, Request, compute, form
 from lingqu.serve.cost import padded
+from lingqu.tasks import is_ours
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,8 +65,8 @@ class Inline:
             return False
         piece = pieces[0]
         model = piece.request.model
-        # A cascade is cheap until it is not.
-        if model.bundle.cascade is not None:
+        # A cascade is cheap until it is not; and no brake stops a team's own code that does not come back.
+        if model.bundle.cascade is not None or not is_ours(model.bundle.task):
             return False
         return 0.0 < model.effort.seconds(len(piece.places) * piece.longest) <= CHEAP
 

@@ -51,6 +51,15 @@ def find_task(name: str) -> Task:
     raise UnknownNameError(Problem("a task that lingqu knows", f"'{name}'", near(name, task_names())))
 
 
+def is_ours(task: Task) -> bool:
+    """Whether this code came with lingqu, and not with another package.
+
+    >>> is_ours(find_task("text-classification"))
+    True
+    """
+    return type(task).__module__.startswith("lingqu.tasks.")
+
+
 def _installed() -> EntryPoints:
     """The entry points of installed packages; who asks for a task of ours does not wait until they have been looked for."""
     from importlib.metadata import entry_points
