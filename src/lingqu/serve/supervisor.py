@@ -28,8 +28,12 @@ from lingqu.serve.plan import BACKLOG, Plan, threads_given
 STEADY = 10.0
 """A worker that lived so many seconds was well; the next one starts without a pause."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-SILENT, LOADING = 30.0, 600.0
-"""A worker that says nothing for so many seconds hangs, and is ended; while it loads it may take longer."""
+LEAST_SILENCE, MOST_SILENCE, LOADING = 10.0, 30.0, 600.0
+"""A worker that says nothing for so many seconds hangs, and is ended: between these, as the deadline of requests is; while
+it loads it may take longer."""
+LOOK, LONGEST_LOOK = 0.25, 1.0
+"""How often the workers are looked at, and what one look counts at most: where this process itself had to wait, because the
+machine stood still or had no time for it, its workers had to as well."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 Tell = Callable[[str], None]
@@ -37,7 +41,7 @@ Tell = Callable[[str], None]
 
 @dataclass(eq=False)
 class Child:
-    """One worker process; `status` is the pipe it reports on, `heard` when it last did.
+    """One worker process; `status` is the pipe it reports on, `silent` for how many seconds it has not.
 
     `line` is how it hears what to serve; it stays open: when this process dies, however it dies, the worker reads its end
     and stops.
@@ -47,7 +51,7 @@ class Child:
     line: socket.socket
     status: int
     started: float
-    heard: float
+    silent: float = 0.0
     ready: bool = False
     leaving: bool = False
     unread: bytes = b""
@@ -70,8 +74,7 @@ class Child:
             )
         os.close(status)
         os.set_blocking(reports, False)
-        now = time.monotonic()
-        return cls(process, ours, reports, now, now)
+        return cls(process, ours, reports, time.monotonic())
 
     def give(self, plan: Plan, listener: socket.socket) -> None:
         """Tell it what to serve, and on which socket."""
@@ -130,6 +133,12 @@ class Supervisor:
                 status = self._stop()
         return status
 
+    @property
+    def silence(self) -> float:
+        """Seconds after which a silent worker hangs: by then each of its requests is past its deadline."""
+        deadline = float(self.plan.settings.get("deadline_seconds", MOST_SILENCE))
+        return min(MOST_SILENCE, max(LEAST_SILENCE, deadline + 5.0))
+
     # Starting
 
     def _start(self) -> None:
@@ -144,26 +153,29 @@ class Supervisor:
             if missing > 0 and now >= self.next_start:
                 for _ in range(missing):
                     self._start()
-            self._listen(wake, 0.25)
+            self._listen(wake, LOOK)
             self._reap()
 
     def _listen(self, wake: int, seconds: float) -> None:
         """What children and signals say, within so many seconds."""
+        began = time.monotonic()
         found, _, _ = select.select([wake, *(child.status for child in self.children)], [], [], seconds)
+        looked = min(time.monotonic() - began, LONGEST_LOOK)
         for child in self.children:
+            child.silent += looked
             if child.status in found:
                 self._hear(child)
-            elif time.monotonic() - child.heard > (most := SILENT if child.ready else LOADING):
+            elif child.silent > (most := self.silence if child.ready else LOADING):
                 self.tell(f"Worker {child.process.pid} has said nothing for {most:.0f} s and is ended.")
                 child.process.kill()
-                child.heard = time.monotonic()
+                child.silent = 0.0
         if wake in found:
             self.stopping |= any(number in (signal.SIGTERM, signal.SIGINT) for number in os.read(wake, 64))
 
     def _hear(self, child: Child) -> None:
         with suppress(BlockingIOError):
             child.unread += os.read(child.status, 65_536)
-        child.heard = time.monotonic()
+        child.silent = 0.0
         *lines, child.unread = child.unread.split(b"\n")
         for line in lines:
             self._obey(child, json.loads(line) if line else {})
