@@ -57,6 +57,8 @@ def serving(kind: Kind, first: Request, *, cwd: Path | None = None) -> Iterator[
     command = [part.replace("PORT", str(port)) for part in kind.command]
     environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count()), "TOKENIZERS_PARALLELISM": "false"}
     environment |= {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "HF_HUB_OFFLINE": "1"}
+    # Whoever installs a package has its bytecode compiled; in a checkout the first start does it, where it may.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as told:
         start = time.perf_counter()
         process = subprocess.Popen(
