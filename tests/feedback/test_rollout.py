@@ -292,13 +292,13 @@ def by_users(store: Store, users: Iterable[str], answer: Answer) -> list[str]:
 
 
 def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
-    spec, inbox = spec_of(), Inbox(store, ServeSettings())
+    spec, inbox = spec_of(canary=1000), Inbox(store, ServeSettings())
     move(store, standing(store), "canary", 0.25, why="better", evidence={})
-    answered(store, [1] * 40)
-    by_users(store, ["a clumsy one"] * 5, refusal := Refusal("Expected a number, found none."))
-    for place, id in enumerate(by_users(store, ["an angry one"] * 5, said(1))):
+    answered(store, [1] * 80)
+    by_users(store, ["a clumsy one"] * 9, refusal := Refusal("Expected a number, found none."))
+    for place, id in enumerate(by_users(store, ["an angry one"] * 9, said(1))):
         inbox.receive({"prediction_id": id, "rating": 1}, Principal(f"p{place}", f"p{place}", ANYONE.scopes, ""))
-    audited(store, answered(store, [2] * 5), right=1)
+    audited(store, answered(store, [2] * 6), right=99)
     told = advance(store, spec)
     assert told is not None
     assert (told["decision"], told["moved"]) == ("canary", False)
@@ -306,7 +306,7 @@ def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
     told = advance(store, spec)
     assert told is not None
     assert told["decision"] == "drop"
-    assert told["why"] == "23 of 63 answers were the challenger's; 9 of 9 refusals are about it, where 36.5 % should be"
+    assert told["why"] == "32 of 112 answers were the challenger's; 9 of 9 refusals are about it, where 28.6 % should be"
 
 
 def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:
