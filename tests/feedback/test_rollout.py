@@ -271,6 +271,8 @@ def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
         for place in range(3, 40, 4):
             whose = Principal(f"p{place}", f"p{place}", ANYONE.scopes, "")
             inbox.receive({"prediction_id": ids[place], "rating": 1}, whose)
+        # Who looks through them takes nothing from what they say.
+        settle(store, "echo", {voice.id: ("accepted", "so it is") for voice in voices(store, "echo")}, who="anna")
         expected = "10 of 40 answers were the challenger's; 10 of 10 complaints are about it, where 25 % should be"
     else:
         answered(store, [2] * 10, took=90.0)
