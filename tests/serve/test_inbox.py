@@ -109,12 +109,6 @@ WRONG = {
         "label": "a",
         "source": "a b!",
     },
-    # What judges models comes from trusted people alone.
-    **{
-        f"Expected a source of your own, found a text of {len(source)} characters. "
-        "Labels of an audit come by `lingqu feedback`.": {"label": "a", "source": source}
-        for source in ("AUDIT", "disputed", "file")
-    },
     "Expected person or model as the origin, found a text of 3 characters.": {"label": "a", "origin": "dog"},
 }
 
