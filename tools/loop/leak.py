@@ -59,6 +59,10 @@ def prove(data: Path) -> Proof:
             _accuracy(answers(rows.followed_by(stop), gate, stop=len(stop)), gate)
             for rows in (train, train.followed_by(_as_rows(offered, train)))
         )
+        # The same rows give the same model: only others have to be learned from.
+        same = grown.data.id == held.id
+        trained = grown.data.rows("train", store).followed_by(stop)
+        after = before if same else _accuracy(answers(trained, gate, stop=len(stop)), gate)
     kinds = len(given)
     rows = [
         Row(
@@ -77,9 +81,9 @@ def prove(data: Path) -> Proof:
         ),
         Row(
             "the data version after the copies",
-            "the same" if grown.data.id == held.id else "another",
+            "the same" if same else "another",
             goal="the same",
-            met=grown.data.id == held.id,
+            met=same,
         ),
         Row(
             "`improve` on such feedback alone",
@@ -89,7 +93,7 @@ def prove(data: Path) -> Proof:
         ),
         Row(
             "accuracy on the gate that such feedback buys",
-            "+0.0 points",
+            f"{100 * (after - before):+.1f} points",
             "every label trains",
             f"{100 * (leaked - before):+.1f} points ({percent(before)} to {percent(leaked)})",
         ),
@@ -107,7 +111,7 @@ def prove(data: Path) -> Proof:
         ],
         {"loop-leak": bars(
             "Accuracy on gate rows after their copies were offered", ["before", "after"],
-            [("lingqu", [before, before]), ("every label trains", [before, leaked])], up="accuracy",
+            [("lingqu", [before, after]), ("every label trains", [before, leaked])], up="accuracy",
         )},
         "Accuracy on the gate before and after its rows were offered as feedback: unchanged with lingqu, inflated where every label trains.",
         {"joined": len(grown.joined), "offered": kinds, "before": before, "leaked": leaked, "left": _reasons(grown.left)},

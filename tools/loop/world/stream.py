@@ -40,8 +40,8 @@ class World:
     """Whether each answer's input is of the new kind."""
     user: Array
     role: Array
-    victim: tuple[int, int]
-    """The hostile users say the second label of every input of the first."""
+    lie: int
+    """The label that the hostile users say of every answer they get."""
     draws: Array
     """Uniform draws for each answer: whether its user speaks, what a noisy one says, and whether the audit asks."""
     delays: Array
@@ -72,7 +72,7 @@ class World:
         role[: int(USERS * NOISY)] = IS_NOISY
         role[int(USERS * NOISY) : int(USERS * (NOISY + HOSTILE))] = IS_HOSTILE
         common = np.argsort(-after)[:4]
-        victim = rng.choice(common, 2, replace=False) if len(common) > 1 else common
+        lie = int((rng.choice(common, 2, replace=False) if len(common) > 1 else common)[-1])
         sends = np.where(role == IS_HOSTILE, active, 1.0)
         delays = np.stack([rng.exponential(mean, ANSWERS) for mean in (DELAY, AUDIT_DELAY)], axis=1)
         return cls(
@@ -86,7 +86,7 @@ class World:
             np.arange(ANSWERS) >= SHIFTS[1],
             rng.choice(USERS, ANSWERS, p=sends / sends.sum()),
             role,
-            (int(victim[0]), int(victim[1])),
+            lie,
             rng.random((ANSWERS, 3)),
             delays,
         )
@@ -111,7 +111,7 @@ class World:
         truth, role = int(self.product.truth[self.stream[asked]]), self.role[self.user[asked]]
         speaks, what = self.draws[asked, :2]
         if role == IS_HOSTILE:
-            return self.victim[1]
+            return self.lie
         if role == IS_NOISY:
             if speaks >= NOISE:
                 return None
