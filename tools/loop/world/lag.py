@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lingqu.evaluate.gate import Decision
 from lingqu.feedback.voice import ACCEPTED, RULE, Voice
+from lingqu.registry.alpha import AlphaRound
 from tools.loop.draw import bars
 from tools.loop.record import Proof, Row
 from tools.loop.world.head import Head
@@ -25,6 +26,16 @@ from tools.loop.world.stream import ACTIVE
 SEEDS = range(100, 103)
 """Seeds of their own: those of the world's page are not among them."""
 LINES = CACHE / "lag.jsonl"
+
+
+class Forgets(Lingqu):
+    """lingqu whose gate looks at fresh rows alone: the frozen rows of the first day, and their slices, forbid nothing."""
+
+    def _gate(self, challenger: Head, fresh: NDArray[Any], now: int) -> tuple[Decision, bool]:
+        self.looks += 1
+        budget, rows = AlphaRound.of(self.looks), self.world.stream[fresh]
+        features = self.world.features(rows, self.world.new[fresh])
+        return self._decide(challenger, features, self.truth[rows], budget.alpha, ()), budget.exhausted
 
 
 class Knows(Lingqu):
@@ -61,12 +72,14 @@ class Trusting(Unbound):
 
 KINDS: dict[str, type[Policy]] = {
     **{name: POLICIES[name] for name in ("lingqu", "point", "informed")},
+    "forgets": Forgets,
     "knows": Knows,
     "unbound": Unbound,
     "trusting": Trusting,
 }
 STEPS = {
-    "its gate waits for proof": ("knows", "lingqu"),
+    "the frozen rows of the first day, slice by slice, forbid": ("forgets", "lingqu"),
+    "the gate waits for proof on fresh rows": ("knows", "forgets"),
     "audit labels are kept for the gate, and rounds wait for them": ("unbound", "knows"),
     "quarantine, caps and trials keep labels out": ("trusting", "unbound"),
 }
@@ -135,7 +148,8 @@ def _plot(told: dict[str, Any]) -> str:
 EXPLAINED = [
     (
         "The world of the section above, lived on further seeds by lingqu and by lingqu without one rule after the other. "
-        "First its gate knows the truth: a challenger that is better on the large hidden sample leads at once, one that is "
+        "First the frozen rows of the first day forbid nothing any more, and a challenger has to be better on fresh rows alone. "
+        "Then its gate knows the truth: a challenger that is better on the large hidden sample leads at once, one that is "
         "not never does, and audit labels judge and wear out as ever. Then audit labels train as soon as they come, and no "
         "round waits until 100 of them make a gate. Then every label trains that anybody gave: no quarantine, caps or trial. "
         "What is left is a policy that nobody can run, for it promotes by what only the report sees; it says how far the "

@@ -61,7 +61,8 @@ def prove(data: Path, seconds: float = inf) -> Proof:
             if part:
                 rows += _rows(title, part, active)
                 told[f"{name} x{active:g}"] = _figures(part)
-        plots[f"loop-world-{name.replace('_', '-')}"] = _plot(title, [one for one in mine if one["active"] == ACTIVE])
+                ending = "" if active == ACTIVE else "-equal"
+                plots[f"loop-world-{name.replace('_', '-')}{ending}"] = _plot(title, part, active)
     return Proof(
         "The world: a product, its users and two shifts",
         rows,
@@ -93,7 +94,7 @@ def _plainly(told: dict[str, Any]) -> str:
         f"more: {leads(more, 'point')} over the point estimate, {leads(more, 'informed')} over the point estimate that has "
         f"the audit's labels too. Where they send no more than others: {leads(equal, 'point')} and {leads(equal, 'informed')}. "
         "A minus says that there the proof cost more time than the poison it kept out was worth: little of what is said is "
-        "poison then, and who waits for no proof follows a shift sooner."
+        "poison then, and who waits for no proof follows a shift sooner. What each rule costs is the next section."
     )
 
 
@@ -103,7 +104,7 @@ def _after(part: list[dict[str, Any]], policy: str) -> np.ndarray:
 
 def _rows(title: str, part: list[dict[str, Any]], active: float) -> list[Row]:
     who = f"hostile users send {active:g} times as much" if active != 1 else "hostile users send as much as others"
-    what, seeds = f"{title}, {who}", f"{len(part)} seeds"
+    what, seeds = f"{title}, {who}", f"{len(part)} seed{'s' * (len(part) > 1)}"
     ours, goal = _after(part, "lingqu"), active == ACTIVE
     found = []
     for policy in ("point", "never", "informed"):
@@ -166,15 +167,15 @@ def _figures(part: list[dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def _plot(title: str, part: list[dict[str, Any]]) -> str:
-    curves = []
+def _plot(title: str, part: list[dict[str, Any]], active: float) -> str:
+    curves, who = [], "more" if active == ACTIVE else "as much as others"
     for policy, short in SHORT.items():
         held = np.array([one["policies"][policy]["accuracy"] for one in part])
         low, high = np.quantile(held, [0.05, 0.95], axis=0)
         curves.append(Line(short, held.mean(0).tolist(), low.tolist(), high.tolist()))
     marks = [(float(SHIFTS[0]), "new mix of labels"), (float(SHIFTS[1]), "new kind of input")]
     x = [float(at) for at in range(0, ANSWERS, STEP)]
-    return lines(f"{title}: accuracy on today's traffic, {len(part)} seeds", x, curves, across="answers given",
+    return lines(f"{title}: accuracy on today's traffic, {len(part)} seeds, hostile users send {who}", x, curves, across="answers given",
                  up="accuracy", marks=marks)  # fmt: skip
 
 
