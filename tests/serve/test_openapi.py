@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,5 +97,19 @@ def test_a_stranger_finds_no_fault_in_a_few_cases(kept: int, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_stranger_finds_no_fault_in_a_thousand_cases_an_operation(kept: int, tmp_path: Path) -> None:
-    schemathesis(kept, tmp_path, "-n", "1000", "--seed", "6")
+@pytest.mark.parametrize("model", CHECKED)
+def test_a_stranger_finds_no_fault_in_a_thousand_cases_an_operation(
+    model: str, kept: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    paths = ("--include-path-regex", f"models$|{model}|feedback")
+    schemathesis(kept, tmp_path, "-n", "30", "--seed", "1", *paths)
+    before = resident()
+    schemathesis(kept, tmp_path, "-n", "1000", "--seed", "6", *paths)
+    grown = resident() / before - 1
+    record_property("measured", f"memory {100 * grown:+.1f} %")
+    assert grown < 0.05
+
+
+def resident() -> int:
+    """Bytes of memory of this process, in which the service runs."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
