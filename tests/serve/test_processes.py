@@ -123,8 +123,9 @@ def test_a_stop_under_load_loses_no_request_that_was_taken(restarts: int, home: 
         faults = {reply.fault for reply in loading.report.replies}
         # Whoever comes when the port is closed is refused; nobody who was let in is dropped.
         assert faults <= {"", "no connection: ConnectionRefusedError"}
-        before = [reply for reply in loading.report.replies if reply.due < stopped - loading.began + 0.3]
-        assert len(before) > 20
+        # The port closes 0.6 s after the signal at the earliest; a late client may come later than it was due.
+        before = [reply for reply in loading.report.replies if reply.done < stopped - loading.began + 0.3]
+        assert len(before) > 5
         assert {reply.fault for reply in before} == {""}
 
 

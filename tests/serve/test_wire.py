@@ -136,14 +136,68 @@ def test_requests_that_follow_each_other_are_answered_in_order(live: int) -> Non
 
 
 def test_one_connection_too_many_is_told_to_come_again(live: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lingqu.serve import wire
+
     monkeypatch.setattr(Wire, "most_connections", 2)
-    ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    # Never as long as this test takes.
+    monkeypatch.setattr(wire, "REST_SECONDS", 60.0)
+    monkeypatch.setattr(wire, "BEYOND_SECONDS", 0.2)
+    probe = b"GET /livez?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ask = with_body(ASK, b"{}")
     with socket.create_connection(("127.0.0.1", live)), socket.create_connection(("127.0.0.1", live)):
-        assert (refused := exchange(live, b"")).startswith(b"HTTP/1.1 503 ")
-        assert b"\r\nretry-after: 1\r\n" in refused
-        assert json.loads(refused.partition(b"\r\n\r\n")[2]) == {
-            "error": {"message": "No more connections are taken for the moment."}
-        }
+        for sent in (b"", ask, ask[:-20]):
+            assert (refused := exchange(live, sent)).startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 1\r\n" in refused
+            assert refused.count(b"HTTP/1.1") == 1
+            assert json.loads(refused.partition(b"\r\n\r\n")[2]) == {
+                "error": {"message": "No more connections are taken for the moment."}
+            }
+        # Whether the service lives is told even then, once; and those that say nothing are in nobody's way.
+        silent = [socket.create_connection(("127.0.0.1", live)) for _ in range(wire.BEYOND + 4)]
+        answer = exchange(live, probe * 2)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert (answer.count(b"HTTP/1.1"), answer.count(b"connection: close")) == (1, 1)
+        for one in silent:
+            one.close()
     until = time.monotonic() + 5
-    while status_of(exchange(live, ask)) != 200:
+    while not exchange(live, probe.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 "):
         assert time.monotonic() < until
+
+
+def test_a_connection_that_rests_gives_way_to_a_new_one(live: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lingqu.serve import wire
+
+    monkeypatch.setattr(Wire, "most_connections", 2)
+    monkeypatch.setattr(wire, "REST_SECONDS", 0.1)
+    ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def heard(connection: socket.socket) -> bytes:
+        found = b""
+        while not found.endswith(b"}") and (part := connection.recv(4096)):
+            found += part
+        return found
+
+    with (
+        socket.create_connection(("127.0.0.1", live), 5) as asked_once,
+        socket.create_connection(("127.0.0.1", live), 5) as asking,
+    ):
+        asked_once.sendall(ask)
+        assert heard(asked_once).startswith(b"HTTP/1.1 200 ")
+        asking.sendall(ask[:20])
+        time.sleep(0.3)
+        with socket.create_connection(("127.0.0.1", live), 5) as new:
+            new.sendall(ask)
+            assert heard(new).startswith(b"HTTP/1.1 200 ")
+            assert heard(asked_once) == b""
+            # Who is in the middle of a request keeps its place.
+            asking.sendall(ask[20:])
+            assert heard(asking).startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_answered_beyond_the_most_connections_are_the_probes() -> None:
+    from lingqu.serve.routes import ROUTES
+    from lingqu.serve.wire import PROBES
+
+    assert {path.encode() for path in (route.path for route in ROUTES if route.scopes is None)} - {
+        b"/docs.css"
+    } == PROBES

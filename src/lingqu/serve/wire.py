@@ -2,6 +2,11 @@
 
 uvicorn's parser takes headers of any length and waits for a body for ever; it hands 3 MB that come as chunks of one byte
 to Python one by one. What breaks a limit here is answered with its status and the connection is closed.
+
+Where as many connections are open as may be, a new one takes the place of the one on which nothing was asked for
+longest, if that is a second at least: a client must be ready for that (RFC 9112, 9.3.1). Where all of them are busy, the new one
+is told to come again; but whoever asks whether the service lives is answered even then, or it would be restarted for
+being in demand.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -22,12 +27,15 @@ FREE_CHUNKS = 256
 LEAST_CHUNK_BYTES = 64
 """Beyond the free ones, chunks must hold so many bytes on average."""
 
+REST_SECONDS = 1.0
+"""How long nothing was asked on a connection that gives way to a new one."""
+BEYOND = 16
+BEYOND_SECONDS = 2.0
+"""How many connections beyond the most are heard, for a probe alone, and for how long."""
+PROBES = frozenset((b"/livez", b"/readyz", b"/healthz", b"/health", b"/ping", b"/v2/health/live", b"/v2/health/ready"))
+"""What is answered on them."""
 
-_FULL_BODY = b'{"error":{"message":"No more connections are taken for the moment."}}'
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-    b"x-content-type-options: nosniff\r\nretry-after: 1\r\nconnection: close\r\n\r\n%s"
-) % (len(_FULL_BODY), _FULL_BODY)
+_FULL = "No more connections are taken for the moment"
 
 
 class _RefusedError(Exception):
@@ -40,9 +48,16 @@ class Wire(HttpToolsProtocol):
     most_connections = 1000
     """Open connections of this process, beyond which one more is answered with 503 and closed."""
 
+    resting: ClassVar[dict[Wire, float]] = {}
+    """The connections on which nothing is asked, and since when, from the longest."""
+
+    beyond: ClassVar[dict[Wire, None]] = {}
+    """Those that are beyond the most, from the first."""
+
     _refused: tuple[int, str] | None = None
     _reading: asyncio.TimerHandle | None = None
     _has_cycle = False
+    _is_incomplete = False
     _received = 0
     _body_bytes = 0
 
@@ -52,16 +67,36 @@ class Wire(HttpToolsProtocol):
         if given is not None and given.family in (socket.AF_INET, socket.AF_INET6):
             # asyncio leaves it unset on sockets that were bound elsewhere: head and body then wait 40 ms for each other.
             given.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if len(self.connections) > self.most_connections:
-            # Its request is not even read: whoever opens connections by the thousand shall cost little.
-            self.transport.write(_FULL)
-            self.transport.close()
+        if len(self.connections) - len(self.beyond) > self.most_connections and not self._make_room():
+            if len(self.beyond) >= BEYOND:
+                next(iter(self.beyond))._turn_away()
+            self.beyond[self] = None
+            self._reading = self.loop.call_later(BEYOND_SECONDS, self._turn_away)
             return
+        self.resting[self] = self.loop.time()
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.resting.pop(self, None)
+        self.beyond.pop(self, None)
         super().connection_lost(exc)
+
+    def _make_room(self) -> bool:
+        """Close the connection that has rested longest; whether there was one that had rested long enough."""
+        for longest, since in self.resting.items():
+            if self.loop.time() - since < REST_SECONDS:
+                return False
+            del self.resting[longest]
+            self.connections.discard(longest)
+            longest.transport.close()
+            return True
+        return False
+
+    def _turn_away(self) -> None:
+        self.beyond.pop(self, None)
+        if not self.transport.is_closing():
+            self._say(503, _FULL)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -74,6 +109,8 @@ class Wire(HttpToolsProtocol):
             return
         self._received += len(data)
         super().data_received(data)
+        if self._is_incomplete and self._reading is None and not self.transport.is_closing():
+            self._await_request()
 
     def eof_received(self) -> None:
         """A client that ends its side in the middle of a request hears why there will be no answer."""
@@ -83,8 +120,8 @@ class Wire(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes, self._chunks, self._body_bytes, self._received, self._has_cycle = 0, 0, 0, 0, False
-        if self._reading is None:
-            self._await_request()
+        self._is_incomplete = True
+        self.resting.pop(self, None)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -98,8 +135,13 @@ class Wire(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        is_beyond = self in self.beyond
+        if is_beyond and self.url.partition(b"?")[0] not in PROBES:
+            self._stop(503, _FULL)
         super().on_headers_complete()
         self._has_cycle = True
+        if is_beyond:
+            self.cycle.keep_alive = False
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
@@ -111,9 +153,15 @@ class Wire(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._is_incomplete = False
         self._stop_waiting()
         self._received = self._body_bytes
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not (self.pipeline or self._is_incomplete or self.transport.is_closing()):
+            self.resting[self] = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says of anything its parser refuses; a limit of ours says its own."""
@@ -133,10 +181,14 @@ class Wire(HttpToolsProtocol):
         if self.headers is None or (self._has_cycle and self.cycle.response_started):
             self.transport.close()
             return
+        self._say(status, text)
+
+    def _say(self, status: int, text: str) -> None:
         body = b'{"error":{"message":"' + text.encode() + b'."}}'
+        again = "retry-after: 1\r\n" if status == 503 else ""
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\n{again}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
@@ -161,4 +213,4 @@ def with_at_most(connections: int) -> type[Wire]:
     >>> with_at_most(7).most_connections
     7
     """
-    return type("Wire", (Wire,), {"most_connections": connections})
+    return type("Wire", (Wire,), {"most_connections": connections, "resting": {}, "beyond": {}})
