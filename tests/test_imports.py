@@ -56,10 +56,13 @@ def test_what_serves_imports_nothing_of_training() -> None:
     assert not imported(lines) & HEAVY
 
 
-def test_reading_a_bundle_needs_four_packages() -> None:
-    found = imported("import lingqu.bundle.read; from lingqu.tasks import find_task; find_task('text-classification')")
+def test_reading_a_bundle_needs_four_packages_and_a_worker_nothing_of_http_until_then() -> None:
+    code = "import lingqu.serve.worker, lingqu.serve.reference; from lingqu.tasks import find_task; find_task('text-classification')"
+    found = imported(code)
     assert {"lingqu", "numpy", "onnxruntime"} <= found
     assert not found & (HEAVY | {"pydantic", "sqlalchemy", "yaml", "rich", "packaging"})
+    # What is imported before a model is loaded, the first answer waits for.
+    assert not found & {"asyncio", "uvicorn", "prometheus_client"}
 
 
 def test_no_two_test_files_of_plain_folders_have_one_name() -> None:
