@@ -60,6 +60,9 @@ def main(status: int) -> int:
     gc.disable()
     import lingqu.serve.reference  # noqa: F401  # what models need, while the parent still checks what was asked
 
+    # Whoever loads models, and later the event loop, gets the interpreter back from a busy thread in half a millisecond, not in
+    # five.
+    sys.setswitchinterval(SWITCH_SECONDS)
     # Proving a model and building its session leave the interpreter to others; so the rest is loaded at the same time.
     threading.Thread(target=_load_http, name="libraries").start()
     plan, listener = _told()
@@ -130,8 +133,6 @@ def serve(service: Service, listener: socket.socket, parent: Status) -> int:
     # What is loaded stays: to go through it again and again for cycles would cost each request a little.
     gc.freeze()
     gc.enable()
-    # The event loop gets the interpreter back from a computing thread in half a millisecond, not in five.
-    sys.setswitchinterval(SWITCH_SECONDS)
     most = service.settings.connections
     server = HttpServer(application(service), backlog=BACKLOG, keep_alive=KEEP_ALIVE, connections=most)
     stuck = uvloop.run(_life(service, server, listener, parent))
