@@ -9,13 +9,13 @@ import ast
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lingqu.store import write_bytes
 from tools.circumstances import ROOT
+from tools.loop.record import runs
 from tools.loop.world.play import POLICIES, lived
 from tools.loop.world.policies import Policy
 from tools.loop.world.products import PRODUCTS, product
@@ -94,12 +94,3 @@ def _told(world: World, policies: Mapping[str, type[Policy]]) -> dict[str, Any]:
         },
         "cpu_seconds": round(time.process_time() - began, 1),
     }
-
-
-def runs(values: Sequence[float]) -> list[tuple[int, float]]:
-    """Each value with how often it stands in a row: accuracy changes only with the model and with the world.
-
-    >>> runs([0.8, 0.8, 0.5])
-    [(2, 0.8), (1, 0.5)]
-    """
-    return [(len([*group]), value) for value, group in groupby(values)]
