@@ -231,6 +231,15 @@ def test_what_a_challenger_answered_unseen_goes_with_the_row(tmp_path: Path) -> 
     assert {one.id for one in recorded(store)} == {other, shadow_id(other, 2)}
 
 
+def test_numbers_of_the_history_are_nobodys(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    entry(store, "my account is 1234")
+    Registry(store).spend("router", "g0", 1, 0.025, 0.1234, "keep")
+    assert forget("1234", store=store).predictions == 1
+    assert Registry(store).verify_history() == []
+    assert Registry(store).history()[0].evidence["p"] == 0.1234
+
+
 def test_what_was_deleted_before_leaves_its_page_too(tmp_path: Path) -> None:
     store = Store.open(tmp_path / ".lingqu")
     identity = entry(store, f"my address is {PERSON}")

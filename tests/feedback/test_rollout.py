@@ -308,7 +308,9 @@ def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
     told = advance(store, spec)
     assert told is not None
     assert told["decision"] == "drop"
-    assert told["why"] == "32 of 112 answers were the challenger's; 9 of 9 refusals are about it, where 28.6 % should be"
+    assert (
+        told["why"] == "32 of 112 answers were the challenger's; 9 of 9 refusals are about it, where 28.6 % should be"
+    )
 
 
 def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:

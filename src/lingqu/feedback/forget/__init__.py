@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,8 @@ class _Forgetting:
         with self.store.database.erasing() as connection:
             if self.wanted is not None:
                 evidence["rules"] = [rule.to_json() for rule in self.wanted.rules.rules]
-                if changed := redact(connection, clear):
+                # Numbers of the history count and measure; they are nobody's, and the registry goes by them.
+                if changed := redact(connection, partial(self.wanted.cleared, numbers=False)):
                     evidence["rewritten"] = changed
             reason = f"{told}; {clear(why)}" if why else told
             append(connection, name=ALL, who=clear(who), action=ACTION, why=reason, evidence=evidence)

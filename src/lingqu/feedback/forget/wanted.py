@@ -60,18 +60,20 @@ class Wanted:
         """Whether a whole text is one of those."""
         return text is not None and any(normal(text) == normal(one) for one in self.texts)
 
-    def cleared(self, value: Any, inside: frozenset[str] = frozenset()) -> Any:
-        """A JSON value without it; `inside` names what the column is called there."""
+    def cleared(self, value: Any, inside: frozenset[str] = frozenset(), *, numbers: bool = True) -> Any:
+        """A JSON value without it; `inside` names what the column is called there, and `numbers` stay if they are not asked for."""
         if isinstance(value, str):
             return self._cleared(value)
         if isinstance(value, float | int) and not isinstance(value, bool):
             # A number that is somebody's (a telephone, an account) may be an end of a learned range.
-            return float(f"{value:.2g}") if self._stands_in(spelled(value)) else value
+            return float(f"{value:.2g}") if numbers and self._stands_in(spelled(value)) else value
         if isinstance(value, list | tuple):
-            return [self.cleared(inner, inside) for inner in value]
+            return [self.cleared(inner, inside, numbers=numbers) for inner in value]
         if isinstance(value, Mapping):
             told = {
-                self._cleared(name): self._tokenizer(inner) if name == TOKENIZER else self.cleared(inner, inside)
+                self._cleared(name): self._tokenizer(inner)
+                if name == TOKENIZER
+                else self.cleared(inner, inside, numbers=numbers)
                 for name, inner in value.items()
             }
             if inside & {value.get("name"), value.get("source")}:
