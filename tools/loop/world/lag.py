@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from lingqu.evaluate.gate import Decision
 from lingqu.feedback.voice import ACCEPTED, RULE, Voice
 from lingqu.registry.alpha import AlphaRound
+from tools.circumstances import ROOT
 from tools.loop.draw import bars
 from tools.loop.record import Proof, Row
 from tools.loop.world.head import Head
 from tools.loop.world.lives import lives
 from tools.loop.world.play import POLICIES, gained
 from tools.loop.world.policies import Lingqu, Policy
-from tools.loop.world.products import CACHE, PRODUCTS
+from tools.loop.world.products import PRODUCTS
 from tools.loop.world.stream import ACTIVE
 
 SEEDS = range(100, 103)
 """Seeds of their own: those of the world's page are not among them."""
-LINES = CACHE / "lag.jsonl"
+LINES = ROOT / "docs" / "results" / "lag.jsonl"
 
 
 class Forgets(Lingqu):
