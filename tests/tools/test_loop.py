@@ -48,3 +48,15 @@ def test_every_plot_of_the_page_is_there_and_can_be_read() -> None:
         drawn = ElementTree.parse(ROOT / "docs" / "results" / f"{plot}.svg").getroot()
         assert drawn.get("aria-label")
     assert (ROOT / "docs" / "results" / "loop.md").read_text(encoding="utf-8") == page.page(held, [*command.PARTS])
+
+
+@pytest.mark.heavy
+def test_lives_under_other_rules_are_not_told_and_those_under_these_are_not_lived_again(tmp_path) -> None:
+    from tools.loop.world.lives import lives, rules
+
+    one = {"product": "ag_news", "seed": 3, "active": 1.0, "policies": {"lingqu": {"accuracy": [[2, 0.8], [1, 0.5]]}}}
+    lines = [{**one, "rules": rules()}, {**one, "seed": 4, "rules": "before"}]
+    file = tmp_path / "world.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    known = lives(tmp_path, 60.0, file=file, which=[("ag_news", 3, 1.0)])
+    assert [(life["seed"], life["policies"]["lingqu"]["accuracy"]) for life in known] == [(3, [0.8, 0.8, 0.5])]

@@ -205,7 +205,8 @@ EXPLAINED = [
         "**What does not.** No service, journal or store: answers are computed in one go. The model is a linear layer on "
         "frozen features, fitted in closed form, the same for all policies. Shadow, canary, probation and rollback, drift "
         "alarms, near-duplicates and reviewers are left out, and so is the check that a round would be in vain: a promotion "
-        "takes effect at once, and nobody looks at the review queue."
+        "takes effect at once, and nobody looks at the review queue. Labels of rows on which champion and challenger differ, "
+        "which tell the two apart with the least work, are asked for in shadow alone, so there are none here."
     ),
     (
         "**Beside it.** The point estimate retrains at every 200th label on the base and on all that was said, and promotes "
