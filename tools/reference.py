@@ -123,7 +123,7 @@ def routes() -> str:
 
 def command_line() -> str:
     """Every command with its help, as it prints it."""
-    parts = ["# Command line\n", "Each page below is what `lingqu COMMAND --help` prints.\n"]
+    parts = ["# Command line\n", "Each page below is what `lingqu COMMAND --help` prints.\n", f"{cli.ENDS}\n"]
     parts.append(table(["command", "what it does"], ([f"[`{n}`](#{n})", about] for n, (_, about, _) in _commands())))
     for name, (_, about, _) in _commands():
         parts += [f"## {name}\n", f"{about[0].upper()}{about[1:]}.\n", fenced(_help(name))]

@@ -44,6 +44,22 @@ def test_a_bundle_must_be_in_the_store(local):
     assert local.versions() == [] and local.history() == []
 
 
+def test_a_store_that_may_not_be_written_is_read(local, register, monkeypatch):
+    version = register(local, "a")
+    local.promote("router", 1, who="anna", why="first")
+    # Whoever runs the tests may be root, who may write everywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    again = Registry(Store.open(local.store.folder))
+    assert again.get("router@champion") == version
+    assert again.verify_history() == []
+    with pytest.raises(StoreError) as error:
+        again.set_alias("router", "challenger", 1, expect_epoch=0, who="anna")
+    assert told(error) == (
+        f"Expected the database {local.store.folder}/lingqu.db to work, found attempt to write a readonly database. "
+        "Choose another place (--home, or LINGQU_HOME), or change who may write there."
+    )
+
+
 def test_references(registry, register):
     for content in "abc":
         register(registry, content)

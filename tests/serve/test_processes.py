@@ -185,6 +185,15 @@ def test_what_cannot_be_served_is_told(arguments: tuple[str, ...], told: str, ho
     done = lingqu("serve", *arguments, "--port", "0", cwd=home.parent)
     assert done.returncode == 2
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_cannot_be_written_is_told_once(home: Path, lingqu) -> None:
+    (home / "serve").touch()
+    done = lingqu("serve", "echo", "--port", "0", cwd=home.parent)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"Expected to write {home}/serve")
 
 
 def test_a_port_that_is_taken_is_told(home: Path, lingqu) -> None:

@@ -22,6 +22,13 @@ from lingqu.errors import LingquError, MemoryLimitError, Problem, RequestError, 
 PARTS = "lingqu.cli"
 MORE_MEMORY = "Choose a smaller size or fewer rows, or give the process more memory; what is done is kept."
 
+ENDS = (
+    "Exit status: 0 done; 1 the work failed, a gate said no or an alarm stands; 2 the request was wrong; 3 no memory was "
+    "left; 130 Ctrl-C and 143 SIGTERM, but 0 for a service that has ended in good order. With --json one JSON object "
+    'stands on standard output, {"error": ...} when it fails, and everything else on standard error.'
+)
+"""What scripts must know; `lingqu --help` and the reference tell it."""
+
 # verb: (where its function lives, one sentence, its arguments). Functions are imported when their verb is called, so
 # that `lingqu --help` is instant.
 Argument = tuple[tuple[str, ...], dict[str, object]]
@@ -419,7 +426,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     shared.add_argument("--home", metavar="FOLDER", help="the store (default: LINGQU_HOME, or .lingqu beside the spec)")
-    parser = _Parser(prog="lingqu", description=about, allow_abbrev=False)
+    parser = _Parser(prog="lingqu", description=about, epilog=ENDS, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"lingqu {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     first = words[0] if words else ""

@@ -70,17 +70,19 @@ def main(status: int) -> int:
         return 0
     os.environ["OMP_NUM_THREADS"] = threads_given(plan.workers)
     try:
-        service = _service(plan)
+        return serve(_service(plan), listener, parent)
     except LingquError as error:
         problems = [asdict(problem) for problem in error.problems]
         parent.say({"error": {"status": error.exit_status, "problems": problems}})
         return error.exit_status
-    return serve(service, listener, parent)
 
 
 def _load_http() -> None:
-    """What every service needs beside its models; `serve` imports it again, and tells what is wrong with it."""
-    with suppress(ImportError):
+    """What every service needs beside its models; `serve` imports it again, and tells what is wrong with it.
+
+    A RuntimeError is what an import meets when the worker ends meanwhile, because what was asked cannot be served.
+    """
+    with suppress(ImportError, RuntimeError):
         import uvloop  # noqa: F401
 
         import lingqu.serve.app

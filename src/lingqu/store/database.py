@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -123,8 +124,10 @@ class Database:
                 return create_engine(self.url, poolclass=NullPool, isolation_level="READ COMMITTED")
             except ModuleNotFoundError as error:
                 raise missing_package("psycopg", "pg", "a PostgreSQL database") from error
-        _make_private(self.path)
-        engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": self.patience})
+        url = _as_it_stands(self.path) or self.url
+        if url is self.url:
+            _make_private(self.path)
+        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": self.patience})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -181,6 +184,19 @@ def _wrong_url(found: str, advice: str = "Look at LINGQU_DATABASE_URL.") -> Prob
     return Problem("a database URL that begins with postgresql:// or sqlite:///", found, advice)
 
 
+def _as_it_stands(path: Path) -> URL | None:
+    """How a database is read in a folder that may not be written: reads go on, and a write is refused.
+
+    SQLite would make its side files there first. Without a log beside it all is in the file, which nobody can change.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) or not path.is_file() or (log.exists() and log.stat().st_size):
+        return None
+    return URL.create(
+        "sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "immutable": "1", "uri": "true"}
+    )
+
+
 def _make_private(path: Path) -> None:
     # SQLite gives its side files the permissions of the database, so it is made here with those that it shall have.
     make_folder(path.parent)
@@ -235,7 +251,7 @@ def _not_working(url: URL, reason: str) -> Problem:
 
 def _advice(reason: str) -> str:
     known = {
-        "readonly": "Choose another place with LINGQU_HOME, or change who may write there.",
+        "readonly": "Choose another place (--home, or LINGQU_HOME), or change who may write there.",
         "full": "Free some space, then run the same command again.",
         "locked": _BUSY,
         "lock timeout": _BUSY,
