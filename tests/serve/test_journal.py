@@ -3,6 +3,7 @@
 import gc
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -274,6 +275,25 @@ def test_what_a_busy_database_refuses_is_written_later(store):
         assert journal.written == 0
     journal.close()
     assert (journal.lost, journal.written) == (0, 3)
+
+
+def test_a_database_that_was_put_back_from_a_copy_is_the_one_written_to(store):
+    with Journal(store, JournalSettings()) as journal:
+        journal.record(entry(request_id="before"))
+        deadline = time.monotonic() + 10
+        while journal.written < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        path = store.database.path
+        copy = path.with_suffix(".copy")
+        with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
+            source.backup(target)
+        source.close()
+        target.close()
+        for beside in ("-wal", "-shm"):
+            path.with_name(path.name + beside).unlink(missing_ok=True)
+        copy.replace(path)
+        journal.record(entry(request_id="after"))
+    assert {one.request_id for one in recorded(store)} == {"before", "after"}
 
 
 def test_what_a_database_refuses_for_long_is_lost_and_counted(store):

@@ -24,8 +24,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
@@ -68,8 +67,8 @@ MOST_BYTES = 32 << 20
 """What may wait in the queue; more is lost, so that a slow disk never costs the service its memory."""
 
 BATCH = 1000
-TOGETHER = 100
-"""Rows of one statement."""
+TOGETHER = (100, 10, 1)
+"""Rows of one statement; of few sizes, so that each is prepared once for a connection."""
 
 AT_ONCE, LET_GO_SECONDS = 32, 0.0002
 """After so many rows the writer sleeps for a moment, in which the event loop goes on."""
@@ -105,6 +104,8 @@ class Journal:
         self._bytes = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._kept: Connection | None = None
+        self._file: int | None = None
         self._patience = retry_seconds
         self._purged = -math.inf
 
@@ -145,26 +146,40 @@ class Journal:
             self._bytes = 0
 
     def _run(self) -> None:
-        with self._open_database():
+        try:
+            self._connection()
             self._work()
-
-    @contextmanager
-    def _open_database(self) -> Iterator[None]:
-        """An idle connection: SQLite empties its write-ahead log into the file whenever the last one is closed, and that
-        takes longer than to write a batch.
-        """
-        if not self.store.database.is_sqlite:
-            yield
-            return
-        try:
-            connection = self.store.database.engine.connect()
-        except (LingquError, SQLAlchemyError):
-            yield
-            return
-        try:
-            yield
         finally:
-            connection.close()
+            self._disconnect()
+
+    def _connection(self) -> Connection | None:
+        """A connection that stays open, to the file that is there now; None where each batch has one of its own.
+
+        To open one takes longer than to write a batch, and SQLite empties its write-ahead log into the file whenever the
+        last one is closed.
+        """
+        path = self.store.database.path
+        if path is None:
+            return None
+        try:
+            file = path.stat().st_ino
+        except OSError:
+            file = None
+        if self._kept is not None and file == self._file:
+            return self._kept
+        self._disconnect()
+        try:
+            self._kept = self.store.database.keep_writing()
+            self._file = path.stat().st_ino
+        except (LingquError, OSError):
+            return None
+        return self._kept
+
+    def _disconnect(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with suppress(SQLAlchemyError):
+                kept.close()
 
     def _work(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
@@ -211,8 +226,11 @@ class Journal:
 
     def _insert(self, rows: list[Any]) -> None:
         try:
-            with self.store.database.writing() as connection:
+            with self.store.database.writing(self._connection()) as connection:
                 self._put(connection, rows)
+        except StoreError:
+            self._disconnect()
+            raise
         except IntegrityError:
             # Somebody has recorded an id twice: the others shall not suffer.
             if len(rows) == 1:
@@ -229,10 +247,13 @@ class Journal:
         if not self.store.database.is_sqlite:
             connection.execute(insert(PREDICTIONS), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
             return
-        for start in range(0, len(rows), TOGETHER):
-            some = rows[start : start + TOGETHER]
-            into, values = _statement()
-            connection.exec_driver_sql(into + ", ".join([values] * len(some)), tuple(chain.from_iterable(some)))
+        into, values = _statement()
+        start = 0
+        for together in TOGETHER:
+            while len(rows) - start >= together:
+                cells = chain.from_iterable(rows[start : start + together])
+                connection.exec_driver_sql(into + ", ".join([values] * together), tuple(cells))
+                start += together
 
     def _lose(self, count: int, problem: StoreError) -> None:
         before, self.lost = self.lost, self.lost + count

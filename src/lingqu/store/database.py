@@ -70,11 +70,23 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that no other writer runs beside; kept when the block ends well, undone otherwise."""
+    def writing(self, kept: Connection | None = None) -> Iterator[Connection]:
+        """A transaction that no other writer runs beside; kept when the block ends well, undone otherwise.
+
+        `kept` is a connection of `keep_writing`, for who writes a few times a second.
+        """
+        if kept is not None:
+            with _told(self.url), kept.begin():
+                yield kept
+            return
         engine = self.engine
         with _told(self.url), self._writer(engine) as connection:
             yield connection
+
+    def keep_writing(self) -> Connection:
+        """A connection to a SQLite file for many transactions of `writing`; whoever asks for it closes it."""
+        with _told(self.url):
+            return self.engine.connect().execution_options(**{_WRITES: True})
 
     @contextmanager
     def erasing(self) -> Iterator[Connection]:
