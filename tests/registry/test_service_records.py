@@ -6,9 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from lingqu.contract.answers import LabelScores
+from lingqu.contract.answers import LabelScores, Refusal
 from lingqu.errors import AccessError, ConflictError, QuotaError
 from lingqu.feedback.forget import forget
+from lingqu.feedback.guardrails import watch
+from lingqu.feedback.paired import compared
+from lingqu.registry import Registry
+from lingqu.registry.rollouts import begin, in_use, move, rollout
 from lingqu.serve.inbox import Inbox, received
 from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
 from lingqu.serve.keys import ANYONE, Keys, all_keys, new_key, revoke
@@ -104,3 +108,24 @@ def test_a_person_is_forgotten(store: Store):
     with store.database.reading() as connection:
         for table in METADATA.sorted_tables:
             assert person not in repr(connection.execute(table.select()).all()), table.name
+
+
+def test_a_canary_is_watched(store: Store, register):
+    registry = Registry(store)
+    versions = [register(registry, content) for content in "ab"]
+    registry.promote("router", 1, who="anna", why="first")
+    begin(store, versions[1], against=1, epoch=1, why="its gate was passed", evidence={})
+    now = rollout(store, "router")
+    assert now is not None
+    now = move(store, now, "canary", 0.25, why="better", evidence={})
+    with Journal(store, JournalSettings()) as journal:
+        for place in range(40):
+            role, number = ("canary", 2) if place % 4 == 0 else ("champion", 1)
+            given = Refusal("no") if number == 2 else YES
+            told = ("r", time.time(), "router", number, role, ANYONE, f"user {place}", {"text": "a"}, given, 1.0)
+            journal.record(Entry(new_id(), *told))
+    assert in_use(store, "router", now.began)
+    seen = watch(store, now)
+    assert (seen.answers, seen.of) == (10, 40)
+    assert seen.broken == ("10 of 10 refusals are about it, where 25 % should be",)
+    assert compared(store, now).ids == ()

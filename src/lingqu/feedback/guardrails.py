@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, select
 
 from lingqu.feedback.voice import LABEL, Voice, voices
 from lingqu.monitor.quality import right
@@ -60,9 +60,9 @@ def watch(store: Store, now: Rollout, limit_ms: float | None = None) -> Watched:
     is_ours = and_(column.role == CANARY, column.number == now.version)
     kept = select(is_ours.label("ours"), column.user, column.answer, column.latency_ms).where(*there)
     with store.database.reading() as connection:
-        told = connection.execute(select(is_ours, func.count()).where(*there).group_by(is_ours)).all()
+        counts = select(func.coalesce(func.sum(case((is_ours, 1), else_=0)), 0), func.count())
+        answers, of = map(int, connection.execute(counts.where(*there)).one())
         rows = connection.execute(kept.order_by(column.at.desc(), column.id.desc()).limit(MOST)).all()[::-1]
-    answers, of = sum(count for ours, count in told if ours), sum(count for _, count in told)
     mine = [row.latency_ms for row in rows if row.ours]
     theirs = [row.latency_ms for row in rows if not row.ours]
     share = max(now.share, answers / max(1, of))
