@@ -45,6 +45,7 @@ from lingqu.errors import (
 )
 from lingqu.serve.principal import ANYONE, DEFAULT_SCOPES, SCOPES, Principal
 from lingqu.serve.quota import Limits
+from lingqu.serve.sealed import iso
 from lingqu.serve.usage import Usage, rows_since, tidy
 from lingqu.spec.tariff import Allowance, Pace, Price
 from lingqu.store import Store
@@ -287,7 +288,7 @@ class Keys:
         same = hmac.compare_digest(digest, _hash(token))
         if key is None or principal is None or not same:
             raise AccessError(Problem("a key of this service", "one that it does not know", advice))
-        state = key.state()
+        state = key.state(iso(time.time()))
         if state != "active":
             raise AccessError(Problem("an active key", f"one that is {state}", "Ask for a new one."))
         return principal
