@@ -1,9 +1,10 @@
 """The guardrails of a canary: complaints, refusals and slow answers, held against those of the champion beside it.
 
-If users are as content with the canary as with the champion, each complaint is about the canary with a probability of no
-more than its share of all answers; a bet against that (`lingqu.statistics.live_risk`) reaches 100 with probability 0.01 at
-most, however often one looks and however late complaints come. Of one user only the first complaint and the first refusal
-count, for one angry user is no crowd, and one who sends broken rows gets refusals from any model. Errors and timeouts are judged where they happen, by the circuit breaker of the service.
+If users are as content with the canary as with the champion, each complaint is about the canary with a probability of
+no more than its share of all answers; a bet against that (`lingqu.statistics.live_risk`) reaches 100 with probability
+0.01 at most, however often one looks and however late complaints come. Of one user only the first complaint and the
+first refusal count, for one angry user is no crowd, and one who sends broken rows gets refusals from any model. Errors
+and timeouts are judged where they happen, by the circuit breaker of the service.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Champion and challenger on the same labels of trusted people: which of the two was right, in the order in which they came.
 
-Labels of the audit count, and those of rows on which the two differ: where they agree a label cannot tell them apart, so
-the second kind proves as much with a tenth of the work (the test looks at such rows alone; McNemar 1947). Only labels of answers that were given after the challenger was put beside the champion count, so that neither training
-nor the gate has seen them. Both answers come from the journal where it holds both; else both bundles answer the row that
+Labels of the audit count, and those of rows on which the two differ: where they agree a label cannot tell them apart,
+so the second kind proves as much with a tenth of the work (the test looks at such rows alone; McNemar 1947). Only
+labels of answers that were given after the challenger was put beside the champion count, so that neither training nor
+the gate has seen them. Both answers come from the journal where it holds both; else both bundles answer the row that
 the label has kept, so that no label is lost because nobody had a moment to spare when it was asked.
 """
 
