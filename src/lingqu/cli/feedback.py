@@ -15,21 +15,24 @@ from rich.text import Text
 
 from lingqu.cli.present import emit, next_step, out, read_store, store_folder, table
 from lingqu.cli.records import who
+from lingqu.contract import Label
 from lingqu.data.readers import stream
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
-from lingqu.registry import Registry
+from lingqu.registry import Registry, Version
 from lingqu.serve.inbox import KINDS, Inbox
 from lingqu.serve.journal import spell
 from lingqu.serve.keys import SCOPES, Principal
 from lingqu.spec.running import MonitorSettings, ServeSettings
+from lingqu.stages.opening import load
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import open_output
 from lingqu.tasks import find_task
 
+SHOWN = 5
 ME = Principal(OWNER, OWNER, frozenset(SCOPES))
 """Who has the store in hands may speak of every prediction in it."""
 
@@ -111,7 +114,29 @@ def _add(arguments: argparse.Namespace) -> None:
     kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed}
     added = add_labels(store, name, rows, who=who(arguments), target=column, **kind)
     shown = f"{added.taken:,} labels of {name} taken, {added.known:,} were there before."
-    emit(arguments, {"name": name, **asdict(added)}, shown, next_step("lingqu improve", "learn from them"))
+    strange = _strange(store, version, rows, column)
+    told = {"name": name, **asdict(added), "unknown_labels": strange}
+    emit(arguments, told, shown, *_doubt(name, strange), next_step("lingqu improve", "learn from them"))
+
+
+def _strange(store: Store, version: Version, rows: Sequence[Mapping[str, Any]], column: str) -> list[str]:
+    """Labels that no version has answered with: new ones, or those of another model's file."""
+    if not isinstance(find_task(version.task).target, Label):
+        return []
+    known = {str(label) for label in load(version.reference, store=store).memory.get("labels", ())}
+    return sorted({str(row[column]) for row in rows} - known) if known else []
+
+
+def _doubt(name: str, strange: Sequence[str]) -> list[Text]:
+    """What is said of such labels: a new one is welcome, the wrong file is not.
+
+    >>> print(*_doubt("router", ["food", "sport"]))
+    Note: router has no label 'food', 'sport' yet. Wrong file? See: lingqu feedback
+    """
+    if not strange:
+        return []
+    listed = ", ".join(map(repr, strange[:SHOWN])) + (" …" if len(strange) > SHOWN else "")
+    return [Text.assemble(("Note:", "dim"), f" {name} has no label {listed} yet. Wrong file? See: lingqu feedback")]
 
 
 def _audit_share(spec: Mapping[str, Any]) -> float:
@@ -122,7 +147,7 @@ def _queue(arguments: argparse.Namespace) -> None:
     with read_store(arguments) as store:
         name = model_of(store, arguments.model)
         items = _items(store, name, arguments)
-    if arguments.out:
+    if arguments.out and items:
         _write(Path(arguments.out), [_flat(item) for item in items])
         shown = f"{len(items):,} rows are in {arguments.out}. Fill in 'label', then:"
         audit = " --disputed" if arguments.disputed else " --audit" if arguments.audit else ""
