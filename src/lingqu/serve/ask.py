@@ -93,13 +93,9 @@ async def until_gone(call: Call, answering: Any) -> Any:
     """What the coroutine gives; cancelled, and GoneError, when the client leaves before that."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    watchers: list[asyncio.Task[None]] = []
     assert task is not None
-
-    def watch() -> None:
-        watchers.append(loop.create_task(call.unless_gone(task)))
-
-    timer = loop.call_later(WATCH_AFTER_SECONDS, watch)
+    watchers: list[asyncio.Task[None]] = []
+    timer = loop.call_later(WATCH_AFTER_SECONDS, _watch, loop, call, task, watchers)
     try:
         return await answering
     except asyncio.CancelledError:
@@ -113,6 +109,12 @@ async def until_gone(call: Call, answering: Any) -> Any:
             watcher.cancel()
 
 
+def _watch(
+    loop: asyncio.AbstractEventLoop, call: Call, task: asyncio.Task[Any], watchers: list[asyncio.Task[None]]
+) -> None:
+    watchers.append(loop.create_task(call.unless_gone(task)))
+
+
 def _journal(call: Call, rows: Rows, reply: Reply, ids: list[str], began: float) -> None:
     """Record every answer under its id, where there is a journal; a shadow's under ids that follow from those it shadows.
 
@@ -123,19 +125,8 @@ def _journal(call: Call, rows: Rows, reply: Reply, ids: list[str], began: float)
         return
     unseen = reply.role == SHADOW
     latency = (reply.queue_seconds + reply.compute_seconds) * 1000
+    request, name, number, role, who, user = call.id, served.name, served.number, reply.role, call.principal, call.user
     for place, (identity, answer) in enumerate(zip(ids, reply.answers, strict=True)):
-        journal.record(
-            Entry(
-                prediction_id=shadow_id(identity, served.number) if unseen else identity,
-                request_id=call.id,
-                at=began,
-                name=served.name,
-                number=served.number,
-                role=reply.role,
-                principal=call.principal,
-                user=call.user,
-                input=None if unseen else rows.row(place),
-                answer=answer,
-                latency_ms=latency,
-            )
-        )
+        own = shadow_id(identity, number) if unseen else identity
+        row = None if unseen else rows.row(place)
+        journal.record(Entry(own, request, began, name, number, role, who, user, row, answer, latency))

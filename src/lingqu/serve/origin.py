@@ -28,9 +28,14 @@ def foreign(headers: Iterable[tuple[bytes, bytes]], names: Collection[str]) -> s
     >>> foreign([(b"host", b"127.0.0.1:8000"), (b"origin", b"https://evil.example")], ())
     "the origin 'https://evil.example'"
     """
-    given = [pair for pair in headers if pair[0] in (b"host", b"origin")]
-    hosts = b",".join(value for name, value in given if name == b"host")
-    return _foreign(hosts, tuple(value for name, value in given if name == b"origin"), frozenset(names))
+    hosts: list[bytes] = []
+    origins: list[bytes] = []
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"origin":
+            origins.append(value)
+    return _foreign(b",".join(hosts), tuple(origins), frozenset(names))
 
 
 @lru_cache(maxsize=256)
