@@ -230,6 +230,16 @@ def test_a_person_is_asked_and_obeyed(store: Store) -> None:
     told = advance(store, spec)
     assert told is not None
     assert (told["decision"], told["why"], told["moved"]) == ("wait", "frozen: a strange week (anna)", False)
+    # Pulled while the evidence was looked at, it holds all the same.
+    for step in (
+        lambda: move(store, standing(store), "canary", 0.05, why="better", evidence={}),
+        lambda: registry.promote("echo", 2, who="lingqu", why="better", expect_rollout=standing(store)),
+    ):
+        with pytest.raises(ConflictError) as error:
+            step()
+        assert str(error.value) == (
+            "Expected echo without the hand brake, found it frozen: a strange week (anna). lingqu thaw echo"
+        )
     thaw(store, "echo", who="anna")
     assert [advance(store, spec)["decision"] for _ in range(2)] == ["ready", "ready"]  # type: ignore[index]
     assert registry.aliases("echo") == {"champion": 1, "challenger": 2}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from lingqu.store import Store
 from lingqu.store.tables import HISTORY
@@ -19,14 +19,19 @@ FREEZE, THAW, WORLD = "freeze", "thaw", "world"
 
 def frozen(store: Store, name: str) -> str:
     """Who froze a model and why, in a few words; empty when it is not frozen."""
+    with store.database.reading() as connection:
+        return pulled(connection, name)
+
+
+def pulled(connection: Connection, name: str) -> str:
+    """The same inside a transaction."""
     query = (
         select(HISTORY.c.action, HISTORY.c.who, HISTORY.c.why)
         .where(HISTORY.c.name == name, HISTORY.c.action.in_((FREEZE, THAW)))
         .order_by(HISTORY.c.seq.desc())
         .limit(1)
     )
-    with store.database.reading() as connection:
-        row = connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None or row.action == THAW:
         return ""
     return f"{row.why} ({row.who})" if row.why else f"by {row.who}"

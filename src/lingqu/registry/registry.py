@@ -30,7 +30,7 @@ from lingqu.registry.lookups import alias_of, find, last_change, newest, point, 
 from lingqu.registry.lookups import expect_epoch as check_epoch
 from lingqu.registry.names import check_alias, check_name, check_words
 from lingqu.registry.rollouts import CHALLENGER, Rollout, crown, give_way
-from lingqu.registry.rollouts import expect_rollout as check_rollout
+from lingqu.registry.rollouts import expect_free as check_rollout
 from lingqu.registry.versions import JSON_FIELDS, LATEST, Reference, Version
 from lingqu.store import Store, canonical_json
 from lingqu.store.audit import verify
@@ -206,7 +206,7 @@ class Registry:
         """Make a version the champion; the champion before it becomes `previous`. Nothing when it is champion already.
 
         GateError when neither a reason nor evidence is given; ConflictError when the champion's epoch is not the
-        expected one, that is, when the evidence was gathered against another champion, or the rollout has moved.
+        expected one, that is, when the evidence was gathered against another champion, or the rollout has moved or is frozen.
         """
         _check_decision(who, why)
         if not why and not evidence:

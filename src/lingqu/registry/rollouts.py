@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from lingqu.errors import ConflictError, Problem
+from lingqu.registry.brake import pulled
 from lingqu.registry.lookups import expect_epoch, point
 from lingqu.registry.versions import Version
 from lingqu.store import Store
@@ -102,9 +103,9 @@ def begin(
 
 
 def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evidence: Mapping[str, Any]) -> Rollout:
-    """Let a rollout take its next step; ConflictError when it, or the champion, has moved meanwhile."""
+    """Let a rollout take its next step; ConflictError when it, or the champion, has moved meanwhile, or it was frozen."""
     with store.database.writing() as connection:
-        expect_rollout(connection, now)
+        expect_free(connection, now)
         expect_epoch(connection, now.name, CHAMPION, now.epoch)
         told = {**evidence, "step": step, "share": share, "against": now.against}
         told |= {"champion_epoch": now.epoch, "began": now.began}
@@ -166,6 +167,15 @@ def expect_rollout(connection: Connection, now: Rollout) -> None:
         stands = "none" if found is None else f"one of version {found.version} at {found.step}"
         expected = f"the rollout of version {now.version} of {now.name} at {now.step}"
         raise ConflictError(Problem(expected, stands, "Somebody moved it first; look at it and decide again."))
+
+
+def expect_free(connection: Connection, now: Rollout) -> None:
+    """The same, and ConflictError when somebody has pulled the hand brake: then nothing moves on by itself."""
+    expect_rollout(connection, now)
+    if why := pulled(connection, now.name):
+        raise ConflictError(
+            Problem(f"{now.name} without the hand brake", f"it frozen: {why}", f"lingqu thaw {now.name}")
+        )
 
 
 def end(
