@@ -31,8 +31,10 @@ _TYPES = {
 }
 
 
-def make(task_name: str, folder: Path, name: str = "", rows: Rows | None = None) -> Bundle:
-    """A bundle of that task that answers its toy rows well."""
+def make(
+    task_name: str, folder: Path, name: str = "", rows: Rows | None = None, sources: dict[str, str] | None = None
+) -> Bundle:
+    """A bundle of that task that answers its toy rows well; `sources` are the users' own names of columns."""
     task = find_task(task_name)
     rows = task.toy(120) if rows is None else rows
     memory = task.learn(rows, FRONTS[task_name])
@@ -46,7 +48,7 @@ def make(task_name: str, folder: Path, name: str = "", rows: Rows | None = None)
         "format": 1,
         "name": name or task_name,
         "task": task_name,
-        "columns": learn_limits(rows, columns_of(task, kinds)),
+        "columns": learn_limits(rows, columns_of(task, kinds), sources),
         "answer": task.answer.kind,
     }
     return write_folder(folder, manifest, _graph(arrays, weights), {**memory, **_calibration(task_name)})

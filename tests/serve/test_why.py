@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,24 @@ def test_the_words_that_a_linear_model_goes_by_are_the_weightiest(client: httpx.
     first = told["parts"][0]
     assert "our team 7 scored twice"[slice(*first["place"])] == first["text"]
     assert 0 < told["seconds"] < 10
+
+
+def test_parts_are_told_under_the_columns_of_who_asks(tmp_path: Path) -> None:
+    import httpx
+
+    from lingqu.serve.service import Service
+    from lingqu.spec.running import ServeSettings
+    from tests.serve.live import serving
+    from tests.serve.models import make
+
+    made = make("text-classification", tmp_path / "reviews", "reviews", sources={"text": "review"})
+    with (
+        serving(lambda: Service.load([made.path], settings=ServeSettings())) as (_, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
+        told = explained(client, "reviews", {"review": "our team scored twice"})
+    # The page marks the words in the field of that name.
+    assert {part["column"] for part in told["parts"]} == {"review"}
 
 
 def test_the_columns_of_a_table_and_a_number(client: httpx.Client) -> None:

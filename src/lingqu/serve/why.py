@@ -79,7 +79,9 @@ async def _explain(call: Call, name: str, version: str | None, rows: Rows, label
     if isinstance(whole, Refusal):
         raise refused(whole)
     chosen = choose_label(whole, label)
-    weighed = _weigh(parts, reply.answers[1:], chosen)
+    # Parts are of roles; who asks knows their own columns.
+    names = {limit["name"]: limit["source"] for limit in bundle.manifest["columns"]}
+    weighed = [{**part, "column": names[part["column"]]} for part in _weigh(parts, reply.answers[1:], chosen)]
     weighed.sort(key=lambda part: -abs(part["weight"]))
     answer = told(whole)
     seconds = round(time.perf_counter() - began, 4)
