@@ -110,7 +110,11 @@ def prove(data: Path, seconds: float = inf) -> Proof:
     return Proof(
         "What the proof costs in the world",
         rows,
-        [*EXPLAINED, f"Lived so far: {len(known)} of {len(which)} worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}."],
+        [
+            _plainly(told),
+            *EXPLAINED,
+            f"Lived so far: {len(known)} of {len(which)} worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}.",
+        ],
         {"loop-lag": _plot(told)} if told else {},
         "Mean accuracy after the first shift of lingqu, and of lingqu without one rule after the other, by product.",
         told,
@@ -125,7 +129,10 @@ def _rows(title: str, active: float, after: dict[str, NDArray[Any]]) -> list[Row
     """What each rule costs, and how far the point estimate is ahead of lingqu."""
     count = len(after["lingqu"])
     who = f"{active:g} times as much" if active != 1 else "as much as others"
-    what, rival = f"{title}, hostile users send {who} ({count} seeds)", "the point estimate that has the audit's labels"
+    what, rival = (
+        f"{title}, hostile users send {who} ({count} seed{'s' * (count > 1)})",
+        "the point estimate that has the audit's labels",
+    )
     found = [Row(f"{what}: {why}", _points(after[less] - after[more])) for why, (less, more) in STEPS.items()]
     free, theirs = (f"{after[kind].mean():.4f}" for kind in ("trusting", "informed"))
     last = f"lead of {rival} over lingqu, and what is left of it without these rules"
@@ -137,6 +144,24 @@ def _points(gains: NDArray[Any]) -> str:
     """The mean in points, with its standard error over seeds."""
     error = f" (± {100 * gains.std(ddof=1) / len(gains) ** 0.5:.1f})" if len(gains) > 1 else ""
     return f"{100 * gains.mean():+.1f}{error}"
+
+
+def _plainly(told: dict[str, Any]) -> str:
+    """What each rule costs, product by product, in one paragraph."""
+
+    def costs(ending: str) -> str:
+        mine = [one for name, one in told.items() if name.endswith(ending)]
+        each = {
+            why: ", ".join(f"{100 * (one[less] - one[more]):+.1f}" for one in mine)
+            for why, (less, more) in STEPS.items()
+        }
+        return "; ".join(f"{why}: {points}" for why, points in each.items())
+
+    return (
+        "**Read plainly.** Points of accuracy that each rule costs, product by product. Where hostile users send as much as "
+        f"others: {costs(' x1')}. Where they send {ACTIVE:g} times as much: {costs(f' x{ACTIVE:g}')}. A minus says that the rule "
+        "pays for itself: what is kept out there does more harm than the wait."
+    )
 
 
 def _plot(told: dict[str, Any]) -> str:
