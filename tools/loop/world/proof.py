@@ -175,7 +175,7 @@ def _plot(title: str, part: list[dict[str, Any]], active: float) -> str:
         curves.append(Line(short, held.mean(0).tolist(), low.tolist(), high.tolist()))
     marks = [(float(SHIFTS[0]), "new mix of labels"), (float(SHIFTS[1]), "new kind of input")]
     x = [float(at) for at in range(0, ANSWERS, STEP)]
-    return lines(f"{title.split(' (')[0]}: accuracy on today's traffic, {len(part)} seeds, hostile users send {who}", x, curves, across="answers given",
+    return lines(f"{title.split(' (', maxsplit=1)[0]}: accuracy on today's traffic, {len(part)} seeds, hostile users send {who}", x, curves, across="answers given",
                  up="accuracy", marks=marks)  # fmt: skip
 
 
