@@ -315,6 +315,19 @@ def test_an_id_that_comes_twice_harms_no_other(store):
     assert {found.id for found in recorded(store)} == {one.prediction_id, other.prediction_id}
 
 
+class Odd(LabelScores):
+    def cells(self, *, scores=False):
+        raise RuntimeError("no cells")
+
+
+def test_an_answer_that_cannot_be_recorded_harms_nobody(store, caplog):
+    with Journal(store, JournalSettings()) as journal:
+        journal.record(entry(answer=Odd("yes", 1.0)))
+        journal.record(entry())
+    assert (journal.lost, journal.written) == (1, 1)
+    assert "journal: an answer of router cannot be recorded" in caplog.text
+
+
 def test_to_record_takes_microseconds_whatever_the_database_does(store):
     journal = Journal(impatient(store), JournalSettings(), retry_seconds=0.2)
     row = {"text": "What is the phone number of anna? 13800138000 " * 10}

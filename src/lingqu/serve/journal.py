@@ -123,7 +123,14 @@ class Journal:
 
     def record(self, entry: Entry) -> None:
         """Keep an answer; never waits, and counts in `lost` what finds the queue full."""
-        made, size = self._formatter.at_once(entry)
+        try:
+            made, size = self._formatter.at_once(entry)
+        except (
+            Exception
+        ):  # an answer of another package's task may hold anything, and whoever asked shall have it all the same
+            _LOG.exception("journal: an answer of %s cannot be recorded", entry.name)
+            self.lost += 1
+            return
         with self._lock:
             if len(self._queue) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
                 self.lost += 1
@@ -171,7 +178,7 @@ class Journal:
         try:
             self._kept = self.store.database.keep_writing()
             self._file = path.stat().st_ino
-        except (LingquError, OSError):
+        except (LingquError, SQLAlchemyError, OSError):
             return None
         return self._kept
 
