@@ -113,8 +113,10 @@ def prove(data: Path, seconds: float = inf) -> Proof:
         [
             _plainly(told),
             *EXPLAINED,
-            f"Lived so far: {len(known)} of {len(which)} worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}; "
-            f"CPU seconds of all of them: {sum(one['cpu_seconds'] for one in known):,.0f}.",
+            (
+                f"Lived so far: {len(known)} of {len(which)} worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}; "
+                f"CPU seconds of all of them: {sum(one['cpu_seconds'] for one in known):,.0f}."
+            ),
         ],
         {"loop-lag": _plot(told)} if told else {},
         "Mean accuracy after the first shift of lingqu, and of lingqu without one rule after the other, by product.",
