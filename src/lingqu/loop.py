@@ -38,7 +38,7 @@ def run(
     spec = check(spec)
     task = find_task(spec.task)
     store = store or Store.open(home(spec.folder))
-    with store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
+    with store.at_work(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)):
         stages = Stages(spec, task, store, tell)
 
         # Rows become a data version: immutable, content-addressed, each row in one split for ever.
@@ -93,7 +93,7 @@ def improve(
     task = find_task(spec.task)
     store = store or Store.open(home(spec.folder))
     with (
-        store.lock(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)),
+        store.at_work(f"run-{spec.name}", on_wait=lambda sentence: tell("wait", 0.0, sentence)),
         Circle(spec, task, store) as circle,
     ):
         stages = Stages(spec, task, store, tell)

@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import signal
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ from lingqu.data.forgotten import Rule, Rules
 from lingqu.data.sources import raw_rows
 from lingqu.errors import ConflictError, RequestError, UnknownNameError
 from lingqu.feedback.add import add_labels
-from lingqu.feedback.forget import forget
+from lingqu.feedback.forget import _alone, forget
 from lingqu.feedback.forget.wanted import Wanted
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry
@@ -165,6 +166,22 @@ def test_what_is_asked_for_badly_is_refused(tmp_path: Path) -> None:
     write_bytes(store.folder / "locks" / "run-router.lock", b"")
     with store.lock("run-router"), pytest.raises((ConflictError, RuntimeError)):
         forget(PERSON, store=store)
+
+
+def test_a_run_that_comes_meanwhile_waits_until_it_is_forgotten(tmp_path: Path) -> None:
+    store, order, waits = Store.open(tmp_path / ".lingqu"), [], threading.Event()
+
+    def come() -> None:
+        with store.at_work("run-new", on_wait=lambda _: waits.set()):
+            order.append("run")
+
+    with _alone(store):
+        thread = threading.Thread(target=come)
+        thread.start()
+        assert waits.wait(10)
+        order.append("forgotten")
+    thread.join(10)
+    assert order == ["forgotten", "run"]
 
 
 @pytest.mark.heavy

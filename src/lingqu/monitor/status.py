@@ -100,7 +100,7 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
     watch = Watch(version, store, settings, held_out, journal.sample, proved(store, version))
     # Where things stand is kept like the result of a stage, which a later look replaces.
     key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
-    with store.lock(f"monitor-{version.name}"):
+    with store.at_work(f"monitor-{version.name}"):
         kept = store.stage_result(key)
         record = Record.from_json(kept) if kept else Record()
         rest = watch.look(record)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from lingqu.store.records import Records
     from lingqu.store.rows import RowCache
 
+FORGETTING = "forget"
+"""The lock of whoever lets rows go: no run and no look begins while it is held."""
 _FILE_NAME = re.compile(r"[\w\-][\w\-.:]{0,199}")
 
 
@@ -150,6 +152,14 @@ class Store:
     ) -> AbstractContextManager[None]:
         """Hold a lock that no other process holds; `on_wait` hears one sentence when that takes waiting."""
         return hold(self.folder / "locks" / f"{_file_name(name)}.lock", on_wait=on_wait, wait=wait)
+
+    @contextmanager
+    def at_work(self, name: str, *, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold the lock of a run or a look, begun while nobody forgets: what goes must not be read again meanwhile."""
+        with self.lock(name, on_wait=on_wait):
+            with self.lock(FORGETTING, on_wait=on_wait):
+                pass
+            yield
 
     def secret(self, name: str) -> bytes:
         """32 random bytes of this store, made on first use; for hashes that nobody outside can repeat.

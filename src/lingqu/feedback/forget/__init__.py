@@ -30,6 +30,7 @@ from lingqu.feedback.voice import voices
 from lingqu.registry import Registry, Version
 from lingqu.store import Store, write_bytes
 from lingqu.store.history import append, redact
+from lingqu.store.store import FORGETTING
 from lingqu.tasks import find_task
 
 ALL = "*"
@@ -128,6 +129,8 @@ def _check(texts: Sequence[str], column: str | None, source: str | None) -> None
 def _alone(store: Store) -> Iterator[None]:
     """While no run and no look at drift goes on in this store; ConflictError when one does."""
     with ExitStack() as held:
+        # Whoever begins from here on waits; whoever was there before is found by the file of its lock.
+        held.enter_context(store.lock(FORGETTING, wait=False))
         for path in sorted((store.folder / "locks").glob("*.lock")):
             if path.name.startswith(("run-", "monitor-")):
                 held.enter_context(store.lock(path.stem, wait=False))
