@@ -46,8 +46,8 @@ def test_a_key_is_shown_once(lingqu):
     [
         (["new"], "Expected the name of a key, found none. Type: lingqu keys new NAME"),
         (["revoke", "anna"], "Expected the id or the name of a key, found 'anna'. Known: none yet."),
-        (["usage", "--since", "yesterday"], "Expected a month or a day such as 2026-11-22 (UTC) after --since, found 'yesterday'."),
-        (["usage", "--by", "hour"], "Expected model or day after --by, found 'hour'."),
+        (["usage", "--since", "yesterday"], "Expected a month or a day such as 2026-11-22 (UTC) after --since, found 'yesterday'. Type: --since 2026-11"),
+        (["usage", "--by", "hour"], "Expected model or day after --by, found 'hour'. Type: --by model,day"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(lingqu, tmp_path, arguments, message):
