@@ -59,11 +59,12 @@ def serving(kind: Kind, first: Request, *, cwd: Path | None = None) -> Iterator[
     environment |= {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "HF_HUB_OFFLINE": "1"}
     # Whoever installs a package has its bytecode compiled; in a checkout the first start does it, where it may.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryFile() as told:
+    # A store that lies where the service is started would be used: keys, journal and all.
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryDirectory() as empty:
         start = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *command],
-            cwd=cwd or ROOT,
+            cwd=cwd or empty,
             env=environment,
             stdout=told,
             stderr=told,
