@@ -114,7 +114,7 @@ def test_heads_with_a_bias_of_their_own_stay(tmp_path: Path) -> None:
 
 def test_it_is_a_step_of_its_own(learned: Learned, tmp_path: Path) -> None:
     bundle, rows = learned("text-classification", "transformer")
-    asked = CompressSettings(prune=0.5, quantise="none", vocabulary=False)
+    asked = CompressSettings(prune=0.5, quantise="none", vocabulary="none")
     _, steps = compress(bundle, asked, tmp_path, train=rows, valid=rows)
     names = [step.method for step in steps]
     assert names[0] == "prune heads"

@@ -11,10 +11,11 @@ import pytest
 from lingqu.bundle.read import Bundle
 from lingqu.compress.graph import Graph
 from lingqu.compress.quantise import rewritten
-from lingqu.compress.steps import again, whole
+from lingqu.compress.steps import again, compress, whole
 from lingqu.compress.vocabulary import compacted, has_vocabulary, prune_vocabulary
 from lingqu.contract import Rows
 from lingqu.errors import BundleError
+from lingqu.spec import CompressSettings
 from lingqu.tasks import find_task
 from tests.compress.conftest import Learned, Pair
 
@@ -114,6 +115,10 @@ def test_an_encoder_keeps_the_pieces_that_training_texts_have(kind: str, tmp_pat
     bundle = write_candidate(
         tmp_path / "all", task=task, family=kind, network=network, memory=memory, columns=limits, rows=rows
     )
+    assert has_vocabulary(bundle)
+    assert not has_vocabulary(bundle, pretrained=False), "it knows words that these texts do not have"
+    kept, _ = compress(bundle, CompressSettings(quantise="none"), tmp_path / "steps", train=rows, valid=rows)
+    assert kept.path == bundle.path
     short = compacted(bundle, tmp_path / "short", train=rows)
     assert isinstance(short, Bundle), short
     seen = Rows({"text": ["team soup won", "the the"]})

@@ -46,7 +46,7 @@ def compress(
         steps.attempt("distil", "teaching a cheaper model", teach, done=0.0)
     if settings.prune:
         _leave_out(steps, settings.prune, given)
-    if settings.vocabulary and has_vocabulary(steps.bundle):
+    if settings.vocabulary != "none" and has_vocabulary(steps.bundle, pretrained=settings.vocabulary == "all"):
         cut = lambda held, to: prune_vocabulary(held, to, **given)  # noqa: E731
         steps.attempt("vocabulary", "leaving out unused rows", cut, done=0.2)
     if settings.quantise == "int8":

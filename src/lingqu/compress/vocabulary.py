@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lingqu.contract.task import Array
 
 METHOD = "vocabulary"
+PRETRAINED = "pieces"
+"""The front of encoders that were taught elsewhere, by their own word pieces."""
 SAME = 1e-4
 CHECKED_ROWS = 256
 WORTH = 0.05
@@ -44,10 +46,14 @@ def prune_vocabulary(bundle: Bundle, folder: Path, *, train: Rows, valid: Rows) 
     return found
 
 
-def has_vocabulary(bundle: Bundle) -> bool:
-    """Whether the rows are encoded by a vocabulary that is still whole."""
+def has_vocabulary(bundle: Bundle, *, pretrained: bool = True) -> bool:
+    """Whether the rows are encoded by a vocabulary that is still whole; without `pretrained`, by one that was learned here.
+
+    Of a table that was learned here a row that no training text has is as it was drawn. A pretrained one knows more words
+    than a few thousand training texts have, and users will say them; as few validation rows do not show what that costs.
+    """
     front = bundle.memory.get("front", {})
-    return front.get("name") in ENTRIES and KEPT not in front
+    return front.get("name") in ENTRIES and KEPT not in front and (pretrained or front["name"] != PRETRAINED)
 
 
 def compacted(bundle: Bundle, folder: Path, *, train: Rows) -> Bundle | str:

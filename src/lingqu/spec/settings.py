@@ -238,7 +238,10 @@ class CompressSettings(Settings):
         lt=1,
         description="The share of hidden units and of heads to leave out, or half of it, if a test sees no loss.",
     )
-    vocabulary: Switch = Field(default=True, description="Leave out table rows that no training text needs.")
+    vocabulary: Literal["learned", "all", "none"] = Field(
+        default="learned",
+        description="Leave out table rows that no training text needs, in tables learned here, in all, or in none.",
+    )
     refit_head: Switch = Field(
         default=True, description="Fit the last layer again after int8, if validation rows are predicted better."
     )
@@ -249,7 +252,7 @@ class CompressSettings(Settings):
     @property
     def asks(self) -> bool:
         """Whether there is any step to try."""
-        return bool(self.quantise != "none" or self.vocabulary or self.cascade or self.prune or self.distil)
+        return bool(self.quantise != "none" or self.vocabulary != "none" or self.cascade or self.prune or self.distil)
 
 
 class GateSettings(Settings):
