@@ -80,6 +80,9 @@ def test_the_version_that_went_back_answers_unseen_until_it_is_known_who_was_rig
             "version 2 won 10 (p = 0.0079, valid at any look); of 10 audit labels since, version 1 was wrong on 10 and "
             "version 2 would have been wrong on 0. A person may say: lingqu promote echo@2."
         )
+        told = registry.history("echo")[-1].evidence
+        assert (told["wins"], told["losses"]) == (10, 0)
+        assert told["p_anytime"] < 0.05
     else:
         assert look(store, back) == ""
         assert last(store) == (

@@ -63,7 +63,7 @@ class _Seen:
         )
 
     def numbers(self, test: SignTest) -> dict[str, Any]:
-        """The same for the history."""
+        """The same for the history, with the wins of the version that the test is for."""
         restored, demoted, labels = self.wrong
         wrong = {"labels": labels, "wrong": restored, "wrong_demoted": demoted}
         return {**wrong, "wins": test.wins, "losses": test.losses, "p_anytime": test.p}
@@ -119,7 +119,7 @@ def _judged(store: Store, spec: Spec, standing: Rollout, limit: float | None, no
         elif worse.decides(alpha):
             why = f"the rollback was needless: {_sign(worse, standing.version)}; {seen.sentence()}"
             why += f". A person may say: lingqu promote {standing.name}@{standing.version}"
-            drop(store, standing, who=LINGQU, why=why, evidence=seen.numbers(better))
+            drop(store, standing, who=LINGQU, why=why, evidence=seen.numbers(worse))
         elif (
             now - datetime.fromisoformat(standing.began).astimezone(UTC)
         ).total_seconds() > spec.improve.patience_seconds:
