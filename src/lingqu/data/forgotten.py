@@ -119,7 +119,7 @@ class Rules:
         return found
 
     def in_text(self, text: str) -> bool:
-        """Whether a text holds one that was forgotten: of a column, whose cells are not told apart in it, if it is telling."""
+        """Whether a text holds one that was forgotten; one of a column only if it is telling, for cells run together here."""
         whole = normal(text)
         return any(self._is(whole, rule) or self._within([whole], rule) for rule in self.rules)
 

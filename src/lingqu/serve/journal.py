@@ -1,9 +1,10 @@
 """The journal: every answer that was given, written behind the service's back.
 
 `record` puts an answer into a bounded queue, as a finished row when that is quickly made (`formatter`), and returns; a
-thread of its own masks and encrypts the others and writes, many in one transaction. When the disk is full or the database gone, answers go on: the thread tries again for a while, then lets
-go of what it holds and counts it in `lost`. A process that is killed takes with it what it had not written, a
-quarter of a second of answers at most while the database is well.
+thread of its own masks and encrypts the others and writes, many in one transaction. When the disk is full or the
+database gone, answers go on: the thread tries again for a while, then lets go of what it holds and counts it in `lost`.
+A process that is killed takes with it what it had not written, a quarter of a second of answers at most while the
+database is well.
 
 >>> from lingqu.contract.answers import LabelScores
 >>> from lingqu.serve.principal import ANYONE
@@ -125,9 +126,7 @@ class Journal:
         """Keep an answer; never waits, and counts in `lost` what finds the queue full."""
         try:
             made, size = self._formatter.at_once(entry)
-        except (
-            Exception
-        ):  # an answer of another package's task may hold anything, and whoever asked shall have it all the same
+        except Exception:  # an answer of another package's task may hold anything; who asked shall have it all the same
             _LOG.exception("journal: an answer of %s cannot be recorded", entry.name)
             self.lost += 1
             return

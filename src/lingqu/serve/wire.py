@@ -4,9 +4,9 @@ uvicorn's parser takes headers of any length and waits for a body for ever; it h
 to Python one by one. What breaks a limit here is answered with its status and the connection is closed.
 
 Where as many connections are open as may be, a new one takes the place of the one on which nothing was asked for
-longest, if that is a second at least: a client must be ready for that (RFC 9112, 9.3.1). Where all of them are busy, the new one
-is told to come again; but whoever asks whether the service lives is answered even then, or it would be restarted for
-being in demand.
+longest, if that is a second at least: a client must be ready for that (RFC 9112, 9.3.1). Where all of them are busy,
+the new one is told to come again; but whoever asks whether the service lives is answered even then, or it would be
+restarted for being in demand.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One worker process: `python -m lingqu.serve.worker STATUS`, started by the supervisor alone.
 
-It loads its libraries, hears on standard input, a Unix socket, what to serve and on which socket, loads the models, while a
-thread loads the libraries of HTTP, serves, and tells its parent on the status pipe when it is ready and, each second, that its event loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once,
-requests are still taken for `drain` seconds, those in flight are finished, and then it ends. When its parent dies,
-standard input ends, and the same happens.
+It hears on standard input, a Unix socket, what to serve and on which socket, loads the models while a thread loads the
+libraries of HTTP, serves, and tells its parent on the status pipe when it is ready and, each second, that its event
+loop turns. SIGTERM begins a graceful stop: /readyz says 503 at once, requests are still taken for `drain` seconds,
+those in flight are finished, and then it ends. When its parent dies, standard input ends, and the same happens.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def main(status: int) -> int:
     gc.disable()
     import lingqu.serve.reference  # noqa: F401  # what models need, while the parent still checks what was asked
 
-    # Whoever loads models, and later the event loop, gets the interpreter back from a busy thread in half a millisecond, not in
-    # five.
+    # Whoever loads models, and later the event loop, gets the interpreter back from a busy thread in half a
+    # millisecond, not in five.
     sys.setswitchinterval(SWITCH_SECONDS)
     # Proving a model and building its session leave the interpreter to others; so the rest is loaded at the same time.
     threading.Thread(target=_load_http, name="libraries").start()
