@@ -42,6 +42,13 @@ def test_a_run_tells_all_that_is_promised(project: Path, lingqu: Lingqu) -> None
     assert "<html" in page and "<h2>Columns</h2>" in page
 
 
+FLOOR = """
+import time
+import numpy, pydantic, sqlalchemy
+print(time.process_time())
+"""
+"""What Python and three libraries take to be there at all: the peer that the second run is held against."""
+
 SECOND = """
 import json, sys, time
 from lingqu.cli import call
@@ -52,12 +59,11 @@ print(json.dumps({"status": status, "needless": sorted(needless), "seconds": tim
 
 
 def test_the_second_run_does_nothing_and_fast_without_torch(finished: Path) -> None:
-    def second() -> str:
-        return subprocess.run(
-            [sys.executable, "-c", SECOND], cwd=finished, capture_output=True, text=True, check=True
-        ).stdout
+    def printed(code: str) -> list[str]:
+        alone = [sys.executable, "-c", code]
+        return subprocess.run(alone, cwd=finished, capture_output=True, text=True, check=True).stdout.splitlines()
 
-    done, process = map(json.loads, second().splitlines())
+    done, process = map(json.loads, printed(SECOND))
     assert done["cached"] == [
         "data",
         "train ngram-linear",
@@ -69,9 +75,13 @@ def test_the_second_run_does_nothing_and_fast_without_torch(finished: Path) -> N
     ]
     assert (done["version"], done["champion"]) == (1, 1)
     assert (process["status"], process["needless"]) == (0, [])
-    # Processor seconds do not grow with who else waits for the machine, but with who shares a core: the best of three counts.
-    again = [process["seconds"], *(json.loads(second().splitlines()[1])["seconds"] for _ in range(2))]
-    assert min(again) < 1.0
+    # Side by side with what cannot be less: processor seconds still grow with who shares a core, so the best of three counts.
+    best, floor = process["seconds"], float(printed(FLOOR)[0])
+    for _ in range(2):
+        if best < 2.5 * floor:
+            break
+        best, floor = min(best, json.loads(printed(SECOND)[1])["seconds"]), min(floor, float(printed(FLOOR)[0]))
+    assert best < 2.5 * floor
 
 
 def test_a_page_is_made_anew_where_it_was_lost_or_speaks_another_language(finished: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lingqu.errors import DataError
 from lingqu.loop import run
 from lingqu.store import Store
 from lingqu.tasks import find_task
@@ -139,3 +140,18 @@ def stage_keys(spec: dict[str, Any], store: Store) -> list[str]:
         pass
     skipped = [] if checked.compress.asks else ["compress"]
     return [name for name in ALL if name in [*stages.context.cached, *skipped]]
+
+
+def test_a_file_that_is_written_to_while_it_is_read_makes_no_version(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", find_task("text-classification").toy(40))
+
+    def write(_stage: str, _done: float, _sentence: str) -> None:
+        with (tmp_path / "rows.csv").open("a", encoding="utf-8") as file:
+            file.write("one more,food\n")
+
+    with pytest.raises(DataError) as error:
+        run({**BASE, "data": {"source": str(tmp_path / "rows.csv")}}, store=Store.open(tmp_path / "store"), tell=write)
+    assert str(error.value).endswith(
+        "Expected sources that stay as they are while they are read, found rows.csv changed meanwhile. Run again when "
+        "nobody writes there any more, or read a copy."
+    )

@@ -99,14 +99,15 @@ def improve(
         stages = Stages(spec, task, store, tell)
 
         # A challenger on its way to users takes its next step if the evidence allows; meanwhile none is made.
-        if (step := circle.advance(asked=asked)) is not None:
+        # One that has to prove itself there and is behind makes room for one that has learned more.
+        if (step := circle.advance(asked=asked)) is not None and not circle.gives_way(step, alarm=alarm):
             return step
 
         # Rules decide on what waits in quarantine; people decide on the rest.
         base = stages.data()
         gathered = circle.gather(base, alarm=alarm, asked=asked)
         if gathered.waits:
-            return gathered.told()
+            return step or gathered.told()
 
         # Accepted rows join the training rows, within caps; rows that judge never do.
         data = circle.grow(base)
@@ -120,6 +121,6 @@ def improve(
         shipped = stages.refit(shipped, [rung], data)
         measured = stages.evaluate(shipped, [rung], data)
 
-        # Better on fresh rows that nobody could volunteer, no worse on the frozen ones; then it is a version.
-        result = stages.conclude(shipped, measured, [rung], data, fresh=circle.fresh)
+        # Better on fresh rows that nobody could volunteer, or unseen on today's; no worse on the frozen ones.
+        result = stages.conclude(shipped, measured, [rung], data, fresh=circle.fresh, unseen=circle.unseen)
         return circle.record({**result, **stages.told(data), "seconds": round(time.perf_counter() - started, 3)})

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import signal
+import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
-from lingqu.cli import COMMANDS, call
-from lingqu.errors import RequestError
+from lingqu.cli import COMMANDS, call, signals
+from lingqu.cli.feedback import _whole_rows
+from lingqu.cli.present import SafeConsole, table
+from lingqu.errors import DataError, RequestError
 from lingqu.loop import load
 from lingqu.registry import Registry
 from lingqu.spec.synonyms import VERBS
@@ -114,6 +120,10 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
             ["feedback", "add", "labels.csv"],
             "Expected a file of labels at 'labels.csv', found no such file. Check the path.\n",
         ),
+        (
+            ["keys", "usage", "--since", "2026-02-30"],
+            "Expected a month or a day such as 2026-11-22 (UTC) after --since, found '2026-02-30'. Type: --since 2026-11\n",
+        ),
         (["--home", "none", "show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
         (["show"], "Expected a version to show, found none here yet. Make one: lingqu run\n"),
         (["predict", "x", "y.csv"], "Expected a model of the registry, found 'x'. Known: none yet.\n"),
@@ -132,6 +142,34 @@ def test_a_wrong_request_is_one_sentence_and_status_2(
     arguments: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(capsys, *arguments) == (2, said)
+
+
+def test_a_broken_row_of_a_file_gives_no_label_from_the_wrong_column(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text('text,label\nthe soup,food\nwell, well,food\n"no end,food\n')
+    with pytest.raises(DataError) as refused:
+        _whole_rows(str(path))
+    assert str(refused.value) == (
+        "1. row 2: Expected a whole row, found 3 cells where the header names 2. Repair it, or leave it out.\n"
+        "2. row 3: Expected a whole row, found quotes that do not close. Repair it, or leave it out."
+    )
+    path.write_text("text,label\nthe soup,food\n")
+    assert _whole_rows(str(path)) == [{"text": "the soup", "label": "food"}]
+
+
+def test_what_users_wrote_is_shown_and_never_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A label that anybody may send over HTTP stands in a table of the owner's terminal."""
+    evil = "fo\x1b]52;c;cm0=\x07od\x1b[2J\x9b31m\u202e渠"
+    # A bell Rich leaves out by itself.
+    harmless = "fo␛]52;c;cm0=od␛[2J\ufffd31m\ufffd渠"
+    file = io.StringIO()
+    console = SafeConsole(file=file, width=80, force_terminal=True, color_system="standard", highlight=False)
+    console.print(table("", [evil], [[evil]]), Text(evil, style="bold"), evil)
+    assert file.getvalue().replace("␇", "").count(harmless) == 4
+    assert "\x1b[1m" in file.getvalue() and not {"\x07", "\x9b", "\u202e"} & {*file.getvalue()}
+    assert told(capsys, "export", "x", evil)[0] == 2
+    assert call(["feedback", "add", f"{evil}.csv"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", sorted(VERBS))
@@ -344,3 +382,17 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingqu.cli.start, "tasks", broken)
     with pytest.raises(ZeroDivisionError):
         call(["tasks"])
+
+
+def test_a_library_that_ctrl_c_kept_from_loading_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lingqu.yaml").write_text("name: n\ntask: tabular-classification\ndata: {source: sklearn:iris}\n")
+    # Another test of this process may have loaded it: then the package alone says where its parts are.
+    for name in ("sklearn", "sklearn.datasets"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert call(["check", str(tmp_path)]) == 2
+    assert "found it not installed" in capsys.readouterr().err
+    monkeypatch.setattr(signals, "_HEARD", [signal.SIGINT])
+    assert call(["check", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "\nStopped. Nothing is lost: the same command goes on from here.\n"

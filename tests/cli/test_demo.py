@@ -120,6 +120,8 @@ def test_all_of_it_is_told_in_chinese_too() -> None:
     assert sorted(said - CHINESE.keys()) == []
     for english, chinese in CHINESE.items():
         assert set(NAMES.findall(english)) == set(NAMES.findall(chinese)), english
+        # The word of `lingqu status` and of the pages.
+        assert ("audit" in NAMES.sub("", english)) == ("审计" in chinese), english
 
 
 def test_every_style_is_of_an_act() -> None:

@@ -12,8 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from lingqu.cli import call
+from lingqu.store import Store
+from lingqu.store.tables import PREDICTIONS
 
 
 def posted(url: str, body: dict[str, object]) -> dict[str, object]:
@@ -31,14 +34,19 @@ def children(parent: int) -> list[int]:
 def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert call(["new", "kinds", "--task", "text-classification"]) == 0
-    spec = tmp_path / "kinds" / "lingqu.yaml"
-    spec.write_text(spec.read_text() + "model: ngram-linear\nimprove: {after: 1 new labels}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "lingqu", "up", str(spec), "--port", "0", "--every", "1 s", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    spec = (tmp_path / "kinds" / "lingqu.yaml").rename(tmp_path / "kinds" / "other.yaml")
+    more = "model: ngram-linear\nimprove: {after: 1 new labels}\nserve: {port: 0, journal: {inputs: none}}\n"
+    spec.write_text(spec.read_text() + more, encoding="utf-8")
+    command = [sys.executable, "-m", "lingqu", "up", str(spec), "--every", "1 s", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stderr is not None
             url = json.loads(process.stdout.readline())["url"]
+            # The service reads the file that was named, not lingqu.yaml, which is not there.
+            assert not url.endswith(":8000")
             base = f"{url}/v1/models/kinds"
             told = posted(f"{base}/predict", {"row": {"text": "ramen with egg"}})
             identity = told["predictions"][0]["id"]  # type: ignore[index]
@@ -48,9 +56,13 @@ def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypat
             family = [process.pid, *children(process.pid)]
             assert len(family) == 3
         finally:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read() == "", "one object and nothing else"
-        assert process.wait(30) in (0, 130)
+        assert process.wait(30) == 130
+        assert "Traceback" not in process.stderr.read()
+    with Store.open(spec.parent / ".lingqu").database.reading() as connection:
+        kept = connection.execute(select(PREDICTIONS.c.policy, PREDICTIONS.c.input)).all()
+    assert set(kept) == {("none", None)}
     deadline = time.monotonic() + 5
     while alive := [pid for pid in family if Path(f"/proc/{pid}").exists() and os.getpid() != pid]:
         assert time.monotonic() < deadline, alive

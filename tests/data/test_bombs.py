@@ -333,8 +333,9 @@ def test_the_longest_text_takes_a_tenth_of_a_second(name: str, front: str, reade
     whole = (piece * (MOST_CHARACTERS // len(piece) + 1))[:MOST_CHARACTERS]
     readers[front](whole)
     assert seconds(readers[front], whole) < 0.1
-    half = seconds(readers[front], whole[:4_000])
-    assert seconds(readers[front], whole[:8_000]) <= 2.5 * half + 0.002
+    # Time that grows with the square is four times as long at every try; a noisy machine is not.
+    tries = ((seconds(readers[front], whole[:4_000]), seconds(readers[front], whole[:8_000])) for _ in range(5))
+    assert any(double <= 2.5 * once + 0.002 for once, double in tries)
 
 
 def test_a_text_beyond_the_cap_is_refused_unread() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -258,6 +259,15 @@ def test_what_is_not_there_or_not_known(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"found 'a\.cvs'\. Did you mean '\.csv'\?"):
         read(write(tmp_path / "a.cvs", "a,b"))
+
+
+def test_a_pipe_is_refused_before_anybody_waits_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    for source in (tmp_path / "rows.csv", Path("/dev/zero")):
+        with pytest.raises(DataError) as error:
+            fingerprint(source)
+        told = f"Expected a readable file {source}, found a pipe or a device. Write the rows to a file first."
+        assert str(error.value) == told
 
 
 def test_a_stream_keeps_broken_rows_in_their_place(tmp_path: Path) -> None:

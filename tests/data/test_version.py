@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from lingqu.data.version import DataVersion
 from lingqu.errors import DataError
 from lingqu.spec import DataSettings
 from lingqu.store import Store
+from lingqu.store.canonical import canonical_json
 from lingqu.tasks import find_task
 
 TEXT, TABLE, IMAGE = (
@@ -108,7 +110,10 @@ def test_rows_ids_and_groups_belong_together(tmp_path: Path) -> None:
         assert len(rows) == len(ids) == len(groups) == count
         assert len(set(ids)) == count
         assert rows.names == ("text", "label", "guest", "day")
-    assert DataVersion.from_dict(version.as_dict()) == version
+    found = DataVersion.from_dict(json.loads(canonical_json(version.as_dict())))
+    assert found == version
+    # Trees draw from the columns in their order: a run that goes on must find the same one.
+    assert list(found.kinds) == ["text", "label", "guest", "day"]
     with pytest.raises(ValueError, match="one of train, validation, test expected, found 'valid'"):
         version.rows("valid", store)
 
@@ -287,6 +292,16 @@ def test_a_table_without_features_is_told(tmp_path: Path) -> None:
     assert str(error.value) == (
         "Expected at least one column of numbers or categories, found none. Say their kinds: data.types."
     )
+
+
+def test_a_number_that_has_no_square_is_set_aside(tmp_path: Path) -> None:
+    rows = [{"x": n, "price": 1e308 if n == 7 else n} for n in range(200)]
+    rows[9]["x"] = -1e101
+    version, store = make(tmp_path, rows, REGRESSION, columns={"target": "price"}, max_bad=0.05)
+    assert [(one["row"], one["reason"]) for one in version.set_aside(store)] == [
+        (8, "column 'target': 1e+308 is too large a number to learn from"),
+        (10, "column 'x': -1e+101 is too large a number to learn from"),
+    ]
 
 
 def test_a_number_to_predict(tmp_path: Path) -> None:

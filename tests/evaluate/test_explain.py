@@ -172,8 +172,19 @@ def test_the_command_line_explains(finished: Path, lingqu: Lingqu) -> None:
     assert "the soup tastes salty <b>" in text
     assert lingqu("explain", "kinds", "new.csv", "-o", "why.jsonl").returncode == 0
     assert json.loads((finished / "why.jsonl").read_text().splitlines()[0])["answer"]["prediction"] == "food"
-    (finished / "bad.csv").write_text("number,text\n1,\n")
-    assert lingqu("explain", "kinds", "bad.csv").returncode == 1
+    # A row that could not be read keeps its place, and costs no other row its number.
+    (finished / "bad.csv").write_text("number,text\n1,\n2\n3,the soup\n")
+    done = lingqu("explain", "kinds", "bad.csv", "--json")
+    rows = json.loads(done.stdout)["rows"]
+    assert [(one["row"], one["answer"].get("error", "")) for one in rows[1:]] == [
+        (1, "1 cell where the header names 2"),
+        (2, ""),
+    ]
+    assert (done.returncode, "error" in rows[0]["answer"]) == (1, True)
+    assert lingqu("explain", "kinds", "bad.csv", "-o", "why.html").returncode == 1
+    assert "1 cell where the header names 2" in read((finished / "why.html").read_text()).text
+    (finished / "none.csv").write_text("number,text\n2\n")
+    assert lingqu("explain", "kinds", "none.csv", "-o", "why.html").returncode == 1
 
 
 def test_rows_are_mappings_or_rows(bundles: dict[str, Bundle]) -> None:

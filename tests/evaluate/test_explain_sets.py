@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lingqu.bundle.read import Bundle
+from lingqu.bundle.trust import MANIFEST
 from lingqu.contract import LabelSet, Rows
 from lingqu.evaluate.explain import explain, explain_labels
 from lingqu.evaluate.explain.deletion import deletion
@@ -19,7 +21,7 @@ from lingqu.evaluate.page import write_page
 from lingqu.evaluate.report import evaluate
 from lingqu.tasks import find_task
 from tests.conformance import suite
-from tests.conftest import Lingqu
+from tests.conftest import Lingqu, as_json
 from tests.evaluate.test_page import read
 
 pytestmark = pytest.mark.heavy
@@ -110,3 +112,18 @@ def test_gradients_of_a_set(tmp_path: Path) -> None:
         found = integrated_gradients(network, memory, bundle, row, label)
         assert found.score == pytest.approx(found.bundle_score, abs=1e-3)
         assert found.gap < 0.05 * max(1.0, abs(found.score - found.baseline))
+
+
+def test_columns_are_called_as_the_user_calls_them(bundle: Bundle, tmp_path: Path, lingqu: Lingqu) -> None:
+    shutil.copytree(bundle.path, tmp_path / "own")
+    whole = json.loads((bundle.path / MANIFEST).read_text())
+    whole["columns"][0]["source"] = "消息"
+    (tmp_path / "own" / MANIFEST).chmod(0o600)
+    (tmp_path / "own" / MANIFEST).write_text(json.dumps(whole))
+    (tmp_path / "in.csv").write_text(f'消息\n"{BOTH}"\n', encoding="utf-8")
+    parts = [part for one in as_json(lingqu("explain", "own", "in.csv", "--json"))["rows"] for part in one["parts"]]
+    assert {part["column"] for part in parts} == {"消息"}
+    assert lingqu("explain", "own", "in.csv").stdout.count("消息") > 3
+    # The page colours the words of a text, so it has to find the parts of its column.
+    assert lingqu("explain", "own", "in.csv", "-o", "why.html").returncode == 0
+    assert "<mark" in (tmp_path / "why.html").read_text(encoding="utf-8")

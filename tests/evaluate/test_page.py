@@ -104,7 +104,7 @@ def whole(report: dict[str, Any], decision: str = "promote") -> dict[str, Any]:
         "data": {
             "id": "ab" * 32,
             "counts": {"test": 240, "train": 1000, "validation": 100},
-            "kinds": {"text": "text", "label": "label"},
+            "kinds": [["text", "text"], ["label", "label"]],
             "labels": {"体育": 700, EVIL: 640},
             "sources": {"source": "cd" * 32},
             "quarantined": 2,
@@ -196,6 +196,15 @@ def test_many_labels_get_the_worst_pairs_instead_of_a_map(reports: Reports) -> N
     assert not any("heat" in (attributes.get("class") or "") for _, attributes in reader.seen)
     assert "标签0 → 标签1" in reader.text
     assert "10 more labels" in reader.text
+
+
+def test_columns_are_told_of_rows_without_a_profile(reports: Reports) -> None:
+    report = whole(reports["text-classification"])
+    text = read(write_page(report)).text
+    assert "Columns" in text
+    # As older reports have them.
+    kinds = {"label": "label", "text": "text"}
+    assert "Columns" in read(write_page({**report, "data": {**report["data"], "kinds": kinds}})).text
 
 
 def test_pictures_of_mistakes_are_inlined(reports: Reports) -> None:

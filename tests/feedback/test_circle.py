@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from lingqu.data.version import DataVersion
+from lingqu.feedback import idle
 from lingqu.feedback.add import add_labels
+from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.grow import grow, typed
 from lingqu.feedback.round import ROUND, gather
 from lingqu.feedback.voice import ACCEPTED, REJECTED, settle, voices
 from lingqu.loop import check, improve, load, run
 from lingqu.registry import Registry
+from lingqu.serve.keys import new_key
 from lingqu.store import Store
 from lingqu.store.history import append
 from lingqu.tasks import find_task
@@ -69,6 +75,50 @@ def test_a_turn_waits_for_labels_and_says_so(project):
     told = improve(spec, store=store, asked=False)
     assert told["decision"] == "wait"
     assert told["why"] == "0 new labels of the 50 that start a round"
+
+
+@pytest.mark.heavy
+def test_a_turn_reads_what_was_said_again_only_where_something_was_said_or_decided(project, tmp_path, monkeypatch):
+    shutil.copytree(project[0].parent, tmp_path / "project")
+    spec, store = tmp_path / "project" / "lingqu.yaml", Store.open(tmp_path / "project" / ".lingqu")
+    looks: list[str] = []
+
+    def turn(**given: Any) -> dict[str, Any]:
+        looks.clear()
+        return improve(spec, store=store, **{"asked": False, **given})
+
+    def reads(*told: Any) -> None:
+        if "feedback.input" in told[2]:
+            looks.append(told[2])
+
+    monkeypatch.setattr(idle, "HOUR", 1e12)
+    event.listen(Engine, "before_cursor_execute", reads)
+    try:
+        add_labels(store, "router", rows(5, 7), who="anna", target="queue")
+        first = turn()
+        assert (first["new"], len(looks)) == (5, 2)
+        assert (turn(), looks) == (first, [])
+        # A person decides, a file comes, a key is made, a look is an hour old: then it looks again, once.
+        one = voices(store, "router")[0].id
+        settle(store, "router", {one: (REJECTED, "no")}, who="anna")
+        assert (turn()["new"], turn()["new"], looks) == (4, 4, [])
+        settle(store, "router", {one: (ACCEPTED, "yes")}, who="anna")
+        add_labels(store, "router", rows(10, 8), who="anna", target="queue")
+        assert (turn()["new"], len(looks)) == (15, 2)
+        new_key(store, "app", scopes=["feedback"])
+        assert (turn()["new"], len(looks)) == (15, 2)
+        assert (turn()["new"], looks) == (15, [])
+        monkeypatch.setattr(idle, "HOUR", 1e9)
+        assert (turn()["new"], len(looks)) == (15, 2)
+        # Time and the brake are looked at in any case.
+        freeze(store, "router", who="anna", why="holiday")
+        turn()
+        assert (turn()["why"], looks) == ("frozen: holiday (anna)", [])
+        thaw(store, "router", who="anna", why="back")
+        turn()
+        assert (turn(alarm="drift")["decision"] == "wait", len(looks)) == (False, 2)
+    finally:
+        event.remove(Engine, "before_cursor_execute", reads)
 
 
 @pytest.mark.heavy
@@ -125,6 +175,10 @@ def test_no_row_that_judges_ever_trains(project):
     strange = replace(offered[0], input={"subject": "a letter of another model"})
     told = "Expected a text in 'message', found nothing. Training rows had no missing value there."
     assert typed([strange], data, task, store).faults == {strange.id: told}
+    # A store may hold such labels from before they were refused.
+    blank = replace(offered[0], value=" ")
+    assert typed([blank], data, task, store).faults == {blank.id: "its answer ' ' is no label"}
+    assert grow(data, [blank], task, store).left == {blank.id: "its answer ' ' is no label"}
     for split in ("validation", "test"):
         assert grown.data.row_ids(split, store) == data.row_ids(split, store)
     assert grown.data.counts["train"] == data.counts["train"] + 3

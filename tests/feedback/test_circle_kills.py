@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.heavy
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_kills_at_any_edge_promote_exactly_once(kills: int, tmp_path: Path) -> None:
     from tests.feedback import kill_lab
 

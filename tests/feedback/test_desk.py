@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from pathlib import Path
 
 import pytest
 
-from lingqu.contract.answers import LabelScores
+from lingqu.contract.answers import LabelScores, NumberValue
+from lingqu.data.readers import stream
 from lingqu.errors import DataError, RequestError, UnknownNameError
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, frozen, thaw
 from lingqu.feedback.queue import audit_queue, review_queue
+from lingqu.feedback.round import ROUND
 from lingqu.feedback.voice import settle, voices
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
@@ -20,6 +23,8 @@ from lingqu.serve.keys import ANYONE
 from lingqu.serve.shadow import shadow_id
 from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
+from lingqu.store.history import append
+from tests.serve.bundles import versions
 
 SURENESS = [0.51, 0.99, 0.7, 0.95, 0.6, 0.9, 0.85, 0.8]
 
@@ -51,6 +56,60 @@ def test_the_queue_asks_what_users_doubt_then_what_the_model_doubts(served):
     assert asked[1].why == "a challenger answers spam"
     blind = audit_queue(store, "m", share=1.0, most=3)
     assert [item.prediction for item in blind] == [None, None, None]
+
+
+def test_a_file_spells_a_number_as_its_program_does_and_users_who_say_the_same_agree(tmp_path):
+    store = Store.open(tmp_path / ".lingqu")
+    spelled = ["1e-05", "3", "1,234.5", "1.5E+07"]
+    ids = [new_id() for _ in spelled]
+    with Journal(store, ServeSettings().journal) as journal:
+        for id in ids:
+            said = NumberValue(3.0, 2.0, 4.0)
+            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, {"x": 1}, said, 1.0))
+    Inbox(store, ServeSettings()).receive({"prediction_id": ids[1], "label": "3.0"}, ANYONE)
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("prediction_id", "y"), *zip(ids, spelled, strict=True)])
+    (batch,) = stream(tmp_path / "labels.csv")
+    add_labels(store, "m", batch.rows, who="anna", target="y")
+    kept = {voice.prediction_id: voice.value for voice in voices(store, "m") if voice.source == "file"}
+    assert [kept[id] for id in ids] == [1e-05, 3.0, 1234.5, 1.5e7]
+    assert {voice.label for voice in voices(store, "m") if voice.prediction_id == ids[1]} == {"3.0"}
+    for wrong in ("three", "N/A", "nan", "1e999"):
+        with pytest.raises(DataError) as error:
+            add_labels(store, "m", [{"prediction_id": ids[0], "y": wrong}], who="anna", target="y")
+        told = f"row 1: Expected a label in 'y', found '{wrong}'. Leave the row out, or say what is right."
+        assert str(error.value) == told
+
+
+def test_what_is_no_label_is_refused_with_its_row_and_a_class_of_that_name_is_taken(served):
+    store, ids = served
+    for word in (" ", "nan", "-", "n/a", "?", "NULL"):
+        rows = [{"prediction_id": ids[0], "label": " spam "}, {"prediction_id": ids[1], "label": word}]
+        with pytest.raises(DataError) as error:
+            add_labels(store, "m", rows, who="anna", target="label", audit_share=1.0)
+        told = f"row 2: Expected a label in 'label', found '{word}'. Leave the row out, or say what is right."
+        assert str(error.value) == told
+    with pytest.raises(DataError, match="row 1: Expected a label in 'label', found '-'"):
+        add_labels(store, "m", [{"text": "a", "label": "-"}], who="anna", target="label")
+    assert voices(store, "m") == []
+    with Journal(store, ServeSettings().journal) as journal:
+        said, about = LabelScores.of({"-": 0.6, "ham": 0.4}), ("r", time.time(), "m", 1, "champion", ANYONE, None)
+        journal.record(Entry(id := new_id(), *about, {"text": "a dash"}, said, 1.0))
+    taken = [{"prediction_id": id, "label": "-"}, {"prediction_id": ids[2], "label": " spam "}]
+    add_labels(store, "m", taken, who="anna", target="label")
+    assert {voice.value for voice in voices(store, "m")} == {"-", "spam"}
+
+
+def test_rows_of_ones_own_hold_numbers_where_the_answer_is_one(tmp_path):
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "bundles", 1)
+    for word in ("n/a", "x", "-", " "):
+        with pytest.raises(DataError) as error:
+            add_labels(store, "echo", [{"x": 1, "y": "2"}, {"x": 1, "y": word}], who="anna", target="y")
+        told = f"row 2: Expected a number in 'y', found '{word}'. Leave the row out, or say what is right."
+        assert str(error.value) == told
+    add_labels(store, "echo", [{"x": 1, "y": "1,234.5"}], who="anna", target="y")
+    assert [voice.value for voice in voices(store, "echo")] == [1234.5]
 
 
 def test_ten_near_copies_take_one_place_and_what_has_become_frequent_comes_first(tmp_path):
@@ -100,6 +159,39 @@ def test_labels_of_a_file_count_once_and_audit_labels_only_of_drawn_rows(served)
         add_labels(store, "m", [{"prediction_id": "p0", "label": "ham"}], who="anna", target="label")
 
 
+def test_whoever_errs_brings_another_label_and_a_file_holds_one_an_answer(served):
+    store, ids = served
+
+    def brought(*labels: str, who: str = "anna") -> tuple[int, int, int]:
+        rows = [{"prediction_id": id, "label": label} for id, label in zip(ids, labels, strict=False)]
+        added = add_labels(store, "m", rows, who=who, target="label", audit_share=1.0)
+        return added.taken, added.known, added.corrected
+
+    assert brought("spam", "ham", "ham") == (3, 0, 0)
+    wrong, right, _ = voices(store, "m")
+    assert brought("ham", "ham", "spam", "ham") == (3, 1, 2)
+    assert Registry(store).history("m")[-1].evidence == {"accepted": 3, "source": "audit", "corrected": 2}
+    assert {voice.prediction_id: voice.value for voice in voices(store, "m")} == dict(
+        zip(ids, ("ham", "ham", "spam", "ham"), strict=False)
+    )
+    assert right.id in {voice.id for voice in voices(store, "m")}
+    assert wrong.id not in {voice.id for voice in voices(store, "m")}
+    # A row that has judged keeps its id, by which the next gate knows it.
+    with store.database.writing() as connection:
+        append(connection, name="m", who="lingqu", action=ROUND, evidence={"joined": [], "retired": [right.id]})
+    assert brought("ham", "spam") == (1, 1, 1)
+    assert {voice.id: voice.value for voice in voices(store, "m")}[right.id] == "spam"
+    assert brought("ham", "ham") == (1, 1, 1)
+    assert brought("ham", who="ben") == (1, 0, 0)
+    twice = [{"prediction_id": ids[5], "label": label} for label in ("ham", "spam", "ham")]
+    with pytest.raises(DataError) as error:
+        add_labels(store, "m", twice, who="anna", target="label")
+    assert str(error.value) == (
+        "row 2: Expected one label of an answer, found 'ham' in row 1 and 'spam'. Keep the one that is right."
+    )
+    assert add_labels(store, "m", twice[::2], who="anna", target="label").taken == 1
+
+
 def test_a_person_decides_and_the_history_tells(served):
     store, ids = served
     told = Inbox(store, ServeSettings()).receive({"prediction_id": ids[2], "label": "spam"}, ANYONE)
@@ -114,6 +206,9 @@ def test_the_brake_holds_until_it_is_released(served):
     store, _ = served
     assert frozen(store, "m") == ""
     assert freeze(store, "m", who="anna", why="a strange week")
+    with pytest.raises(RequestError) as refused:
+        thaw(store, "m", who="anna", why="over\udcff")
+    assert str(refused.value) == "Expected a reason in UTF-8, found 'over\\udcff'. Write it in another way."
     assert not freeze(store, "m", who="ben")
     assert frozen(Store.open(store.folder), "m") == "a strange week (anna)"
     assert thaw(store, "m", who="anna")

@@ -33,33 +33,30 @@ def answered(store: Store, number: int, right: list[bool]) -> None:
     add_labels(store, "router", labels, who="auditor", target="queue", audit_share=1.0)
 
 
+def second(store: Store) -> int:
+    """Another version with the bundle of the first; its number."""
+    first = Registry(store).get("router@1")
+    kept = ("bundle", "run", "task", "metrics", "decision", "lineage", "spec")
+    about = {name: getattr(first, name) for name in kept}
+    return Registry(store).register("router", data_version="another", **about).number
+
+
 @pytest.mark.heavy
 def test_a_champion_on_probation_that_errs_goes_back_once(project, tmp_path):  # noqa: F811
     path, store = project
     spec, registry = check(path), Registry(store)
-    first = registry.get("router@1")
-    again = registry.register(
-        "router",
-        bundle=first.bundle,
-        data_version="another",
-        run=first.run,
-        task=first.task,
-        metrics=first.metrics,
-        decision=first.decision,
-        lineage=first.lineage,
-        spec=first.spec,
-    )
-    registry.promote("router", again.number, who="anna", why="on purpose")
+    again = second(store)
+    registry.promote("router", again, who="anna", why="on purpose")
     assert guard(store, spec).restored is None
 
-    answered(store, again.number, [False] * 30)
+    answered(store, again, [False] * 30)
     seen = guard(store, spec)
     assert seen.restored == 1
     assert registry.alias("router", "champion")[0] == 1
     assert seen.why.startswith(
         "on probation: The champion errs more than it may: 30 of 30 audit labels say it was wrong"
     )
-    assert frozen(store, "router") == f"rolled back from version {again.number}; thaw when the reason is known (lingqu)"
+    assert frozen(store, "router") == f"rolled back from version {again}; thaw when the reason is known (lingqu)"
 
     # The restored one errs too: the world has moved, and nothing flaps.
     answered(store, 1, [False] * 30)
@@ -78,8 +75,30 @@ def test_a_champion_on_probation_that_errs_goes_back_once(project, tmp_path):  #
     assert {alarm.kind for alarm in status("router", store=store).alarms} == {"risk"}
 
     # After its probation a champion is only complained of.
-    registry.promote("router", again.number, who="anna", why="on purpose")
+    registry.promote("router", again, who="anna", why="on purpose")
     late = datetime.now(UTC) + timedelta(days=8)
-    answered(store, again.number, [True] * 2100)
-    answered(store, again.number, [False] * 60)
+    answered(store, again, [True] * 2100)
+    answered(store, again, [False] * 60)
     assert guard(store, spec, now=late).restored is None
+
+
+@pytest.mark.heavy
+def test_a_person_who_promotes_anew_is_overruled_by_new_labels_alone(project):  # noqa: F811
+    path, store = project
+    spec, registry = check(path), Registry(store)
+    again = second(store)
+    registry.promote("router", again, who="anna", why="on purpose")
+    time.sleep(0.002)  # Ids of answers tell the millisecond, and only younger ones count.
+    answered(store, again, [False] * 12)
+    assert guard(store, spec).restored == 1
+
+    thaw(store, "router", who="anna", why="looked")
+    registry.promote("router", again, who="anna", why="it is right")
+    time.sleep(0.002)
+    assert guard(store, spec).restored is None
+    answered(store, again, [False] * 4)
+    assert guard(store, spec).restored is None
+    answered(store, again, [False] * 4)
+    seen = guard(store, spec)
+    assert seen.restored == 1
+    assert seen.why.startswith("on probation: The champion errs more than it may: 8 of 8 audit labels say it was wrong")

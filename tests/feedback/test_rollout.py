@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import time
@@ -18,17 +19,17 @@ from lingqu.data.version import DataVersion
 from lingqu.errors import ConflictError, DataError
 from lingqu.feedback import guardrails
 from lingqu.feedback import round as rounds
-from lingqu.feedback.add import add_labels
+from lingqu.feedback.add import Added, add_labels
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
 from lingqu.feedback.progress import Progress, progress
 from lingqu.feedback.queue import disputed_queue
 from lingqu.feedback.rollout import advance
-from lingqu.feedback.voice import settle, voices
+from lingqu.feedback.voice import ACCEPTED, settle, voices
 from lingqu.monitor.chinese import spoken, told
 from lingqu.monitor.observed import labelled
 from lingqu.registry import Registry
-from lingqu.registry.rollouts import Rollout, begin, drop, move, rollout
+from lingqu.registry.rollouts import Rollout, begin, drop, move, proved, rollout
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE, Principal
@@ -37,6 +38,7 @@ from lingqu.spec import Spec
 from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
 from lingqu.store.history import append
+from tests.conftest import Lingqu
 from tests.serve.bundles import STEP, versions
 
 PLAIN = JournalSettings(inputs="plain")
@@ -201,6 +203,17 @@ def test_labels_of_older_answers_and_of_volunteers_prove_nothing(store: Store) -
     assert compared(store, standing(store)).ids == ()
 
 
+def test_a_reviewer_who_types_the_number_that_a_user_gave_agrees(
+    store: Store, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = answered(store, [1])
+    Inbox(store, ServeSettings()).receive({"prediction_id": one, "label": 4.0}, ANYONE)
+    monkeypatch.setattr("sys.stdin", io.StringIO("4\nq\n"))
+    assert lingqu("feedback", "review").returncode == 0
+    (user,) = (voice for voice in voices(store, "echo") if voice.source == "api")
+    assert user.status == ACCEPTED
+
+
 def test_labels_of_rows_on_which_the_two_differ_prove_it_too_and_no_others_are_taken(store: Store) -> None:
     ids = answered(store, [1] * 9, shadowed=True)
     plain = answered(store, [1])
@@ -221,6 +234,58 @@ def test_labels_of_rows_on_which_the_two_differ_prove_it_too_and_no_others_are_t
     told = advance(store, spec_of(canary_shares=[0.5, 0.1]))
     assert told is not None
     assert (told["decision"], told["rollout"]["share"]) == ("canary", 0.1)
+
+
+def test_one_row_that_is_asked_again_and_again_is_asked_for_once_and_counts_once(store: Store) -> None:
+    ids = [id for _ in range(6) for id in answered(store, [1, 1], shadowed=True)]
+    queue = disputed_queue(store, "echo")
+    assert sorted(item.row["x"] for item in queue) == [0, 1]
+    zeros, one = ids[::2], ids[1]
+
+    def brought(*whose: str, who: str = "anna", y: float = 2 * STEP) -> Added:
+        labels = [{"prediction_id": id, "y": y} for id in whose]
+        return add_labels(store, "echo", labels, who=who, target="y", disputed=True)
+
+    assert brought(*zeros[:5]) == Added(1, 0, equal=4)
+    assert brought(*zeros[:5]) == Added(0, 1, equal=4)
+    assert brought(zeros[5], who="ben", y=1.0) == Added(0, 0, equal=1)
+    # Whoever has labelled the row may correct it.
+    assert brought(zeros[0], y=1.0) == Added(1, 0, 1)
+    assert len(compared(store, standing(store)).ids) == 1
+    assert [item.row["x"] for item in disputed_queue(store, "echo")] == [1]
+    # A label of the audit says it too.
+    add_labels(store, "echo", [{"prediction_id": one, "y": 1.0}], who="ben", target="y", audit_share=1.0)
+    assert disputed_queue(store, "echo") == []
+    assert brought(ids[3]) == Added(0, 0, equal=1)
+
+
+def test_what_a_canary_is_dropped_for_takes_its_proof_away(store: Store) -> None:
+    version = Registry(store).get("echo@2")
+    assert not proved(store, version)
+    canary = move(store, standing(store), "canary", 0.05, why="better", evidence={"wins": 7})
+    assert proved(store, version)
+    drop(store, canary, who="lingqu", why="worse")
+    assert not proved(store, version)
+
+
+def test_labels_of_a_trial_that_is_over_are_taken_all_the_same(store: Store) -> None:
+    """A sheet is filled in while its challenger comes through, or makes room; the next one is judged by its own rows."""
+    registry = Registry(store)
+    ids = answered(store, [1] * 4, shadowed=True)
+    registry.promote("echo", 2, who="anna", why="a hunch")
+    add_labels(store, "echo", [{"prediction_id": ids[0], "y": 2.0}], who="a", target="y", disputed=True)
+    registry.rollback("echo", who="anna")
+    again = registry.register(
+        "echo", bundle=registry.get("echo@2").bundle, data_version="e", run="r", task="t", metrics={}, decision={},
+        lineage={}, spec={},
+    )  # fmt: skip
+    begin(store, again, against=1, epoch=3, why="its gate was passed", evidence={})
+    add_labels(store, "echo", [{"prediction_id": ids[1], "y": 3.0}], who="a", target="y", disputed=True)
+    assert compared(store, standing(store)).ids == ()
+    time.sleep(0.002)
+    late = answered(store, [1], shadowed=True)
+    with pytest.raises(DataError, match="Expected an answer that a challenger on its way would give otherwise"):
+        add_labels(store, "echo", [{"prediction_id": late[0], "y": 2.0}], who="a", target="y", disputed=True)
 
 
 def test_a_person_is_asked_and_obeyed(store: Store) -> None:

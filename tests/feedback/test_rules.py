@@ -47,6 +47,15 @@ def ruled(given: list[Voice], **known: Any) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_pictures_that_were_not_kept_are_no_equal_rows_however_large():
+    photo = {"photo": {"$omitted": 190}}
+    given = [voice("1", "anna", "spam", input=photo), voice("2", "ben", "ham", input=photo)]
+    assert given[0].asked != given[1].asked
+    assert "another label" not in " ".join(why for _, why in ruled(given).values())
+    same = [voice(id, whose, "spam", input=photo, prediction_id="p") for id, whose in (("1", "anna"), ("2", "ben"))]
+    assert same[0].asked == same[1].asked, "they speak of one answer"
+
+
 def test_each_rule_has_its_reason():
     given = [
         voice("1", "anna", "eggs"),

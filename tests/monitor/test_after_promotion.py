@@ -45,6 +45,15 @@ def test_what_a_version_has_proved_itself_on_is_what_its_windows_are_compared_wi
     assert ([window.signals for window in record.windows], record.windows[0].trial) == ([[], []], 300)
 
 
+def test_a_window_larger_than_the_reference_is_compared_with_as_many_answers(tmp_path: Path) -> None:
+    store, version = registered(tmp_path)
+    service = Service(store, replace(version, at=iso(START)))
+    service.answers(450)
+    record, settings = Record(), MonitorSettings(window=150, reference=100)
+    Watch(service.version, store, settings, reference_of(), proved=True).look(record)
+    assert [window.trial for window in record.windows] == [0, 150, 300]
+
+
 def test_only_a_proof_on_rows_of_today_counts(tmp_path: Path) -> None:
     store, first = registered(tmp_path)
     registry = Registry(store)

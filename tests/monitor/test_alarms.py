@@ -120,6 +120,16 @@ def test_a_receiver_that_fails_is_asked_again_and_never_followed(
     assert "did not answer: ConnectionRefusedError" in caplog.text
 
 
+def test_an_address_beyond_ascii_is_called_and_one_that_is_no_name_costs_no_look(
+    tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, version = registered(tmp_path)
+    told([DRIFT], {}, version, store, given(f"http://127.0.0.1:{receiver.server_port}/渠 道/%2F?a=é&b=c"))
+    assert [path for path, *_ in receiver.got] == ["/%E6%B8%A0%20%E9%81%93/%2F?a=%C3%A9&b=c"]
+    told([DRIFT], {}, version, store, given("https://hooks..example.com/x", hosts=("hooks..example.com",)))
+    assert "the webhook at hooks..example.com did not answer: UnicodeError" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("address", "problem"),
     [

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lingqu.monitor.alarms import Alarm
+from lingqu.monitor.blocked import Blocked
 from lingqu.monitor.budgets import latency, refusals
 from lingqu.monitor.chinese import OURS, RECORDED, spoken, told
 from lingqu.monitor.drift import TESTS, Moved
@@ -33,10 +34,21 @@ OF_OURS = {
     "serve",
     "journal",
     "inputs",
+    "sample",
+    "plain",
+    "photo",
+    "KiB",
     "lingqu",
     "thaw",
     "improve",
     "promote",
+    "feedback",
+    "queue",
+    "gates",
+    "history",
+    "language",
+    "zh",
+    "calibration",
 }
 ZH = spoken("zh")
 
@@ -88,6 +100,8 @@ def test_every_sentence_of_a_status_is_said_in_chinese(tmp_path: Path) -> None:
     alarms = [Alarm("risk", "act", one.sentence(), {}) for one in risks()]
     alarms += [_drift(moved(count), record.windows[-1], one) for count in (1, 2, 8) for one in (None, risks()[2])]
     alarms += [Alarm(one.name, "warn", f"Two windows in a row: {one.sentence()}", {}) for one in (slow, refused)]
+    kept = [("language = zh",), ("calibration",), ("calibration", "language = zh"), ("calibration", "calibration")]
+    alarms += [Alarm("blocked", "warn", Blocked("credit", 3, checks).sentence()) for checks in kept]
     english = [
         quiet.sentence(),
         replace(quiet, windows=record.windows * 2).sentence(),
@@ -96,6 +110,8 @@ def test_every_sentence_of_a_status_is_said_in_chinese(tmp_path: Path) -> None:
         *(alarm.sentence() for alarm in alarms),
         *(one.sentence() for one in cohorts()),
         *quiet.notes,
+        *_notes(replace(watch, sample=0.001), Record(), []),
+        *_notes(watch, Record(windows=[replace(record.windows[-1], unwatched=["photo"])]), []),
     ]
     assert len(quiet.notes) >= 5
     for sentence in english:

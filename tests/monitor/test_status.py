@@ -237,6 +237,30 @@ def test_settings_of_a_file_and_names_that_are_not_there(credit: Store, lingqu: 
     assert done.stderr == "Expected a model of the registry, found 'credti'. Did you mean 'credit'?\n"
 
 
+def test_the_audit_share_of_the_file_counts_at_once_for_all_who_ask(
+    credit: Store, lingqu: Lingqu, tmp_path: Path
+) -> None:
+    ids = answer(credit, "credit", asked(people(60, 6)))
+    file = tmp_path / "lingqu.yaml"
+    told = "name: {}\ntask: tabular-classification\ndata: {{source: not_here.csv}}\nmonitor: {{audit: {}}}\n"
+
+    def seen(*spec: str) -> tuple[int, int]:
+        queue = as_json(lingqu("feedback", "queue", "--audit", "--most", "100", "--json", *spec))["queue"]
+        return len(queue), as_json(lingqu("status", "--json", *spec))["models"][0]["cohorts"][-1]["asked"]
+
+    half = sum(is_asked(one, 0.5, credit.secret("audit")) for one in ids)
+    file.write_text(told.format("another", 1.0))
+    assert seen() == (half, half)
+    file.write_text(told.format("credit", 1.0))
+    assert seen() == (60, 60)
+    file.rename(tmp_path / "other.yaml")
+    assert seen("--spec", "other.yaml") == (60, 60)
+    missed = next(one for one in ids if not is_asked(one, 0.5, credit.secret("audit")))
+    (tmp_path / "one.csv").write_text(f"prediction_id,label\n{missed},yes\n")
+    assert lingqu("feedback", "add", "one.csv", "--audit").returncode == 2
+    assert lingqu("feedback", "add", "one.csv", "--audit", "--spec", "other.yaml").returncode == 0
+
+
 def test_a_webhook_that_may_not_be_called_keeps_nobody_from_looking(
     credit: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

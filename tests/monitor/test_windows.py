@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lingqu.contract import Rows
+from lingqu.data.accept import accept
 from lingqu.monitor import asked
 from lingqu.monitor.drift import LEVEL, Moved, compare, level, standing
-from lingqu.monitor.observed import kept_as, labelled
+from lingqu.monitor.observed import Answered, kept_as, labelled
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
-from lingqu.monitor.windows import Record, Watch, too_few
+from lingqu.monitor.status import _notes
+from lingqu.monitor.windows import Record, Watch, Window, too_few
+from lingqu.serve.formatter import LARGEST_BYTES
+from lingqu.serve.journal import iso
 from lingqu.spec.running import MonitorSettings
-from tests.monitor.stream import Service, reference_of, registered
+from tests.monitor.stream import START, Service, reference_of, registered
 
 
 def watching(folder: Path, **settings) -> tuple[Service, Watch]:
@@ -126,11 +132,74 @@ def test_after_a_long_time_only_what_is_new_is_looked_at(tmp_path: Path, monkeyp
 def test_a_sample_of_inputs_and_many_columns_make_larger_windows(tmp_path: Path) -> None:
     _, watch = watching(tmp_path)
     assert watch.size == 300
-    assert Watch(watch.version, watch.store, MonitorSettings(), watch.held_out, sample=0.25).size == 1200
+    sizes = [replace(watch, sample=share).size for share in (0.25, 0.05, 0.01, 0.001, 0.0)]
+    # Five thousand hold 250 inputs of one in twenty, but 50 of one in a hundred, by which nothing could be judged.
+    assert sizes == [1200, 5000, 15_000, 50_000, 300]
+    assert replace(watch, settings=MonitorSettings(window=8000), sample=0.5).size == 8000
     many = [{"name": f"c{i}", "source": "", "kind": "number", "missing": False} for i in range(21)]
     wide = Reference(500, [], many, {}, np.empty(0), np.empty(0, bool))
     assert Watch(watch.version, watch.store, MonitorSettings(), wide).size == 1000
     assert Watch(watch.version, watch.store, MonitorSettings(window=150), wide).size == 150
+
+
+def test_that_a_window_has_too_few_inputs_is_said(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path, window=100, audit=0)
+    service.answers(60, inputs=False)
+    service.answers(40)
+    record = Record()
+    watch.look(record)
+    assert (record.windows[0].inputs, record.windows[0].tested) == (40, 3)
+    few = "A window has {} inputs that were kept, and 100 are needed, so only answers are watched: see serve.journal.sample."
+    assert few.format(40) in _notes(watch, record, [])
+    assert few.format(50) in _notes(replace(watch, sample=0.001), Record(), [])
+    assert not [note for note in _notes(replace(watch, sample=0.01), Record(), []) if "see serve.journal" in note]
+
+
+def pictures(rows: int, **more: object) -> list[Answered]:
+    """Answers about pictures that the journal left out, each of another size."""
+    answer = {"kind": "label-scores", "prediction": "up", "confidence": 0.9}
+    shown = [{"photo": {"$omitted": 190 + place}, **more} for place in range(rows)]
+    return [Answered(f"{place:05}", iso(START), answer, 0.9, 5.0, "masked", row) for place, row in enumerate(shown)]
+
+
+def test_a_column_that_the_journal_leaves_out_is_told_and_counts_as_no_input(tmp_path: Path) -> None:
+    photo = {"name": "image", "source": "photo", "kind": "image", "missing": False}
+    _, watch = watching(tmp_path, window=100)
+    watch = replace(watch, held_out=replace(watch.held_out, limits=[photo]))
+    record = Record(windows=[watch.see(pictures(100), 1, 0.01)])
+    assert (record.windows[0].inputs, record.windows[0].unwatched) == (0, ["photo"])
+    assert Record.from_json(record.to_json()).windows == record.windows
+    told = (
+        "Column 'photo' is not watched, and nothing is learned from feedback on it, for the journal leaves it out: "
+        f"it keeps pictures under serve.journal.inputs: plain, up to {LARGEST_BYTES >> 10} KiB each."
+    )
+    notes = _notes(watch, record, [])
+    assert (notes.count(told), any("No input can be read" in note for note in notes)) == (1, False)
+    assert told in _notes(watch, Record(), pictures(3)), "at once, not when the first window is full"
+    watch = replace(watch, held_out=replace(watch.held_out, limits=[photo, *reference_of().limits]))
+    window = watch.see(pictures(100, age=1.0, job="cook"), 1, 0.01)
+    assert (window.inputs, window.unwatched) == (100, ["photo"])
+    # Windows that were kept before this was told have no word of it.
+    older = {name: value for name, value in window.to_json().items() if name != "unwatched"}
+    assert Window.from_json(older).unwatched == []
+
+
+def test_rows_whose_picture_was_not_kept_are_refused_for_one_reason() -> None:
+    limits = [{"name": "image", "source": "photo", "kind": "image", "missing": False}]
+    _, why = accept(Rows({"photo": [{"$omitted": 190}, {"$omitted": 187}]}), limits)
+    kept = f"It keeps pictures under serve.journal.inputs: plain, up to {LARGEST_BYTES >> 10} KiB each."
+    assert why == [f"Expected a picture in 'photo', found one that the journal left out. {kept}"] * 2
+
+
+@pytest.mark.heavy
+def test_what_moved_is_seen_by_one_input_in_a_hundred(tmp_path: Path) -> None:
+    service, watch = watching(tmp_path)
+    watch, record = replace(watch, sample=0.01), Record()
+    for _ in range(150):
+        service.answers(99, inputs=False)
+        service.answers(1, shift=2.0)
+    assert watch.look(record) == []
+    assert (record.windows[0].inputs, record.windows[0].signals) == (150, ["age"])
 
 
 def test_nothing_is_decided_by_few_rows() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +37,14 @@ class Site:
 
 
 @contextmanager
-def site_of(folder: Path, bundles: list[Path], *, keys: bool = False) -> Iterator[Site]:
-    """The page before these bundles; with `keys`, only for those who have one."""
+def site_of(folder: Path, models: Sequence[str | Path], *, keys: bool = False, **given: Any) -> Iterator[Site]:
+    """The page before these bundles, or names of the store in that folder; with `keys`, only for those who have one."""
     from lingqu.serve.service import Service
     from tests.serve.live import serving
 
     store = Store.open(folder)
-    settings = ServeSettings()
-    with serving(lambda: Service.load(bundles, settings=settings, store=store, keys_required=keys)) as (_, port):
+    settings = ServeSettings.model_validate(given)
+    with serving(lambda: Service.load(models, settings=settings, store=store, keys_required=keys)) as (_, port):
         yield Site(f"http://127.0.0.1:{port}", store)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.page.conftest import Site, Visit, site_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.heavy
 
@@ -108,6 +112,10 @@ def test_a_refused_row_says_kindly_why_and_where(visit: Visit) -> None:
     assert told.startswith("这一条无法回答") and "“income”应在" in told and "99999" in told
     assert field(page, "income").get_attribute("aria-invalid") == "true"
     assert page.get_by_role("button", name="这不对").count() == 0
+    # As it comes when a row is asked alone, to be explained for instance.
+    alone = "row: Expected a number in 'income', found 'old'. Correct it, and ask again."
+    said = page.evaluate("text => import('/page/words.js').then((words) => words.reason(text))", alone)
+    assert said == "“income”需要一个数字，得到的是 'old'。"
 
 
 def test_a_number_is_answered_with_its_range(visit: Visit) -> None:
@@ -193,6 +201,26 @@ def test_a_wrong_label_and_its_comment_are_in_the_database(visit: Visit, site: S
     assert found.name == "topics" and found.answer["prediction"] == "sport"
 
 
+def test_a_right_number_that_is_none_is_told_at_its_field_and_not_sent(visit: Visit, site: Site) -> None:
+    page = visit("houses")
+    asked(page, "#example")
+    sent: list[str] = []
+    page.on("request", lambda one: one.method == "POST" and sent.append(one.url))
+    page.get_by_role("button", name="This is wrong").click()
+    page.get_by_label("A comment").fill("see invoice 17")
+    for wrong in ("250 thousand", "1.2.3", "1e999"):
+        page.get_by_label("The right number").fill(wrong)
+        page.get_by_role("button", name="Send").click()
+        assert page.locator(".correct small.bad").inner_text() == "“The right number” needs a number."
+        assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
+    assert sent == []
+    page.get_by_label("The right number").fill("250,000")
+    assert page.locator(".correct small.bad").inner_text() == ""
+    page.get_by_role("button", name="Send").click()
+    page.locator(".thanks").wait_for()
+    assert (kept(site, "see invoice 17").kind, kept(site, "see invoice 17").value) == ("label", 250_000.0)
+
+
 def test_right_answers_numbers_sets_and_bare_comments_are_kept_too(visit: Visit, site: Site) -> None:
     from lingqu.serve.inbox import received
 
@@ -275,6 +303,7 @@ def test_what_is_wrong_with_pasted_rows_is_told_before_anything_is_sent(visit: V
     for text, told in (
         ("", "There are no rows in it."),
         ("job\nnurse", "The first line lacks the columns income. It has job."),
+        ("income,job\n40,nurse,\n1,200,nurse", "“1, 200, nurse” has more cells than the first line, which has 2."),
     ):
         several(page, text)
         page.get_by_text(told).wait_for()
@@ -327,6 +356,30 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_nowhere_else(visit: Visit, model
         other = visit(url=locked.url, ready="dialog[open]")
         other.get_by_role("button", name="Not now").click()
         other.get_by_text("A key is needed for this.").wait_for()
+
+
+def test_the_page_of_the_interface_opens_with_a_key_and_its_example_works(
+    browser: Browser, models: list[Path], tmp_path: Path
+) -> None:
+    from lingqu.serve.keys import new_key
+
+    _, token = new_key(Store.open(tmp_path), "page", scopes=["predict"])
+    with site_of(tmp_path, models[:1], keys=True) as locked:
+        context = browser.new_context(http_credentials={"username": "anna", "password": token})
+        page = context.new_page()
+        opened = page.goto(f"{locked.url}/docs")
+        assert opened is not None
+        assert opened.status == 200
+        shown = page.locator("pre").inner_text()
+        assert page.locator("code").inner_text() == "export LINGQU_KEY=lq_…"
+        done = subprocess.run(
+            ["bash", "-c", shown], env={**os.environ, "LINGQU_KEY": token}, capture_output=True, text=True, check=True
+        )
+        assert json.loads(done.stdout)["predictions"][0]["prediction"] in ("sport", "food")
+        page.get_by_role("link").click()
+        assert page.url.endswith("/openapi.json")
+        assert '"openapi"' in page.content()
+        context.close()
 
 
 @pytest.mark.parametrize(

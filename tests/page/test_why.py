@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.page.conftest import Visit
+from lingqu.registry import Registry
+from lingqu.store import Store
+from tests.page.conftest import Visit, site_of
 from tests.page.test_hostile import FOREIGN, PAYLOADS
 from tests.page.test_page import asked
+from tests.serve.bundles import versions
+from tests.serve.live import call
 
 pytestmark = pytest.mark.heavy
 
@@ -39,3 +47,37 @@ def test_a_hostile_text_is_explained_as_text(visit: Visit) -> None:
     page.locator("#result .words mark").first.wait_for()
     assert page.locator(".words").inner_text() == page.input_value("#fields textarea")
     assert page.locator(FOREIGN).count() == 0
+
+
+def until_loaded(port: int, aliases: dict[str, str]) -> None:
+    """Wait until the service has these versions in memory."""
+    for _ in range(600):
+        if call(port, "GET", "/v1/models")[1]["models"][0]["aliases"] == aliases:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"never loaded: {aliases}")
+
+
+def test_the_version_that_answered_is_explained_and_no_other(visit: Visit, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "bundles", 3)
+    registry = Registry(store)
+    epoch = registry.set_alias("echo", "challenger", 2, expect_epoch=0, who="test", why="a canary for everybody")
+    with site_of(tmp_path / ".lingqu", ["echo"], canary=1.0) as site:
+        port = int(site.url.rpartition(":")[2])
+        until_loaded(port, {"champion": "1", "challenger": "2"})
+        page = visit(url=site.url)
+        page.fill("#fields input", "7")
+        assert asked(page) == "7.5"
+        assert page.locator("#origin").inner_text().startswith("version 2")
+        told: list[Any] = []
+        page.on("response", lambda one: "/explain" in one.url and told.append(one.json()))
+        page.get_by_role("button", name="Why?").click()
+        page.locator("#result .reasons li").wait_for()
+        assert [(one["version"], one["prediction"]) for one in told] == [("2", 7.5)]
+        # Asked again, another version answers; of the one that has left nobody can tell.
+        asked(page)
+        registry.set_alias("echo", "challenger", 3, expect_epoch=epoch, who="test", why="the next")
+        until_loaded(port, {"champion": "1", "challenger": "3"})
+        page.get_by_role("button", name="Why?").click()
+        page.get_by_text("The version that gave this answer is no longer here.").wait_for()

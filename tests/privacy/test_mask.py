@@ -25,6 +25,7 @@ EXAMPLES = {
     "写信给李wei@qq.com。": "写信给李[EMAIL]。",
     "ＡＮＮＡ＠ＱＱ．ＣＯＭ": "[EMAIL]",
     "https://anna:secret@db.example/x": "https://anna:[EMAIL]/x",
+    "anna@b.cn|ben@b.cn/c@b.cn, d@b.cn": "[EMAIL]|[EMAIL]/[EMAIL], [EMAIL]",
     "icon@2x.png, @anna, a@b": "icon@2x.png, @anna, a@b",
     "10.0.0.1:8080 and fe80::1ff:fe23:4567:890a": "[IP]:8080 and [IP]",
     "地址:::ffff:192.168.1.1": "地址:[IP]",
@@ -66,10 +67,12 @@ def test_recall_and_precision_on_made_up_people(seed):
 
 def test_rows_are_masked_value_by_value():
     row = {"phone 13800138000": 13800138000, "age": 31, "rate": 1.5, "none": None, "yes": True, "raw": b"a@b.cn",
-           "list": ["a@b.cn", 3, {"x": "10.0.0.1"}], "big": 10**12}  # fmt: skip
+           "list": ["a@b.cn", 3, {"x": "10.0.0.1"}], "big": 10**12,
+           "float": 13800138000.0, "part": 13800138000.5, "inf": float("-inf")}  # fmt: skip
     assert mask_row(row) == {
         "phone 13800138000": "[PHONE]", "age": 31, "rate": 1.5, "none": None, "yes": True, "raw": b"a@b.cn",
         "list": ["[EMAIL]", 3, {"x": "[IP]"}], "big": 10**12,
+        "float": "[PHONE]", "part": 13800138000.5, "inf": float("-inf"),
     }  # fmt: skip
 
 

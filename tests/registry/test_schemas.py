@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from sqlalchemy import Connection, create_engine, insert, inspect, select, text
+from sqlalchemy import Connection, NullPool, create_engine, insert, inspect, select, text
 
 from lingqu.errors import StoreError
 from lingqu.store import Store
@@ -19,21 +19,21 @@ OF_THE_SERVICE = {"predictions", "keys", "usage", "feedback"}
 
 
 def test_the_first_upgrade_makes_what_it_always_made():
-    with create_engine("sqlite://").begin() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).begin() as connection:
         upgrade_1(connection)
         kept = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
         assert hashlib.sha256(repr(sorted(tuple(row) for row in kept)).encode()).hexdigest() == FIRST
 
 
 def test_all_upgrades_together_make_every_table():
-    with create_engine("sqlite://").begin() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).begin() as connection:
         assert upgrade(connection) == CURRENT == 2
         assert set(inspect(connection).get_table_names()) == set(METADATA.tables)
 
 
 def of_schema_1(store: Store) -> list[tuple[object, ...]]:
     """A database as the first lingqu left it, with a run and a decision in it."""
-    engine = create_engine(read_url(store._database_url, store.folder))
+    engine = create_engine(read_url(store._database_url, store.folder), poolclass=NullPool)
     with engine.begin() as connection:
         upgrade(connection, UPGRADES[:1])
         connection.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import socket
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from lingqu.serve.app import application
 from lingqu.serve.service import Service
@@ -39,7 +39,7 @@ def serving(
             ready.set()
             await server.serve(sockets=[listening])
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread = threading.Thread(target=lambda: uvloop.run(run()), daemon=True)
     thread.start()
     assert ready.wait(20)
     until = time.monotonic() + 10

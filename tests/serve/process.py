@@ -48,6 +48,11 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
+    def interrupt(self, seconds: float = 25.0) -> int:
+        """Press Ctrl-C, which every process of a terminal hears, and wait; its exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(seconds)
+
     def _open(self, request: Request, seconds: float) -> tuple[int, str, Any]:
         try:
             with urlopen(request, timeout=seconds) as answer:
@@ -71,6 +76,7 @@ def running(home: Path, *models: str, spec: str = "", seconds: float = 60.0, **o
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     said: list[str] = []
     assert process.stderr is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,34 @@ def test_keys_are_brought_in_either_header_and_wrong_ones_are_told(guarded: tupl
     assert ask(connection, "GET", f"/v1/models?api_key={token}", {})[0] == 401
     assert ask(connection, "GET", "/v1/models", {"cookie": f"key={token}"})[0] == 401
     assert ask(connection, "GET", "/v1/models", {"authorization": f"Basic {token}"})[0] == 401
+    connection.close()
+
+
+@pytest.mark.heavy
+def test_a_browser_sends_a_key_by_its_own_window_to_pages_alone(guarded: tuple[int, dict[str, str]]) -> None:
+    port, tokens = guarded
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+    def status(path: str, pair: str) -> int:
+        coded = base64.b64encode(pair.encode()).decode()
+        return ask(connection, "GET", path, {"authorization": f"Basic {coded}"})[0]
+
+    token = tokens["a reader"]
+    for path in ("/docs", "/openapi.json"):
+        connection.request("GET", path)
+        refused = connection.getresponse()
+        refused.read()
+        challenges = refused.headers.get_all("www-authenticate")
+        assert (refused.status, [one.split()[0] for one in challenges or []]) == (401, ["Bearer", "Basic"])
+        assert [status(path, pair) for pair in (f"anna:{token}", f":{token}", f"{token}:", f"anna:{token}0", ":", "")] == [
+            200, 200, 200, 401, 401, 401,
+        ]  # fmt: skip
+        assert status(path, f"anna:{tokens['a voter']}") == 403
+        for broken in ("Basic", "Basic ", "Basic é", "Basic /w==", "Basic !!!"):
+            assert ask(connection, "GET", path, {"authorization": broken})[0] == 401
+    # Whatever a browser sends along on its own opens nothing else.
+    for path in ("/v1/models", "/metrics", "/v2/models", "/v1/models/houses"):
+        assert status(path, f"anna:{token}") == 401
     connection.close()
 
 

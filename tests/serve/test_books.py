@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from lingqu.contract import Rows
 from lingqu.data.accept import accept
 from lingqu.registry import Registry
 from lingqu.serve.inbox import received
-from lingqu.serve.journal import recorded
+from lingqu.serve.journal import new_id, recorded
 from lingqu.serve.keys import new_key, revoke
 from lingqu.serve.usage import report
 from lingqu.spec.running import JournalSettings, ServeSettings
@@ -80,6 +81,31 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         said.extend(process.communicate(timeout=30))
+
+
+def test_many_may_say_at_once_what_they_were_answered_a_moment_ago(store: Store, topics: str) -> None:
+    from lingqu.serve.service import Service
+    from tests.serve.live import call, serving
+
+    statuses: list[int] = []
+
+    def user() -> None:
+        for _ in range(3):
+            told = call(port, "POST", f"/v1/models/{topics}/predict", {"row": {"text": "salty soup"}})[1]
+            given = {"prediction_id": told["predictions"][0]["id"], "label": "sport"}
+            # A machine that is slow enough may need more than a second to write.
+            while (status := call(port, "POST", "/v1/feedback", given)[0]) == 503:
+                continue
+            statuses.append(status)
+
+    with serving(lambda: Service.load([topics], settings=ServeSettings(), store=store)) as (_, port):
+        users = [threading.Thread(target=user) for _ in range(8)]
+        for one in users:
+            one.start()
+        for one in users:
+            one.join()
+    assert statuses == [202] * 24
+    assert len(received(store)) == 24
 
 
 def test_inputs_replayed_through_training_are_the_same(bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -174,7 +200,10 @@ def test_a_key_from_its_first_request_to_its_end(store: Store, topics: str) -> N
         assert 0 < int(over.headers["retry-after"]) <= 86_400
         one = answers[0].json()["predictions"][0]["id"]
         vote = {"json": {"prediction_id": one, "label": "a"}}
-        assert client.post("/v1/feedback", **vote, headers={"x-api-key": other}).status_code == 404
+        # Another tenant is told no more of it than of an id that nobody was ever given.
+        for identity in (one, new_id()):
+            strange = {"json": {**vote["json"], "prediction_id": identity}}
+            assert client.post("/v1/feedback", **strange, headers={"x-api-key": other}).status_code == 503
         again = [client.post("/v1/feedback", **vote, headers={**header, "idempotency-key": "k"}) for _ in range(3)]
         assert [answer.status_code for answer in again] == [202] * 3
         assert len({answer.json()["feedback_id"] for answer in again}) == 1

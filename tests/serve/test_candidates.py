@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from lingqu.store.canonical import canonical_json
 from tests.serve.bundles import echo, echo_graph, loop_graph, register, versions
+from tests.serve.live import call, serving
 from tests.serve.models import make
 
 
@@ -149,6 +151,54 @@ def test_a_service_that_starts_takes_the_version_before_a_bad_one(tmp_path: Path
     Registry(store).promote("echo", number, who="test", why="bad")
     service = Service.load(["echo"], settings=ServeSettings(), store=store)
     assert service.engine("echo").current.reference == "echo@1"
+
+
+@pytest.mark.heavy
+def test_no_protocol_tells_a_refused_version_as_ready(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "good", 1)
+    number = candidate(store, tmp_path / "bad", "of the future")
+    Registry(store).promote("echo", number, who="test", why="bad")
+    with serving(lambda: Service.load(["echo"], settings=ServeSettings(), store=store)) as (service, port):
+        until = time.monotonic() + 60
+        while not service.engine("echo").refusals and time.monotonic() < until:
+            time.sleep(0.02)
+        told = {path: call(port, *path) for path in ANSWERS}
+        missing = call(port, "GET", "/v1/models/echo/versions/7")
+    assert told == {path: (200, body) for path, body in ANSWERS.items()}
+    # `previous` is loaded a moment later; 2 is not named.
+    expected = "Expected a version of echo that is loaded, found '7'. Loaded: 1, champion"
+    assert (missing[0], missing[1]["error"].removesuffix(", previous.").removesuffix(".")) == (404, expected)
+
+
+WHY = "The service refuses this version; its log says why."
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("POST", "/v2/repository/index"): [
+        {"name": "echo", "version": "1", "state": "READY", "reason": ""},
+        {"name": "echo", "version": "2", "state": "UNAVAILABLE", "reason": WHY},
+    ],
+    ("GET", "/v1/models/echo/versions/2"): {
+        "model_version_status": [
+            {
+                "version": "2",
+                "state": "END",
+                "status": {"error_code": "FAILED_PRECONDITION", "error_message": WHY},
+            }
+        ]
+    },
+    ("GET", "/v1/models/echo/versions/1"): {
+        "model_version_status": [
+            {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        ]
+    },
+    ("GET", "/v2/models/echo"): {
+        "name": "echo",
+        "versions": ["1"],
+        "platform": "lingqu_onnxv1",
+        "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1]}],
+        "outputs": [{"name": name, "datatype": "FP64", "shape": [-1]} for name in ("prediction", "low", "high")],
+    },
+}
 
 
 def test_a_bundle_proves_at_loading_that_it_computes_the_same(tmp_path: Path) -> None:

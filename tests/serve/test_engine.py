@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from lingqu.contract import LabelScores, NumberValue, Refusal, Rows
-from lingqu.errors import DataError, DeadlineError, OverloadError, UnknownNameError
+from lingqu.errors import DataError, DeadlineError, OverloadError, Problem, UnknownNameError
 from lingqu.serve.cost import Estimate
 from lingqu.serve.service import Engine, Reply, Service
 from lingqu.spec.running import ServeSettings
 from lingqu.tasks import find_task
 from tests.serve.bundles import echo
+
+if TYPE_CHECKING:
+    from lingqu.serve.batch import Request
 
 
 @pytest.fixture
@@ -67,6 +71,39 @@ def test_requests_at_once_get_their_own_answers_and_share_batches(folder: Path) 
     assert [values(reply) for reply in replies] == [[x + 0.75] for x in range(400)]
     (batches,) = (line for line in text.splitlines() if line.startswith("lingqu_batch_size_count"))
     assert float(batches.split()[-1]) < 400
+
+
+@pytest.mark.parametrize("cheap", [True, False])
+def test_each_request_of_a_batch_has_its_share_of_the_time(folder: Path, cheap: bool) -> None:
+    """Together the requests are charged the seconds that their batches took, in the event loop as in a thread."""
+
+    async def go() -> tuple[list[Reply], str]:
+        async with load(folder, queue=500) as service:
+            engine = service.engine("echo")
+            if not cheap:
+                # A model that has shown no effort yet is computed in a thread.
+                engine._current.effort.seconds = lambda cost: 0.0
+            asked = (ask(engine, *range(1 + x % 3)) for x in range(300))
+            return await asyncio.gather(*asked), service.metrics.text().decode()
+
+    replies, text = asyncio.run(go())
+    took, batches = (
+        float(next(line for line in text.splitlines() if line.startswith(name)).split()[-1])
+        for name in ("lingqu_inference_duration_seconds_sum", "lingqu_batch_size_count")
+    )
+    assert batches < 200
+    assert sum(reply.own_seconds for reply in replies) == pytest.approx(took, rel=1e-6)
+    assert all(0 < reply.own_seconds <= reply.compute_seconds for reply in replies)
+
+
+def test_a_refused_row_takes_no_share_of_a_batch() -> None:
+    from lingqu.serve.batch import Piece, shares
+
+    pieces = [Piece(cast("Request", None), range(rows), cost) for rows, cost in ((2, 3.0), (3, 2.0), (4, 1.0))]
+    one, none = NumberValue(1.0, 0.0, 2.0), Refusal("no")
+    assert shares(pieces, [[one, one], [one, none, none], [one] * 4]) == pytest.approx([0.5, 1 / 6, 1 / 3])
+    assert shares(pieces, [[none] * 2, DataError(Problem("a", "b")), [one] * 4]) == [0.0, 0.0, 1.0]
+    assert shares(pieces, [[none] * 2, [none] * 3, [none] * 4]) == [0.0, 0.0, 0.0]
 
 
 def test_no_rows_are_no_answers(folder: Path) -> None:

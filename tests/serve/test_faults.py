@@ -1,6 +1,6 @@
 """What goes wrong in one request, one model or one client does not reach the others.
 
-HARDENING S7 (overload), S10 (a model that hangs), S13 (no two requests mixed up), S15 (clients that go away), S17 (exact
+HARDENING S7 (overload), S8 (slow clients), S10 (a model that hangs), S13 (no two requests mixed up), S15 (clients that go away), S17 (exact
 counts).
 """
 
@@ -9,25 +9,33 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import random
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from lingqu.contract import Memory, NumberValue, Rows
 from lingqu.errors import DeadlineError
+from lingqu.serve.ask import WATCH_AFTER_SECONDS
 from lingqu.serve.service import Service
+from lingqu.serve.swap import free_memory
+from lingqu.serve.wire import Wire
 from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from lingqu.tasks.tabular_regression import TabularRegression
 from tests.serve.bundles import STEP, echo, loop_graph, versions
+from tests.serve.live import call, serving
 from tests.serve.process import running
-from tools.lqbench import Request, expects, fixed, load, poisson
+from tools.lqbench import Request, expects, fixed, load, poisson, quantile
 
 HANGS = 1000.0
 
@@ -175,99 +183,222 @@ def test_no_two_requests_are_mixed_up_and_company_changes_nothing(requests: int,
     assert asyncio.run(go()) == 0
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("clients", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_clients_that_go_away_leave_nothing_behind(clients: int, tmp_path: Path) -> None:
-    echo(tmp_path / "echo", 1, model=loop_graph(1, steps_per_row=3000))
+RESET = b"\x01\0\0\0\0\0\0\0"
+"""SO_LINGER for no seconds: what is closed is reset, as when a process is killed."""
 
-    async def go() -> tuple[int, int, int, float]:
-        async with Service.load([tmp_path / "echo"], settings=ServeSettings()) as service:
-            engine, loop = service.engine("echo"), asyncio.get_running_loop()
-            tasks, opened = len(asyncio.all_tasks()), open_files("self")
-            for _ in range(clients // 50):
-                asked = [
-                    asyncio.create_task(engine.answer(Rows({"x": [1.0]}), deadline=loop.time() + 10)) for _ in range(50)
-                ]
-                await asyncio.sleep(0.002)
-                for task in asked:
-                    task.cancel()
-                await asyncio.gather(*asked, return_exceptions=True)
-            began = loop.time()
-            reply = await engine.answer(Rows({"x": [1.0]}), deadline=loop.time() + 10)
-            assert len(reply.answers) == 1
-            took = loop.time() - began
+
+def leave(port: int, sent: bytes, *, reset: bool, after: float = 0.0, read: int = 0, times: int = 10) -> None:
+    """So many clients at once that send these bytes, wait, read a little of the answer, and go."""
+    clients = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(times)]
+    for client in clients:
+        client.sendall(sent)
+    time.sleep(after)
+    for client in clients:
+        if read:
+            client.recv(read)
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        client.close()
+
+
+def leave_in_every_way(port: int) -> int:
+    """How many clients left: in the head, in the body, while they waited for an answer, and while they read it."""
+    slow = Request("/v1/models/slow/predict", body(1)).wire("localhost")
+    chunked = slow.partition(b"Content-Length")[0] + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"row'
+    # An answer that no buffer holds whole.
+    long = Request("/v1/models/quick/predict", body(*range(1000)), {"X-Request-Id": "long"}).wire("localhost") * 40
+    for reset in (False, True):
+        leave(port, slow[:40], reset=reset)
+        leave(port, slow[:-8], reset=reset)
+        leave(port, chunked, reset=reset)
+        # At once, and when it has begun to look whether they are still there.
+        leave(port, slow, reset=reset)
+        leave(port, slow, reset=reset, after=2 * WATCH_AFTER_SECONDS)
+        leave(port, long, reset=reset, read=1000, times=2)
+    return 2 * (5 * 10 + 2)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("clients", "growth"), [(200, 0.1), pytest.param(10_000, 0.02, marks=pytest.mark.slow, id="10000")]
+)
+def test_clients_that_go_away_leave_nothing_behind(
+    clients: int, growth: float, tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    echo(tmp_path / "slow", 1, model=loop_graph(1, steps_per_row=1000), name="slow")
+    echo(tmp_path / "quick", 1, name="quick")
+    models = [tmp_path / "slow", tmp_path / "quick"]
+    with serving(lambda: Service.load(models, settings=ServeSettings(queue=32))) as (service, port):
+        others = {*Wire.resting, *Wire.beyond}
+        loop = service._ticking.get_loop() if service._ticking else None
+
+        def left() -> tuple[int, int, int, list[Wire]]:
+            """Tasks, files, requests that wait, and connections."""
             gc.collect()
-            # A service of another test in this process may have a file open for a moment.
-            for _ in range(100):
-                more = open_files("self") - opened
-                if more <= 0:
-                    break
-                await asyncio.sleep(0.02)
-            left = len(asyncio.all_tasks()) - tasks
-            return left, max(more, 0), engine.waiting, took
+            waiting = sum(engine.waiting for engine in service.engines.values())
+            connections = [one for one in (*Wire.resting, *Wire.beyond) if one not in others]
+            return len(asyncio.all_tasks(loop)), open_files("self"), waiting, connections
 
-    left, opened, waiting, took = asyncio.run(go())
-    assert (left, opened, waiting) == (0, 0, 0)
-    # What nobody waits for was not computed: the next request is answered at once.
-    assert took < 2
+        def settled() -> tuple[int, int, int, list[Wire]]:
+            """The same, when it has been the least for a while: what has begun may end, and others' files may close."""
+            seen = [left()]
+            until = time.monotonic() + 3
+            while seen[-1] != before and time.monotonic() < until:
+                time.sleep(0.05)
+                seen.append(left())
+            return seen[-1]
 
-
-@pytest.mark.heavy
-def test_connections_that_break_off_leave_nothing_behind(tmp_path: Path) -> None:
-    echo(tmp_path / "echo", 1, model=loop_graph(1, steps_per_row=3000))
-    with running(tmp_path / ".lingqu", "echo") as service:
-        (worker,) = service.workers()
-        host, port = service.url.removeprefix("http://").split(":")
-        given = Request("/v1/models/echo/predict", body(1)).wire(f"{host}:{port}")
-        assert service.predict(1)[0] == 200
-        before = open_files(worker)
-        for _ in range(100):
-            with socket.create_connection((host, int(port))) as client:
-                client.sendall(given)
-                # A reset, as when a process is killed.
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        until = time.monotonic() + 15
-        # What a worker opens once, whenever it comes to it, is not of these connections; nor is the database while it is read.
-        while (left := open_files(worker)) > before + 5 and time.monotonic() < until:
-            time.sleep(0.02)
-        assert left <= before + 5
-        assert service.predict(1)[0] == 200
+        before = left()
+        gone = 0
+        # The allocator, too, has to see some of them before it needs no more from the system.
+        while gone < 2 * clients // 5:
+            gone += leave_in_every_way(port)
+        settled()
+        free_memory()
+        memory, gone = resident(), 0
+        while gone < clients:
+            gone += leave_in_every_way(port)
+        began = time.monotonic()
+        # What nobody waits for is not computed: the next request is answered at once.
+        status, _ = call(port, "POST", "/v1/models/slow/predict", {"rows": [{"x": 1}]})
+        took = time.monotonic() - began
+        assert settled() == before
+        free_memory()
+        grown = resident() / memory - 1
+        idle = {f'lingqu_request_in_progress{{model="{name}"}} 0.0' for name in ("slow", "quick")}
         until = time.monotonic() + 5
-        while 'lingqu_queue_depth{model="echo"} 0.0' not in service.get("/metrics")[1]:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        # Gauges are brought up to date ten times a second.
+        while not idle <= {*(text := service.metrics.text().decode()).splitlines()} and time.monotonic() < until:
+            time.sleep(0.05)
+    told = f"{gone:,} clients left, and memory grew by {grown:.2%}"
+    print(told)
+    record_property("measured", told)
+    assert (status, took < 2) == (200, True)
+    assert grown <= growth
+    assert 'code="499"' in text
+    assert idle <= {*text.splitlines()}
+
+
+def resident() -> int:
+    """Resident bytes of this process, the service within it."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
-def test_five_times_the_load_that_it_bears_costs_little_of_what_it_does(seconds: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("steps", "calm_seconds", "seconds", "least"),
+    [(1500, 2, 3, 0.5), pytest.param(4000, 30, 300, 0.8, marks=pytest.mark.slow, id="300")],
+)
+def test_five_times_the_load_that_it_bears_costs_little_of_what_it_does(
+    steps: int,
+    calm_seconds: int,
+    seconds: int,
+    least: float,
+    tmp_path: Path,
+    record_property: Callable[[str, str], None],
+) -> None:
+    """A storm of five times the capacity: four fifths of it are still answered, the rest is told to come again at once.
+
+    The capacity is the rate of a closed loop of the same client, which then has the processors to share with the service
+    too, before and after the storm: what else the machine does must not count. The slow proof's model takes some ten
+    milliseconds for a row, as a small transformer does. A refusal costs the service and the client about a tenth of a
+    millisecond each. So of a model that takes less than one, a storm of five times the load would fill two processors
+    with refusals, more than half of it the client's: on one machine that tells nothing of the service.
+    """
     # Two rows cost twice as much as one: what this model does in a second is the same however it is batched.
-    echo(tmp_path / "echo", 1, model=loop_graph(1, steps_per_row=1500))
+    echo(tmp_path / "echo", 1, model=loop_graph(1, steps_per_row=steps))
     requests = [Request("/v1/models/echo/predict", body(x)) for x in range(20)]
     oracle = expects({"1": [x + STEP for x in range(20)]})
+    told = ""
     with running(tmp_path / ".lingqu", "echo", spec="{queue: 16}") as service:
-        # The client, the refusals and whatever else runs share the processors with the model: the best of three counts.
         for _ in range(3):
-            calm = load(service.url, requests, connections=4, seconds=seconds, oracle=oracle)
-            assert not calm.faults
+            calm = load(service.url, requests, connections=4, seconds=calm_seconds, oracle=oracle)
             storm = load(
                 service.url, requests, arrivals=poisson(5 * calm.rate, seconds), oracle=oracle, fine=(200, 429, 503)
             )
-            refused = [reply for reply in storm.replies if reply.status in (429, 503)]
-            told = Counter(bool(reply.header("retry-after")) for reply in refused)
-            answered = [reply for reply in storm.replies if reply.status == 200]
-            print(
-                f"{calm.rate:.0f}/s alone, {len(answered) / storm.seconds:.0f}/s and {len(refused)} refused in the storm"
+            # It recovers: what is a quarter of its load is borne from the first second on.
+            after = load(service.url, requests, arrivals=fixed(calm.rate / 4, calm_seconds), oracle=oracle)
+            calm_again = load(service.url, requests, connections=4, seconds=calm_seconds, oracle=oracle)
+            assert not (calm.faults or storm.faults or after.faults or calm_again.faults)
+            refused = [reply for reply in storm.replies if reply.status != 200]
+            assert len(refused) > len(storm.replies) / 2
+            assert all(int(reply.header("retry-after")) >= 1 for reply in refused)
+            capacity = (calm.rate + calm_again.rate) / 2
+            share = (len(storm.replies) - len(refused)) / storm.seconds / capacity
+            late = quantile([reply.done - reply.sent for reply in refused], 0.99)
+            told = (
+                f"{share:.0%} of {capacity:.0f}/s answered, {len(refused):,} of {len(storm.replies):,} refused, "
+                f"99 of 100 of them within {1000 * late:.1f} ms"
             )
-            assert not storm.faults
-            assert len(refused) > len(answered)
-            assert told == {True: len(refused)}
-            if len(answered) / storm.seconds >= 0.5 * calm.rate:
+            print(told)
+            if share >= least and (late <= 0.05 or calm_seconds < 30):
                 break
         else:
-            raise AssertionError("the storm cost more than half of what is answered in the calm, three times")
-        after = load(service.url, requests, arrivals=fixed(calm.rate / 4, seconds), oracle=oracle)
-    assert not after.faults
+            raise AssertionError(f"three times: {told}")
+        record_property("measured", told)
+        # What the service itself has counted, which no other work of the machine makes longer.
+        assert refused_within(service.get("/metrics")[1], "0.05") > 0.99
+
+
+def refused_within(text: str, bound: str) -> float:
+    """The share of requests that no version answered which took at most so many seconds, as the metrics tell."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("lingqu_request_duration_seconds_bucket{") and 'version=""' in line:
+            found[line.partition('le="')[2].partition('"')[0]] = float(line.split()[-1])
+    assert found["+Inf"] > 100
+    return found[bound] / found["+Inf"]
+
+
+@contextmanager
+def dripping(url: str, clients: int) -> Iterator[None]:
+    """So many clients that send a header without end, a byte at a time, twice a second each."""
+    address = urlsplit(url)
+    done = threading.Event()
+    with ExitStack() as open_ones:
+        sockets = [
+            open_ones.enter_context(socket.create_connection((address.hostname, address.port), 10))
+            for _ in range(clients)
+        ]
+        for one in sockets:
+            one.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+
+        def drip() -> None:
+            while not done.wait(0.5):
+                for one in sockets:
+                    one.sendall(b"a")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.heavy
+@pytest.mark.slow
+def test_five_hundred_clients_with_slow_headers_slow_nobody_else(
+    tmp_path: Path, record_property: Callable[[str, str], None]
+) -> None:
+    echo(tmp_path / "echo", 1)
+    requests = [Request("/v1/models/echo/predict", body(x)) for x in range(20)]
+    with running(tmp_path / ".lingqu", "echo") as service:
+        told = ""
+        # A tail is long or short by what else the machine does: the best of three counts.
+        for _ in range(3):
+            calm = load(service.url, requests, arrivals=fixed(100, 10))
+            with dripping(service.url, 500):
+                beside = load(service.url, requests, arrivals=fixed(100, 10))
+            assert not (calm.faults or beside.faults)
+            told = f"p99 {1000 * calm.latency(0.99):.1f} ms alone, {1000 * beside.latency(0.99):.1f} ms beside them"
+            print(told)
+            if beside.latency(0.99) <= 2 * calm.latency(0.99):
+                break
+        else:
+            raise AssertionError(f"three times: {told}")
+    record_property("measured", told)
 
 
 def told_requests(text: str) -> Counter[str]:

@@ -88,6 +88,30 @@ def test_a_refusal_does_not_repeat_what_it_refused(store):
     assert b"13800138000" not in b"".join(path.read_bytes() for path in store.folder.glob("lingqu.db*"))
 
 
+def test_a_refused_row_does_not_fill_the_disk(store):
+    refusal, label = (
+        Refusal("Expected a name of at most 10,000 characters in 'job', found 11,000,000."),
+        LabelScores.of({"a": 1.0}),
+    )
+    long, short = entry({"job": "a" * 10_001, "age": 31}, refusal), entry({"job": "a" * 10_000}, refusal)
+    rows = kept(store, long, short, entry({"text": "b" * 1_000_000}, label), entry({"age": "0" * 1_000_001}, label))
+    assert [None if row.input is None else {name: len(text) for name, text in row.input.items()} for row in rows] == [
+        None,
+        {"job": 10_000},
+        {"text": 1_000_000},
+        None,
+    ]
+
+
+def test_a_number_that_names_somebody_is_masked_also_as_a_float(store):
+    # Tensors of FP64 and columns with empty cells hold whole numbers as floats.
+    assert kept(store, entry({"tel": 13800138000.0, "income": 50.5, "debt": 3e9}))[0].input == {
+        "tel": "[PHONE]",
+        "income": 50.5,
+        "debt": 3e9,
+    }
+
+
 def test_a_share_of_inputs(store):
     found = kept(store, *(entry({"n": i}) for i in range(2000)), policy=JournalSettings(sample=0.25))
     shares = sum(one.input is not None for one in found) / 2000

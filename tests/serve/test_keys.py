@@ -1,7 +1,9 @@
 """Keys: who may call, for what, how often, and what was counted."""
 
 import json
+import math
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -148,6 +150,16 @@ def test_a_key_is_found_by_id_or_by_a_name_of_its_own(store):
     assert revoke(store, "anna").id == first.id
     with pytest.raises(UnknownNameError):
         find_key(store, "ana")
+    with pytest.raises(UnknownNameError) as error:
+        revoke(store, "anna")
+    assert str(error.value) == (
+        "Expected the id or the name of an active key, found 'anna', which is revoked. "
+        "It is refused already. See them: lingqu keys"
+    )
+    new_key(store, "anna", days=1e-9)
+    with pytest.raises(UnknownNameError, match="found 'anna', which is expired or revoked"):
+        find_key(store, "anna")
+    assert revoke(store, first.id).id == first.id
 
 
 @pytest.fixture
@@ -157,7 +169,7 @@ def limits(tmp_path):
     made.close()
 
 
-def test_a_pace_lets_a_burst_through_and_then_a_steady_stream(limits):
+def test_a_pace_lets_a_burst_through_and_then_waits(limits):
     pace = Pace.parse("10 per minute")
 
     def passes(at):
@@ -168,10 +180,38 @@ def test_a_pace_lets_a_burst_through_and_then_a_steady_stream(limits):
             return False
         return True
 
-    assert [passes(NOON) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert [passes(NOON + 5.9), passes(NOON + 6.0), passes(NOON + 6.0)] == [False, True, False]
+    assert [passes(NOON + i) for i in range(12)] == [True] * 10 + [False] * 2
+    assert [passes(NOON + 59.9), passes(NOON + 60), passes(NOON + 60), passes(NOON + 61)] == [False, True, False, True]
     # In the long run, however often it is tried: 10 a minute.
-    assert sum(passes(NOON + 60 + step) for step in range(3_600)) == pytest.approx(600, abs=11)
+    assert sum(passes(NOON + 70 + step) for step in range(3_600)) == pytest.approx(600, abs=11)
+
+
+@pytest.mark.parametrize("text", ["1 per second", "7 per minute", "31 per minute", "32 per minute", "100 per hour"])
+def test_a_pace_holds_in_any_window(limits, text):
+    """Bursts, drizzle and silence at random moments: never more than it says, and a 31st fewer at the most."""
+    pace, draw, now = Pace.parse(text), random.Random(text), NOON
+    passed, group = [], -(-pace.count // 31)
+    for _ in range(3_000):
+        now += pace.seconds * draw.choice((0.0, 0.1 / pace.count, 0.9 / pace.count, 1 / pace.count, 0.3))
+        within = sum(1 for one in passed[-pace.count :] if now < one + pace.seconds)
+        try:
+            limits.spend("k", "anna", 1, pace=pace, quota=None, now=now)
+        except QuotaError as error:
+            assert within > pace.count - group
+            assert 1 <= error.retry_after <= math.ceil(pace.seconds)
+        else:
+            assert within < pace.count
+            passed.append(now)
+    assert len(passed) > pace.count
+
+
+def test_a_worker_with_an_older_look_at_the_clock_opens_no_gap(limits):
+    pace = Pace.parse("100 per minute")
+    for i in range(100):
+        limits.spend("k", "anna", 1, pace=pace, quota=None, now=NOON - (i % 2) * 0.01)
+    with pytest.raises(QuotaError):
+        limits.spend("k", "anna", 1, pace=pace, quota=None, now=NOON + 59.995)
+    limits.spend("k", "anna", 1, pace=pace, quota=None, now=NOON + 60)
 
 
 def test_a_clock_that_is_set_back_shuts_nobody_out(limits):
@@ -260,7 +300,7 @@ def test_only_the_owner_reads_what_the_service_keeps(store):
             modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in store.folder.rglob("*")}
     finally:
         os.umask(before)
-    assert {path.name for path in modes} >= {"lingqu.db", "limits", "users"}
+    assert {path.name for path in modes} >= {"lingqu.db", "windows", "users"}
     assert {oct(mode) for path, mode in modes.items() if path.is_file()} == {"0o600"}
     assert {oct(mode) for path, mode in modes.items() if path.is_dir()} == {"0o700"}
 

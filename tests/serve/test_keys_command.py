@@ -3,7 +3,7 @@
 import pytest
 
 from lingqu.privacy.encrypt import MasterKeys
-from lingqu.serve.keys import Keys
+from lingqu.serve.keys import Keys, new_key, revoke
 from lingqu.store import Store
 from tests.conftest import as_json
 
@@ -31,6 +31,26 @@ def test_a_key_from_its_making_to_its_bill_and_its_end(lingqu, tmp_path):
     assert made["key"] not in listed
     assert lingqu("keys", "revoke", "anna").stdout == f"The key {made['id']} of anna is refused from now on.\n"
     assert as_json(lingqu("keys", "list", "--json"))["keys"][0]["state"] == "revoked"
+
+
+@pytest.mark.heavy
+def test_the_bill_of_a_name_holds_its_rotated_and_expired_keys(lingqu, tmp_path):
+    store = Store.open(tmp_path / ".lingqu")
+    made = [new_key(store, "anna", price="1 CNY per row") for _ in range(3)]
+    _, other = new_key(store, "ben")
+    with Keys(store, required=True) as keys:
+        for rows, (_, token) in enumerate(made, start=1):
+            keys.meter(keys.principal(token), "router", rows=rows, compute_seconds=0)
+        keys.meter(keys.principal(other), "router", rows=50, compute_seconds=0)
+    (rotated, _), (expired, _), (active, _) = made
+    revoke(store, rotated.id)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE keys SET expires = created WHERE id = ?", (expired.id,))
+    told = as_json(lingqu("keys", "usage", "anna", "--json"))["usage"]
+    assert {line["key"]: line["rows"] for line in told} == {rotated.id: 1, expired.id: 2, active.id: 3}
+    assert [line["rows"] for line in as_json(lingqu("keys", "usage", expired.id, "--json"))["usage"]] == [2]
+    done = lingqu("keys", "usage", "carl")
+    assert (done.returncode, done.stderr.split(". ")[0]) == (2, "Expected the id or the name of a key, found 'carl'")
 
 
 def test_a_key_is_shown_once(lingqu):

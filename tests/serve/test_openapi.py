@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +13,14 @@ import pytest
 
 from lingqu.serve.words import CHINESE
 from tests.serve.conftest import NAMES
+from tests.serve.process import running
+from tests.serve.test_processes import resident
 
 if TYPE_CHECKING:
     import httpx
 
 CHECKED = ("topics", "tags", "credit", "houses")
-"""Models whose schema can say all that they refuse; of a picture it cannot say that it is one."""
+"""Models, each served alone, whose schema can say all that they refuse; of a picture it cannot say that it is one."""
 
 
 @pytest.mark.heavy
@@ -66,16 +68,18 @@ def test_every_chinese_sentence_fills_in_the_same_names() -> None:
 
 
 @pytest.fixture
-def kept(bundles: dict[str, Path], tmp_path: Path) -> Iterator[int]:
-    """The port of a service that keeps its answers, so that feedback finds them."""
+def kept(model: str, bundles: dict[str, Path], tmp_path: Path) -> Iterator[int]:
+    """The port of a service of one model that keeps its answers, so that feedback finds them."""
     from lingqu.serve.service import Service
     from lingqu.spec.running import ServeSettings
     from lingqu.store import Store
     from tests.serve.live import serving
 
     store = Store.open(tmp_path / ".lingqu")
-    paths = [bundles[name] for name in CHECKED]
-    with serving(lambda: Service.load(paths, settings=ServeSettings(votes=100_000), store=store)) as (_, port):
+    with serving(lambda: Service.load([bundles[model]], settings=ServeSettings(votes=100_000), store=store)) as (
+        _,
+        port,
+    ):
         yield port
 
 
@@ -92,24 +96,33 @@ def schemathesis(port: int, tmp_path: Path, *arguments: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("model", ["houses"])
 def test_a_stranger_finds_no_fault_in_a_few_cases(kept: int, tmp_path: Path) -> None:
-    schemathesis(kept, tmp_path, "-n", "3", "--seed", "1", "--include-path-regex", "houses|feedback")
+    schemathesis(kept, tmp_path, "-n", "3", "--seed", "1")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", CHECKED)
 def test_a_stranger_finds_no_fault_in_a_thousand_cases_an_operation(
-    model: str, kept: int, tmp_path: Path, record_property: Callable[[str, object], None]
+    model: str, bundles: dict[str, Path], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    paths = ("--include-path-regex", f"models$|{model}|feedback")
-    schemathesis(kept, tmp_path, "-n", "30", "--seed", "1", *paths)
-    before = resident()
-    schemathesis(kept, tmp_path, "-n", "1000", "--seed", "6", *paths)
-    grown = resident() / before - 1
+    with running(tmp_path / ".lingqu", str(bundles[model]), spec="{votes: 100000}") as service:
+        port, (worker,) = int(service.url.rsplit(":", 1)[1]), service.workers()
+        schemathesis(port, tmp_path, "-n", "30", "--seed", "1")
+        # The longest texts that the schema allows take their room once; a case in a thousand is one of them.
+        if model in ("topics", "tags"):
+            with client_of(service.url) as asked:
+                for verb in ("predict", "explain") * 8:
+                    text = "".join(map(chr, random.choices(range(0x4E00, 0x9FFF), k=1_000_000)))
+                    assert asked.post(f"/v1/models/{model}/{verb}", json={"row": {"text": text}}).status_code == 200
+        before = resident(worker)
+        schemathesis(port, tmp_path, "-n", "1000", "--seed", "6")
+        grown = resident(worker) / before - 1
     record_property("measured", f"memory {100 * grown:+.1f} %")
     assert grown < 0.05
 
 
-def resident() -> int:
-    """Bytes of memory of this process, in which the service runs."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def client_of(url: str) -> httpx.Client:
+    import httpx
+
+    return httpx.Client(base_url=url, timeout=60)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from lingqu.store import Store
 from tests.serve.bundles import STEP, echo, large_graph, versions
 from tests.serve.process import Running, running
-from tools.lqbench import Report, Request, expects, fixed, load
+from tools.lqbench import Report, Request, expects, fixed, load, quantile
 
 pytestmark = [
     pytest.mark.heavy,
@@ -106,7 +107,10 @@ def test_memory_stays_flat(home: Path) -> None:
 
 
 @pytest.mark.parametrize("restarts", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_stop_under_load_loses_no_request_that_was_taken(restarts: int, home: Path) -> None:
+def test_a_stop_under_load_loses_no_request_that_was_taken(
+    restarts: int, home: Path, record_property: Callable[[str, str], None]
+) -> None:
+    late = []
     for _ in range(restarts):
         with running(home, "echo", spec="{drain: 0.6 s}") as service:
             loading = Loading(service, rate=100, seconds=1.5)
@@ -115,7 +119,8 @@ def test_a_stop_under_load_loses_no_request_that_was_taken(restarts: int, home: 
             service.process.terminate()
             stopped = time.monotonic()
             while service.get("/readyz")[0] != 503:
-                assert time.monotonic() - stopped < 0.5
+                assert time.monotonic() - stopped < 5
+            late.append(time.monotonic() - stopped)
             assert service.process.wait(20) == 0
             assert time.monotonic() - stopped < 20
             loading.join(30)
@@ -127,6 +132,13 @@ def test_a_stop_under_load_loses_no_request_that_was_taken(restarts: int, home: 
         before = [reply for reply in loading.report.replies if reply.done < stopped - loading.began + 0.3]
         assert len(before) > 5
         assert {reply.fault for reply in before} == {""}
+    told = f"/readyz said 503 after {1000 * quantile(late, 0.5):.1f} ms, at most {1000 * max(late):.1f} ms"
+    record_property("measured", told)
+    print(told)
+    assert max(late) < 0.5
+    if restarts > 10:
+        # As few as one in ten may have waited for a processor that others had.
+        assert quantile(late, 0.9) < 0.1
 
 
 def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
@@ -139,7 +151,8 @@ def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
         until = time.monotonic() + 3
         while (len(service.workers()) < 2 or killed in service.workers()) and time.monotonic() < until:
             time.sleep(0.02)
-        assert len(found := service.workers()) == 2
+        found = service.workers()
+        assert len(found) == 2
         loading.join(60)
         # It began within three seconds; what it needs from then on is processor time, and others may use the machine.
         assert max(map(cpu_seconds, found)) < 3
@@ -148,15 +161,28 @@ def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
         assert sum(loading.report.faults.values()) <= 8
         assert service.get("/readyz")[0] == 200
         assert f"Worker {killed} ended (SIGKILL); a new one starts.\n" in service.said
+        # Ctrl-C while one of them is only beginning is a good end as well.
+        os.kill(found[0], signal.SIGKILL)
+        while len(service.workers()) < 2 or found[0] in service.workers():
+            time.sleep(0.02)
+        assert service.interrupt() == 0
+        assert len(service.said) == 2, service.said
 
 
-def test_nothing_is_left_when_the_parent_is_killed(home: Path) -> None:
+def test_nothing_is_left_when_the_parent_is_killed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with running(home, "echo", workers=2) as service:
         workers = service.workers()
         assert len(workers) == 2
+        (left,) = tmp_path.glob("lingqu-*")
         service.process.kill()
         service.process.wait()
         assert gone_within(workers, 10)
+    assert left.exists()
+    with running(home, "echo"):
+        assert not left.exists()
+        assert len(list(tmp_path.glob("lingqu-*"))) == 1
+    assert list(tmp_path.glob("lingqu-*")) == []
 
 
 def test_workers_that_cannot_begin_are_not_started_for_ever(home: Path) -> None:
@@ -179,6 +205,9 @@ def test_workers_that_cannot_begin_are_not_started_for_ever(home: Path) -> None:
         (("nobody",), "Expected a model of the registry, found 'nobody'. Known: echo."),
         (("echo", "echo@1"), "Expected each model once, found echo twice."),
         ((), "Expected a model to serve, found none, and no lingqu.yaml here."),
+        (("--spec", "other.yaml"), "Expected a spec, found no file 'other.yaml'."),
+        (("echo", "--host", ""), "Expected an address such as 127.0.0.1 or 0.0.0.0 for host, found ''. Correct it;"),
+        (("echo", "--workers", "257"), "Expected a whole number from 1 to 256 for workers, found 257. Correct it;"),
     ],
 )
 def test_what_cannot_be_served_is_told(arguments: tuple[str, ...], told: str, home: Path, lingqu) -> None:
@@ -207,6 +236,33 @@ def test_a_port_that_is_taken_is_told(home: Path, lingqu) -> None:
         f"Expected an address to listen on, found 127.0.0.1:{port}, where address already in use. "
         "Choose another: --port 0 takes any.\n"
     )
+
+
+def test_a_name_that_no_address_can_have_and_a_port_lost_at_the_last_moment_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import socket
+
+    from lingqu.errors import RequestError
+    from lingqu.serve.port import listen
+
+    with pytest.raises(RequestError, match=r"^Expected an address of this machine, found 'a{70}': .*Give one such as"):
+        listen("a" * 70, 0)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        taken, bound = other.getsockname(), socket.socket.bind
+
+        def overtaken(ours: socket.socket, address: tuple[str, int]) -> None:
+            """Both may bind while neither listens; the other listens first."""
+            bound(ours, address)
+            other.listen()
+
+        monkeypatch.setattr(socket.socket, "bind", overtaken)
+        with pytest.raises(
+            RequestError, match=rf"^Expected an address to listen on, found 127\.0\.0\.1:{taken[1]}, where"
+        ):
+            listen(*taken)
 
 
 def test_a_bundle_folder_is_served_without_a_store(tmp_path: Path) -> None:

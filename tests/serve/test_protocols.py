@@ -145,12 +145,37 @@ BAD: dict[str, Any] = {
 }
 
 
+_TENSORS = 'Send [{"name": …, "shape": [rows], "datatype": …, "data": [value, …]}, …].'
+_COLUMNS = "Send each column as a tensor of its own."
+_VALUES = "Send such values, or name another datatype."
+ADVICE = {
+    "no inputs": _TENSORS,
+    "inputs no list": _TENSORS,
+    "no name": _TENSORS,
+    "datatype": "INT64, INT8, UINT16, UINT32, UINT64, UINT8.",
+    "shape": _COLUMNS,
+    "negative": _COLUMNS,
+    "too many": "Send several requests, none of them empty.",
+    "too few": "Let the shape and the values agree.",
+    "nested": _VALUES,
+    "wrong type": _VALUES,
+    "no data": "Send them in a list, or behind the JSON.",
+    "twice": "found 'text'. Send it once.",
+    "bytes that are not there": "Give the bytes of this tensor, and no 'data' beside them.",
+    "id": 'Send {"inputs": [tensor, …]}; the id may be left out.',
+    "parameters": "Leave them out.",
+    "unknown output": "Known: confidence, prediction, scores.",
+    "outputs no list": 'Send [{"name": …}, …], or leave it out.',
+}
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_v2_refuses_what_is_no_request(client: httpx.Client, case: str) -> None:
     refused = client.post("/v2/models/topics/infer", json=BAD[case])
     assert refused.status_code == 400
     assert list(refused.json()) == ["error"]
     assert "Expected" in refused.json()["error"]
+    assert refused.json()["error"].endswith(ADVICE[case])
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "99999", "1e3", "4"])

@@ -68,7 +68,7 @@ def test_a_model_tells_what_it_takes_in_both_languages(client: httpx.Client) -> 
     assert chinese["columns"][0]["about"] == "一个数值。训练数据在 1 到 9 之间；超出 -79 到 89 的数值会被拒绝。"
     assert error_of(client.get("/v1/models/houses?language=fr")) == (
         400,
-        "Expected one 'language' in the address, en or zh, found 'fr'.",
+        "Expected one 'language' in the address, en or zh, found 'fr'. Give it once, as in ?language=en.",
     )
 
 
@@ -97,6 +97,21 @@ def test_a_picture_comes_as_a_file_as_base64_or_as_bytes_and_never_by_address(cl
     )
 
 
+def test_any_value_of_a_form_may_come_as_a_file(client: httpx.Client) -> None:
+    url, text = "/v1/models/topics/predict", "our team won\n"
+    for sent in (text.encode(), text.encode("utf-8-sig")):
+        answer = client.post(url, files={"text": ("a.txt", sent)})
+        assert answer.json()["predictions"][0]["prediction"] == "sport"
+    assert error_of(client.post(url, files={"text": ("a.txt", text.encode("utf-16"))})) == (
+        400,
+        "Expected text in UTF-8, found other bytes. Encode it as UTF-8.",
+    )
+    files = {"rooms": ("rooms.txt", b"3\n"), "town": ("town.txt", b"Guilin\n")}
+    told = client.post("/v1/models/houses/predict", files=files).json()["predictions"][0]
+    alone = client.post("/v1/models/houses/predict", json={"row": {"rooms": 3, "town": "Guilin"}}).json()
+    assert told["prediction"] == alone["predictions"][0]["prediction"]
+
+
 def test_one_refused_row_alone_is_an_error_and_among_others_a_line(client: httpx.Client) -> None:
     url, good, far = "/v1/models/houses/predict", {"rooms": 3, "town": "Guilin"}, {"rooms": 1e308, "town": "Guilin"}
     assert error_of(client.post(url, json={"row": far})) == (
@@ -111,10 +126,10 @@ def test_one_refused_row_alone_is_an_error_and_among_others_a_line(client: httpx
 REFUSED: dict[str, tuple[Any, int, str]] = {
     "no object": ([1], 422, "Expected an object with either 'row' or 'rows', found no object."),
     "both": ({"row": {}, "rows": []}, 422, "Expected an object with either 'row' or 'rows', found the keys row, rows."),
-    "no rows": ({"rows": []}, 422, "rows: Expected a list of at least one row, found an empty list."),
-    "no row": ({"rows": [3]}, 422, "rows[0]: Expected an object {column: value}, found a number."),
-    "a wrong kind": ({"row": {"rooms": True, "town": "x"}}, 422, "row.rooms: Expected a number, found true or false."),
-    "text for a number": ({"row": {"rooms": "3", "town": "x"}}, 422, "row.rooms: Expected a number, found '3'."),
+    "no rows": ({"rows": []}, 422, "rows: Expected a list of at least one row, found an empty list. Send the rows in a list."),
+    "no row": ({"rows": [3]}, 422, "rows[0]: Expected an object {column: value}, found a number. Name each value by its column."),
+    "a wrong kind": ({"row": {"rooms": True, "town": "x"}}, 422, "row.rooms: Expected a number, found true or false. Send one such as 1.5, without quotes."),
+    "text for a number": ({"row": {"rooms": "3", "town": "x"}}, 422, "row.rooms: Expected a number, found '3'. Send one such as 1.5, without quotes."),
     "nothing": (
         {"row": {"rooms": None, "town": "x"}}, 422,
         "row.rooms: Expected a number, found nothing. Training rows had no missing value there.",
@@ -163,7 +178,7 @@ def test_text_may_be_sent_as_it_is(client: httpx.Client) -> None:
     assert client.post(url, content=text.encode(), headers=headers).json()["predictions"][0]["prediction"] == "food"
     assert error_of(client.post(url, content=b"\xff\xfe", headers=headers)) == (
         400,
-        "Expected text in UTF-8, found other bytes.",
+        "Expected text in UTF-8, found other bytes. Encode it as UTF-8.",
     )
 
 

@@ -79,6 +79,55 @@ def test_too_many_are_told_when_to_come_again(slow: tuple[Service, int]) -> None
     assert all(int(headers["retry-after"]) >= 1 for headers, _ in refused)
 
 
+def refused_at_its_head(port: int) -> tuple[bytes, bytes]:
+    """What a request is told before its body is sent, and what the next one is told that comes behind that body."""
+    body = b'{"rows":[{"x":1}]}'
+    head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (URL.encode(), len(body))
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with socket.create_connection(("127.0.0.1", port), 0.2) as connection:
+            connection.sendall(head)
+            try:
+                told = connection.recv(4096)
+            except TimeoutError:
+                continue
+            connection.settimeout(5)
+            connection.sendall(body + b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            # An answer comes in as many pieces as the machine likes.
+            while more := connection.recv(4096):
+                told += more
+            first, _, after = told.partition(b"HTTP/1.1 200 ")
+            return first, b"HTTP/1.1 200 " + after if after else b""
+    return b"", b""
+
+
+def test_where_the_line_is_full_no_body_is_read_to_refuse_it(
+    slow: tuple[Service, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, port = slow
+    caplog.set_level(logging.INFO, "lingqu.access")
+    enough = threading.Event()
+
+    def go_on() -> None:
+        while not enough.is_set():
+            post(port, 8)
+
+    threads = [threading.Thread(target=go_on) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    try:
+        told, after = refused_at_its_head(port)
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    assert told.startswith(b"HTTP/1.1 429 ")
+    assert after.startswith(b"HTTP/1.1 200 ")
+    # The log says of which model the line was full.
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "lingqu.access"]
+    assert {line.get("model") for line in lines if line["status"] == 429} == {"echo"}
+
+
 def test_who_leaves_takes_its_work_along(slow: tuple[Service, int], caplog: pytest.LogCaptureFixture) -> None:
     service, port = slow
     body = json.dumps({"rows": [{"x": 1}] * 40}).encode()

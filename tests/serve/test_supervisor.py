@@ -13,12 +13,14 @@ import pytest
 
 from lingqu.serve import supervisor
 from lingqu.serve.plan import Plan
+from lingqu.serve.port import listen, take_no_more
+from lingqu.serve.shared import Shared
 from lingqu.serve.supervisor import Child, Supervisor
 
 
 def watching(tmp_path: Path, child: Child, said: list[str], deadline: float = 10.0) -> Supervisor:
     plan = Plan(["m"], settings={"deadline_seconds": deadline})
-    return Supervisor(plan, socket.socket(), tmp_path, [], lambda _: None, said.append, children=[child])
+    return Supervisor(plan, socket.socket(), Shared(tmp_path, -1), [], lambda _: None, said.append, children=[child])
 
 
 @pytest.fixture
@@ -62,3 +64,23 @@ def test_a_worker_that_says_nothing_is_ended_and_not_where_the_machine_stood_sti
     assert said == [f"Worker {child.process.pid} has said nothing for 15 s and is ended."]
     os.close(wake)
     os.close(signals)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a packet filter")
+def test_a_port_that_closes_resets_nobody() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.socket() as late:
+        address = listener.getsockname()
+        with socket.create_connection(address, 5) as early:
+            take_no_more(listener)
+            late.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                late.connect(address)
+            taken, _ = listener.accept()
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+            listener.close()
+            with taken, pytest.raises(ConnectionRefusedError):
+                early.sendall(b"still here")
+                assert taken.recv(20) == b"still here"
+                socket.create_connection(address, 5)

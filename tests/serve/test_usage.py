@@ -33,7 +33,7 @@ def test_a_bill(store):
     assert (line.key, line.key_name, line.requests, line.rows, line.compute_seconds) == (key.id, "anna", 3, 8, 0.5)
     assert (line.cost, line.currency) == (Decimal("2.58"), "CNY")
     assert [(line.model, line.rows) for line in report(store, by=["model"])] == [("digits", 1), ("router", 7)]
-    assert report(store, until="2020-01-01") == report(store, since="2100") == report(store, key="nobody") == []
+    assert report(store, until="2020-01-01") == report(store, since="2100") == report(store, keys=["nobody"]) == []
 
 
 def test_a_price_changes_what_comes_and_not_what_was(store):
@@ -42,6 +42,15 @@ def test_a_price_changes_what_comes_and_not_what_was(store):
         usage.add("k", "m", requests=1, rows=1, compute_seconds=0, price=Price.parse(text))
     usage.flush()
     assert [(line.currency, line.cost) for line in report(store)] == [("CNY", 3), ("EUR", 3)]
+
+
+def test_shares_below_a_microsecond_add_up(store):
+    usage = Usage(store)
+    for _ in range(1000):
+        usage.add("k", "m", requests=1, rows=1, compute_seconds=4e-7, price=Price.parse("1 CNY per compute second"))
+    usage.flush()
+    (line,) = report(store)
+    assert (line.compute_seconds, line.cost) == (0.0004, Decimal("0.0004"))
 
 
 def test_writing_again_doubles_nothing(store):

@@ -95,12 +95,98 @@ def test_a_long_text_costs_no_more_questions(client: httpx.Client) -> None:
     assert MOST / 2 < len(told["parts"]) <= MOST
 
 
+def test_all_questions_of_one_row_hold_so_many_characters_at_most(
+    client: httpx.Client, bundles: dict[str, Path]
+) -> None:
+    from lingqu.bundle.read import Bundle
+    from lingqu.contract import Rows
+    from lingqu.serve.why import MOST_EXPLAINED, _take_apart
+
+    text = ("rice " * MOST_EXPLAINED)[:MOST_EXPLAINED]
+    parts = _take_apart(Bundle.open(bundles["topics"]), Rows({"text": [text]}))
+    made = sum(len(away["text"]) for apart in parts for unit in apart.units for away in unit.without)
+    assert MOST_EXPLAINED < made <= MOST * MOST_EXPLAINED
+    assert explained(client, "topics", {"text": text})["label"]
+    refused = client.post("/v1/models/topics/explain", json={"row": {"text": text + "!"}})
+    assert (refused.status_code, refused.json()["error"]["message"]) == (
+        422,
+        "row: Expected at most 20,000 characters in 'text' to explain, found 20,001. Explain a part of the text.",
+    )
+    properties = client.get("/openapi.json").json()["paths"]["/v1/models/topics/explain"]["post"]["requestBody"]
+    row = properties["content"]["application/json"]["schema"]["properties"]["row"]
+    assert row["properties"]["text"]["maxLength"] == MOST_EXPLAINED
+
+
+def test_no_row_is_taken_apart_for_a_key_without_a_quota(bundles: dict[str, Path], tmp_path: Path) -> None:
+    import httpx
+
+    from lingqu.serve.keys import new_key
+    from lingqu.serve.service import Service
+    from lingqu.spec.running import ServeSettings
+    from lingqu.store import Store
+    from tests.serve.live import serving
+
+    store = Store.open(tmp_path / "store")
+    token = new_key(store, "anna", quota="1 row per day")[1]
+    with (
+        serving(lambda: Service.load([bundles["topics"]], settings=ServeSettings(), store=store)) as (_, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False, headers={"x-api-key": token}) as client,
+    ):
+        name = bundles["topics"].name
+        # What it says of this row is found out by taking it apart.
+        refused = client.post(f"/v1/models/{name}/explain", json={"row": {"text": " "}})
+        assert refused.status_code == 429
+        assert "found 2 rows with 1 left" in refused.json()["error"]["message"]
+        assert client.post(f"/v1/models/{name}/predict", json={"row": {"text": "salty soup"}}).status_code == 200
+
+
+def test_the_version_that_answers_a_user_is_the_one_explained(tmp_path: Path) -> None:
+    import httpx
+
+    from lingqu.bundle.read import Bundle
+    from lingqu.serve.engine import CHALLENGER, Engine
+    from lingqu.serve.loaded import Loaded
+    from lingqu.serve.metrics import Metrics
+    from lingqu.serve.reply import Served
+    from lingqu.serve.service import Service
+    from lingqu.spec.running import ServeSettings
+    from tests.serve.bundles import echo
+    from tests.serve.live import serving
+
+    first, second = (Loaded(Served("echo", n), Bundle.open(echo(tmp_path / str(n), n).path)) for n in (1, 2))
+
+    def service() -> Service:
+        metrics, settings = Metrics(), ServeSettings(canary=0.5)
+        engine = Engine("echo", first, settings, metrics)
+        engine.install({CHALLENGER: second}, partly=True)
+        return Service([engine], settings, metrics)
+
+    versions = set[str]()
+    with (
+        serving(service) as (_, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
+        for user in range(20):
+            who = {"x-user-id": f"user{user}"}
+            answer = client.post("/v1/models/echo/predict", json={"row": {"x": 3}}, headers=who).json()
+            told = client.post("/v1/models/echo/explain", json={"row": {"x": 3}}, headers=who).json()
+            prediction = answer["predictions"][0]["prediction"]
+            assert (told["version"], told["prediction"]) == (answer["version"], prediction)
+            served = client.post("/v1/models/echo:explain", json={"instances": [{"x": 3}]}, headers=who).json()
+            assert served["explanations"][0]["prediction"] == prediction
+            versions.add(answer["version"])
+        # Whoever names a version gets that one.
+        told = client.post("/v1/models/echo/explain?version=1", json={"row": {"x": 3}}, headers={"x-user-id": "user1"})
+        assert told.json()["version"] == "1"
+    assert versions == {"1", "2"}
+
+
 def test_what_cannot_be_explained_is_told(client: httpx.Client) -> None:
     for model, body, message in (
         ("topics", {"row": {"text": " "}}, "row: Expected a text in 'text', found nothing. Training rows had no missing value there."),
         ("topics", {"row": {"text": "a"}, "label": "fod"}, "label: Expected a label of this model, found 'fod'. Did you mean 'food'?"),
-        ("houses", {"row": {"rooms": 1, "town": "x"}, "label": "a"}, "label: Expected no label, for this model has none, found 'a'."),
-        ("topics", {"rows": []}, "Expected an object with 'row' and perhaps 'label', found an object."),
+        ("houses", {"row": {"rooms": 1, "town": "x"}, "label": "a"}, "label: Expected no label, for this model has none, found 'a'. Leave it out."),
+        ("topics", {"rows": []}, "Expected an object with 'row' and perhaps 'label', found an object. Send {\"row\": {column: value}}."),
     ):  # fmt: skip
         refused = client.post(f"/v1/models/{model}/explain", json=body)
         assert (refused.status_code, refused.json()["error"]["message"]) == (422, message)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lingqu.serve.body import MOST_BYTES
 from lingqu.serve.wire import Wire
 from tests.serve.live import exchange
 
@@ -43,8 +44,8 @@ CASES: dict[str, tuple[bytes, int]] = {
     "an unknown coding": (ASK + b"Transfer-Encoding: gzip\r\n\r\n", 400),
     "chunked not last": (ASK + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400),
     "huge length": (ASK + b"Content-Length: 99999999999\r\n\r\n", 413),
-    "just too large": (ASK + b"Content-Length: 10485761\r\n\r\n", 413),
-    "too large in chunks": (ASK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked([b" " * (1 << 20)] * 11), 413),
+    "just too large": (ASK + b"Content-Length: %d\r\n\r\n" % (MOST_BYTES + 1), 413),
+    "too large in chunks": (ASK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked([b" " * MOST_BYTES, b" "]), 413),
     "shorter than it says": (ASK + b"Content-Length: 100\r\n\r\n{}", 400),
     "longer than it says": (ASK + b"Content-Length: 2\r\n\r\n{}\x00\x01garbage\r\n\r\n", 400),
     "three million chunks of one byte": (ASK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 3_000_000, 400),
@@ -97,6 +98,8 @@ def test_a_broken_request_is_refused_at_once(live: int, case: str) -> None:
     seconds = time.monotonic() - began
     assert status_of(answer) == expected, answer[:300]
     assert seconds < 1.0
+    (problem,) = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["problems"]
+    assert problem["next"]
 
 
 def memory() -> int:
@@ -150,7 +153,12 @@ def test_one_connection_too_many_is_told_to_come_again(live: int, monkeypatch: p
             assert b"\r\nretry-after: 1\r\n" in refused
             assert refused.count(b"HTTP/1.1") == 1
             assert json.loads(refused.partition(b"\r\n\r\n")[2]) == {
-                "error": {"message": "No more connections are taken for the moment."}
+                "error": {
+                    "message": "Expected a free connection, found all of them busy. Come again in 1 s.",
+                    "problems": [
+                        {"expected": "a free connection", "found": "all of them busy", "next": "Come again in 1 s."}
+                    ],
+                }
             }
         # Whether the service lives is told even then, once; and those that say nothing are in nobody's way.
         silent = [socket.create_connection(("127.0.0.1", live)) for _ in range(wire.BEYOND + 4)]
@@ -164,11 +172,16 @@ def test_one_connection_too_many_is_told_to_come_again(live: int, monkeypatch: p
         assert time.monotonic() < until
 
 
-def test_a_connection_that_rests_gives_way_to_a_new_one(live: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("late", [b"", b"{}", b"\r\n"])
+def test_a_connection_that_rests_gives_way_to_a_new_one(
+    late: bytes, live: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose request was answered before the rest of its body came, or that sends a line end too many."""
     from lingqu.serve import wire
 
     monkeypatch.setattr(Wire, "most_connections", 2)
     monkeypatch.setattr(wire, "REST_SECONDS", 0.1)
+    others = {*Wire.resting}
     ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
     def heard(connection: socket.socket) -> bytes:
@@ -181,10 +194,17 @@ def test_a_connection_that_rests_gives_way_to_a_new_one(live: int, monkeypatch: 
         socket.create_connection(("127.0.0.1", live), 5) as asked_once,
         socket.create_connection(("127.0.0.1", live), 5) as asking,
     ):
-        asked_once.sendall(ask)
-        assert heard(asked_once).startswith(b"HTTP/1.1 200 ")
+        if late == b"{}":
+            asked_once.sendall(ASK.replace(b"houses", b"nobody") + b"Content-Length: 2\r\n\r\n")
+            assert heard(asked_once).startswith(b"HTTP/1.1 404 ")
+        else:
+            asked_once.sendall(ask)
+            assert heard(asked_once).startswith(b"HTTP/1.1 200 ")
+        asked_once.sendall(late)
         asking.sendall(ask[:20])
         time.sleep(0.3)
+        # However it came to rest, it does not rest for ever.
+        assert [one.timeout_keep_alive_task is not None for one in Wire.resting if one not in others] == [True]
         with socket.create_connection(("127.0.0.1", live), 5) as new:
             new.sendall(ask)
             assert heard(new).startswith(b"HTTP/1.1 200 ")

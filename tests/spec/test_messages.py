@@ -22,7 +22,7 @@ MESSAGES = {
     "size: smal": "5: Expected tiny, small, medium or large for size, found 'smal'. Did you mean 'small'?",
     "model: cnnn": "5: Expected a model family that lingqu knows, found 'cnnn'. Did you mean 'cnn'?",
     "model: [cnn, ml]": "5: Expected a model family that lingqu knows, found 'ml'. Did you mean 'mlp'?",
-    "model: []": "5: Expected the name of a model family or a list of them for model, found a list. Correct it; left out, it is auto.",
+    "model: []": "5: Expected the name of a model family or a list of them for model, found an empty list. Correct it; left out, it is auto.",
     "model: [3]": "5: Expected the name of a model family for model.0, found 3. Put it in quotes.",
     "train: fast": "5: Expected a group of method, epochs, batch_size, learning_rate, weight_decay, patience, "
     "optimiser, schedule, accumulate, label_smoothing, ema, augment, clip, class_weights, precision, seed and threads for train, found 'fast'. Correct it.",
@@ -39,7 +39,7 @@ MESSAGES = {
     "Did you mean 'adamw'?",
     "train: {augment: [flip, rotate]}": "5: Expected flip, shift, crop, colour, cutout, mixup, drop or swap "
     "for train.augment.1, found 'rotate'. Correct it.",
-    "train: {augment: automatic}": "5: Expected auto, none or a list of them for train.augment, found 'automatic'. "
+    "train: {augment: automatic}": "5: Expected auto, none or a list such as [shift, flip] for train.augment, found 'automatic'. "
     "Did you mean 'auto'?",
     "train: {fp16: true}": "5: Expected a setting of train, found 'fp16'. "
     "lingqu calls it train.precision: float32 or bfloat16.",
@@ -63,6 +63,11 @@ MESSAGES = {
     "Known: accuracy, f1, roc_auc.",
     "gates: {slices: {language: '>= 0.8'}}": "5: Expected {NAME: a limit such as '>= 0.85'} "
     "for gates.slices.language, found '>= 0.8'. Correct it.",
+    "  identity: id": "5: Expected a list of names of columns for data.identity, found 'id'. Correct it, or leave it out.",
+    "serve: {hosts: example.org}": "5: Expected a list of names such as [models.example.org] for serve.hosts, found 'example.org'. Correct it, or leave it out.",
+    "monitor: {webhook_hosts: example.org}": "5: Expected a list of names such as [alerts.example.org] for monitor.webhook_hosts, found 'example.org'. Correct it, or leave it out.",
+    "improve: {canary_shares: 0.1}": "5: Expected a list of shares above 0 and below 1 for improve.canary_shares, found 0.1. Correct it, or leave it out.",
+    "improve: {canary_shares: []}": "5: Expected a list of shares above 0 and below 1 for improve.canary_shares, found an empty list. Correct it, or leave it out.",
     "serve: {port: 99999}": "5: Expected a whole number from 0 to 65,535 for serve.port, found 99999. Correct it; left out, it is 8000.",
     "improve: {after: soon}": "5: Expected a count such as '200 new labels' for improve.after, found 'soon'. Correct it; left out, it is 200 new labels.",
     "improve: {at_most: daily}": "5: Expected a rate such as '1 per day' for improve.at_most, found 'daily'. Correct it; left out, it is 1 per day.",
@@ -139,6 +144,7 @@ def test_a_path_that_is_nearly_right(tmp_path):
     ],
 )
 def test_a_path_that_is_not_there(source, said, tmp_path):
+    (tmp_path / "a.csv").symlink_to("gone.csv")
     text = HEAD.replace("sklearn:iris", source)
     expected = "spec:4: Expected a file or folder for data.source, " + said.replace("{folder}", str(tmp_path))
     assert problem(text, tmp_path) == expected

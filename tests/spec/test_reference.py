@@ -46,7 +46,11 @@ def test_the_schema_is_closed_but_for_names():
 def test_words_for_ranges():
     assert words({"type": "integer"}) == "a whole number"
     assert words({"type": "number", "minimum": 0, "exclusiveMaximum": 1}) == "a number at least 0 and below 1"
-    assert words({"type": "array", "items": {"type": "string"}}) == "a list of them"
+    assert (
+        words({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+        == "text or a list of them"
+    )
+    assert words({"type": "array", "items": {"type": "string"}}) == "a list"
     assert words({}) == "anything"
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,10 @@ import pytest
 
 from lingqu.errors import StoreError
 from lingqu.store import Store, write_bytes
+from lingqu.store.atomic import remove_folder
+from lingqu.store.fsck import _blob, _folder
 from lingqu.store.history import append
+from lingqu.store.locks import hold
 
 pytestmark = pytest.mark.heavy
 
@@ -45,6 +49,44 @@ def flipped(path: Path, dice: random.Random) -> None:
     data[bit // 8] ^= 1 << bit % 8
     path.chmod(0o600)
     path.write_bytes(data)
+
+
+def test_what_is_let_go_while_it_is_looked_at_is_no_damage(store: Store) -> None:
+    gone = store.put_bytes(b"soon gone")
+    store.blobs.remove(gone)
+    assert [*_blob(store.path(gone), gone)] == []
+    assert _folder(store.folders, store.folders.final(gone), gone) == []
+    # What the database names is missed all the same.
+    key = store.stage("train", {"seed": 9})
+    store.finish_stage(key, {}, 1.0, blobs=[gone])
+    (problem,) = store.fsck()
+    assert problem.found == "no such blob"
+
+
+def test_a_folder_that_is_half_gone_is_looked_at_again(store: Store, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_bytes(tmp_path / "given" / name, name.encode())
+    digest = store.put_folder(tmp_path / "given")
+    folders, begun = store.folders, threading.Event()
+    final = folders.final(digest)
+
+    def let_go() -> None:
+        with hold(folders.lock):
+            (final / "a").unlink()
+            begun.set()
+            time.sleep(0.1)
+            remove_folder(final)
+
+    remover = threading.Thread(target=let_go)
+    remover.start()
+    assert begun.wait(5)
+    assert _folder(folders, final, digest) == []
+    remover.join()
+    # A file that nobody takes away is missed.
+    final = folders.final(store.put_folder(tmp_path / "given"))
+    (final / "a").unlink()
+    (problem,) = _folder(folders, final, digest)
+    assert problem.found == "no such file"
 
 
 @pytest.mark.parametrize("times", [8, MORE, NIGHTLY])

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from lingqu.errors import RequestError, StoreError
 from lingqu.store import Store, digest_of, write_bytes
 from lingqu.store.folders import listing_of
 from lingqu.store.source import code_version
+from lingqu.store.tables import ALIASES
 
 
 @pytest.fixture
@@ -294,6 +297,14 @@ def test_the_database_is_safe_against_a_power_cut(store):
 
 
 _SAFE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+
+
+def test_no_error_of_the_database_prints_what_a_statement_holds(store):
+    row = {"name": "m", "alias": "a letter of Anna", "version": 7, "epoch": 1}
+    with pytest.raises(IntegrityError) as refused, store.database.writing() as connection:
+        connection.execute(insert(ALIASES).values(**row))
+    assert "FOREIGN KEY" in str(refused.value)
+    assert "Anna" not in str(refused.value)
 
 
 def test_importing_the_store_loads_no_database_and_no_numbers():

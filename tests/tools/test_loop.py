@@ -60,3 +60,12 @@ def test_lives_under_other_rules_are_not_told_and_those_under_these_are_not_live
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     known = lives(tmp_path, 60.0, file=file, which=[("ag_news", 3, 1.0)])
     assert [(life["seed"], life["policies"]["lingqu"]["accuracy"]) for life in known] == [(3, [0.8, 0.8, 0.5])]
+
+
+def test_every_curve_is_drawn_or_none() -> None:
+    curves = [draw.Line(f"policy {n}", [n, n + 1.0]) for n in range(len(draw.COLOURS) + 1)]
+    drawn = draw.lines("t", [0, 1], curves[:-1], across="answers", up="accuracy")
+    assert all(f">policy {n}<" in drawn for n in range(len(draw.COLOURS)))
+    assert drawn.count("<polyline") == len(draw.COLOURS)
+    with pytest.raises(ValueError, match="zip"):
+        draw.lines("t", [0, 1], curves, across="answers", up="accuracy")

@@ -1,16 +1,15 @@
 """Answer every row of a file, in order, never holding more than a batch of it.
 
 The output holds the input's columns, then the answer's cells, then `error`: a row that was refused has an error and no
-prediction, and the rows beside it are answered.
+prediction, and the rows beside it are answered. In a csv or tsv file no cell begins with what a spreadsheet would run.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +20,7 @@ from lingqu.data.accept import accept
 from lingqu.data.parquet import ParquetWriter, require_columns
 from lingqu.data.quarantine import Batch
 from lingqu.data.readers import stream
+from lingqu.data.spreadsheet import TableWriter
 from lingqu.errors import Problem, RequestError, near
 from lingqu.store.atomic import open_output
 
@@ -60,8 +60,9 @@ def predict_file(
     if root is None and Path(source).is_file():
         root = Path(source).parent
     rows = refused = 0
-    with _writer(out, answer_types(bundle, scores)) as writer:
-        for answered in answer_batches(bundle, stream(source, ROWS), scores=scores, root=root):
+    # What cannot be answered leaves no open file behind, for as long as its error is told.
+    with closing(stream(source, ROWS)) as batches, _writer(out, answer_types(bundle, scores)) as writer:
+        for answered in answer_batches(bundle, batches, scores=scores, root=root):
             writer.write(answered)
             rows += len(answered)
             refused += sum(error is not None for error in answered[ERROR])
@@ -129,18 +130,15 @@ class _Table(_Writer):
 
     def __init__(self, file: IO[str], delimiter: str) -> None:
         self._file, self._delimiter = file, delimiter
-        self._csv: csv.DictWriter[str] | None = None
+        self._table: TableWriter | None = None
 
     def write(self, rows: Rows) -> None:
         names = [name for name in rows.names if not any(isinstance(value, bytes) for value in rows[name])]
-        if self._csv is None:
+        if self._table is None:
             self._left_out = {*rows.names} - {*names}
-            self._csv = csv.DictWriter(
-                self._file, names, delimiter=self._delimiter, extrasaction="ignore", lineterminator="\n"
-            )
-            self._csv.writeheader()
-        require_columns(names, {*self._csv.fieldnames, *self._left_out})
-        self._csv.writerows(rows.select(names))
+            self._table = TableWriter(self._file, names, self._delimiter)
+        require_columns(names, {*self._table.names, *self._left_out})
+        self._table.write(rows.select(names))
 
 
 class _Lines(_Writer):

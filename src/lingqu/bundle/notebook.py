@@ -27,11 +27,17 @@ CHINESE = {
     "passed": "通过",
     "did not pass": "未通过",
     "cannot tell yet": "尚无法判断",
+    "left to today's traffic": "留待今日流量证明",
     "a number": "一个数值",
     "{count} labels": "{count} 个标签",
     "more": "另有",
 }
-GATES = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "cannot tell yet"}
+GATES = {
+    "promote": "passed",
+    "keep": "did not pass",
+    "not-enough-rows": "cannot tell yet",
+    "unseen": "left to today's traffic",
+}
 SHOWN = 6
 KILO = 1000
 
@@ -97,7 +103,8 @@ def verdict(decision: Mapping[str, Any], language: str | None = None) -> str:
     if decision.get("difference") is None:
         return told
     between = _between(decision, language)
-    return f"{told} · {decision['metric']} {decision['difference']:+.3f}{f' ({between})' if between else ''}, p = {decision['p']:.2g}"
+    test = "" if decision.get("p") is None else f", p = {decision['p']:.2g}"
+    return f"{told} · {decision['metric']} {decision['difference']:+.3f}{f' ({between})' if between else ''}{test}"
 
 
 def of_bundle(bundle: Bundle) -> str:

@@ -20,6 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ign
 
 from lingqu.bundle.cascade import Cascade
 from lingqu.bundle.scan import refuse_outside
+from lingqu.bundle.threads import threads_asked
 from lingqu.bundle.trust import (
     ENCODING,
     FORMAT,
@@ -319,7 +320,7 @@ def _weight(rows: Rows, place: int) -> int:
 
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
+    options.intra_op_num_threads = threads_asked() or min(os.cpu_count() or 1, 4)
     options.inter_op_num_threads = 1
     # What fails is raised, and told by whoever asked; the library would write it to standard error as well.
     options.log_severity_level = 4

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from lingqu import __version__
-from lingqu.errors import LingquError, MemoryLimitError, Problem, RequestError, near
+from lingqu.cli.visible import visible
+from lingqu.errors import LingquError, MemoryLimitError, MissingPackageError, Problem, RequestError, near
 
 PARTS = "lingqu.cli"
+STOPPED = "\nStopped. Nothing is lost: the same command goes on from here.\n"
 MORE_MEMORY = "Choose a smaller size or fewer rows, or give the process more memory; what is done is kept."
 
 ENDS = (
@@ -76,6 +78,11 @@ SPEC = _arg(
 )
 MODEL = _arg("model", metavar="MODEL", help="name, name@champion, name@3 or a bundle folder")
 WHO = _arg("--who", help="who decides this (default: you)")
+MONITOR = _arg(
+    "--spec",
+    metavar="FILE",
+    help="go by this spec (default: lingqu.yaml here if it is of this model, or what the version was made with)",
+)
 LANGUAGE = _arg("--language", choices=("auto", "en", "zh"), default="auto", help="English, Chinese, or the locale's")
 WHY = _arg("--why", help="the reason, kept in the history")
 
@@ -148,6 +155,9 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
             _arg(
                 "models", nargs="*", metavar="MODEL", help="name, name@3 or a bundle folder (default: the spec's name)"
             ),
+            _arg(
+                "--spec", metavar="FILE", help="take the section `serve` of this file (default: lingqu.yaml, if there)"
+            ),
             _arg("--host", help="the address to listen on (default: 127.0.0.1, this machine alone)"),
             _arg("--port", type=PORT, help="the port (default: 8000; 0 takes any)"),
             _arg("--workers", type=_whole("--workers", 1), metavar="N", help="how many processes answer (default: 1)"),
@@ -168,7 +178,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
         "how served models are doing: drift, quality, risk, budgets; 1 when an alarm stands",
         (
             _arg("name", nargs="?", metavar="NAME", help="only this model (name, or name@3; default: every champion)"),
-            _arg("--spec", metavar="FILE", help="take the section `monitor` of this file, not of the version's spec"),
+            MONITOR,
             LANGUAGE,
         ),
     ),
@@ -238,6 +248,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Argument, ...]]] = {
                 help="add: the id of a prediction, or a file of labels; accept and reject: ids of feedback",
             ),
             _arg("--model", metavar="NAME", help="of this model (default: the only one)"),
+            MONITOR,
             _arg("--label", help="the right answer"),
             _arg("--reward", type=float, metavar="NUMBER", help="how much good the answer did"),
             _arg("--rating", type=int, metavar="1-5", help="how good the answer was"),
@@ -322,8 +333,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """What the console script calls: never returns, exits with the status."""
     from lingqu.cli.signals import INTERRUPTED, end_undisturbed, obey_signals
 
-    obey_signals()
     try:
+        obey_signals()
         status = call(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:  # Asked again while it said that it stops.
         status = INTERRUPTED
@@ -346,7 +357,15 @@ def call(arguments: Sequence[str]) -> int:
             return 0
         command: Callable[[argparse.Namespace], int] = _find(parsed.run)
         return command(parsed)
-    except LingquError as error:
+    except (LingquError, ImportError) as error:
+        from lingqu.cli.signals import heard
+
+        if isinstance(error, MissingPackageError | ImportError) and (status := heard()):
+            # A library that is interrupted while it loads calls itself missing or broken.
+            sys.stderr.write(STOPPED)
+            return status
+        if isinstance(error, ImportError):
+            raise
         _tell(error, as_json="--json" in arguments)
         return error.exit_status
     except MemoryError:
@@ -356,7 +375,7 @@ def call(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as stopped:
         from lingqu.cli.signals import INTERRUPTED, TERMINATED, Terminated
 
-        sys.stderr.write("\nStopped. Nothing is lost: the same command goes on from here.\n")
+        sys.stderr.write(STOPPED)
         return TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
@@ -378,7 +397,8 @@ def _tell(error: LingquError, *, as_json: bool) -> None:
         told = {"kind": type(error).__name__, "message": str(error), "problems": problems}
         sys.stdout.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
     count = len(error.problems)
-    sys.stderr.write(f"{error}\n" if count == 1 else f"{count} problems:\n{error}\n")
+    said = visible(str(error))
+    sys.stderr.write(f"{said}\n" if count == 1 else f"{count} problems:\n{said}\n")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,20 +30,29 @@ def begin(
     stdout: int | None = None,
     stderr: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Begin a child in a folder; on Linux, whoever kills this process ends the child too."""
+    """Begin a child in a folder; on Linux, whoever kills this process ends the child too.
+
+    It never hears a Ctrl-C of the terminal that they share: this process does, and ends it.
+    """
     become = [sys.executable, "-m", "lingqu.cli.children", str(os.getpid()), str(nice)]
-    return subprocess.Popen([*become, *command], cwd=folder, stdout=stdout, stderr=stderr)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return subprocess.Popen([*become, *command], cwd=folder, stdout=stdout, stderr=stderr)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end(process: subprocess.Popen[bytes], patience: float = PATIENCE_SECONDS) -> None:
-    """Ask a child to end, and wait for it; it is killed when it does not."""
-    if process.poll() is None:
+def end(*processes: subprocess.Popen[bytes], patience: float = PATIENCE_SECONDS) -> None:
+    """Ask children to end, all at once, and wait for them; one is killed when it does not."""
+    for process in processes:
         process.terminate()
+    given_up = time.monotonic() + patience
+    for process in processes:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+            process.wait(max(0.0, given_up - time.monotonic()))
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def main(parent: str, nice: str, *command: str) -> NoReturn:

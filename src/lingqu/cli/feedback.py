@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.prompt import Prompt
 from rich.text import Text
 
+from lingqu.cli.pictures import beside, lacking, opened, said
 from lingqu.cli.present import emit, next_step, out, read_store, store_folder, table
 from lingqu.cli.records import who
-from lingqu.contract import Label
+from lingqu.cli.specs import spec_of
 from lingqu.data.readers import stream
-from lingqu.errors import Problem, RequestError, UnknownNameError, near
-from lingqu.feedback.add import add_labels
+from lingqu.data.spreadsheet import TableWriter
+from lingqu.errors import DataError, Problem, RequestError, UnknownNameError, near
+from lingqu.feedback.add import MOST_TOLD, add_labels, model_that_answered, principal_of
+from lingqu.feedback.labels import Wanted, label_for, right_answer, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
+from lingqu.monitor.status import settings_of
 from lingqu.registry import Registry, Version
 from lingqu.serve.inbox import KINDS, Inbox
 from lingqu.serve.journal import spell
 from lingqu.serve.keys import SCOPES, Principal
-from lingqu.spec.running import MonitorSettings, ServeSettings
-from lingqu.stages.opening import load
+from lingqu.spec.running import ServeSettings
 from lingqu.store import Store, write_bytes
 from lingqu.store.atomic import open_output
-from lingqu.tasks import find_task
 
 SHOWN = 5
 ME = Principal(OWNER, OWNER, frozenset(SCOPES))
@@ -97,34 +99,86 @@ def _add(arguments: argparse.Namespace) -> None:
     if not Path(thing).is_file() and (Path(thing).suffix or Path(thing).exists()):
         found = "a folder" if Path(thing).is_dir() else "no such file"
         raise RequestError(Problem(f"a file of labels at '{thing}'", found, "Check the path."))
+    if arguments.audit and arguments.disputed:
+        raise RequestError(
+            Problem("one of --audit and --disputed", "both", "Bring the labels of each queue by themselves.")
+        )
     store = Store.open(store_folder(arguments))
+    given = {word: getattr(arguments, word) for word in (*KINDS, "comment") if getattr(arguments, word) is not None}
     if not Path(thing).is_file():
-        said = {name: getattr(arguments, name) for name in (*KINDS, "comment")}
-        given = {"prediction_id": thing, "source": "cli", **{k: v for k, v in said.items() if v is not None}}
-        receipt = Inbox(store, ServeSettings(votes=1_000_000)).receive(given, ME)
-        emit(arguments, asdict(receipt), f"Feedback {receipt.feedback_id} is {receipt.status}.")
+        _add_one(store, thing, given, arguments)
         return
+    if given:
+        found, advice = " and ".join(f"--{word}" for word in given), "Name one answer by its id to say something of it."
+        raise RequestError(Problem("what is said of answers in the file alone", found, advice))
     name = model_of(store, arguments.model)
-    version = Registry(store).versions(name)[-1]
-    role = find_task(version.task).target.name
-    target = version.spec.get("data", {}).get("columns", {}).get(role, role)
-    rows = [row for batch in stream(thing) for row in batch.rows]
-    column = next((one for one in (target, role) if rows and one in rows[0]), target)
-    share = _audit_share(version.spec) if arguments.audit else None
-    kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed}
+    rows = _whole_rows(thing)
+    names = rows[0] if rows else ()
+    column = wanted(store, name).column([*names], by_answer="prediction_id" in names)
+    _bring(store, name, rows, column, arguments)
+
+
+def _add_one(store: Store, thing: str, given: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """What is said of one answer: a label counts as one of a file, and anything else as a user's word."""
+    if set(given) in ({"label"}, {"label", "comment"}):
+        name = arguments.model or model_that_answered(store, thing)
+        row = {"prediction_id": thing, "label": given["label"]}
+        _bring(store, name, [row], "label", arguments, comment=given.get("comment"))
+        return
+    if arguments.audit or arguments.disputed:
+        word = "--audit" if arguments.audit else "--disputed"
+        raise RequestError(Problem(f"--label alone beside {word}", ", ".join(given) or "none", "Type: --label LABEL"))
+    told = {"prediction_id": thing, "source": "cli", **given}
+    whose = Principal(principal_of(f"cli:{arguments.who}"), arguments.who, ME.scopes) if arguments.who else ME
+    receipt = Inbox(store, ServeSettings(votes=1_000_000)).receive(told, whose)
+    emit(arguments, asdict(receipt), f"Feedback {receipt.feedback_id} is {receipt.status}.")
+
+
+def _bring(
+    store: Store,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    column: str,
+    arguments: argparse.Namespace,
+    *,
+    comment: str | None = None,
+) -> None:
+    """Labels of a file, or of one answer, with what is to be known of them."""
+    share = _audit_share(Registry(store).versions(name)[-1], arguments) if arguments.audit else None
+    kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed, "comment": comment}
     added = add_labels(store, name, rows, who=who(arguments), target=column, **kind)
     shown = f"{added.taken:,} labels of {name} taken, {added.known:,} were there before."
-    strange = _strange(store, version, rows, column)
+    if added.corrected:
+        shown += f" {added.corrected:,} of them replace what {who(arguments)} had said."
+    if added.equal:
+        shown += f" {added.equal:,} are of rows that have a label already."
+    if added.contested:
+        shown += f" {added.contested:,} answers have labels that differ, and judge nothing until one is corrected or rejected."
+    strange = _strange(wanted(store, name), rows, column)
     told = {"name": name, **asdict(added), "unknown_labels": strange}
     emit(arguments, told, shown, *_doubt(name, strange), next_step("lingqu improve", "learn from them"))
 
 
-def _strange(store: Store, version: Version, rows: Sequence[Mapping[str, Any]], column: str) -> list[str]:
-    """Labels that no version has answered with: new ones, or those of another model's file."""
-    if not isinstance(find_task(version.task).target, Label):
+def _whole_rows(file: str) -> list[dict[str, Any]]:
+    """Every row of a file of labels; DataError when some are broken, whose cells may stand in the wrong columns."""
+    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for batch in stream(file):
+        rows += batch.rows
+        problems += [
+            Problem("a whole row", one.reason, "Repair it, or leave it out.", f"row {one.row}")
+            for one in batch.quarantined(file)
+        ]
+    if problems:
+        raise DataError(problems[:MOST_TOLD])
+    return rows
+
+
+def _strange(asked: Wanted, rows: Sequence[Mapping[str, Any]], column: str) -> list[str]:
+    """Labels that no row of the model has had: new ones, or those of another model's file."""
+    if asked.kind != "label" or not asked.known:
         return []
-    known = {str(label) for label in load(version.reference, store=store).memory.get("labels", ())}
-    return sorted({str(row[column]) for row in rows} - known) if known else []
+    return sorted({str(right_answer("label", row[column], asked.known)) for row in rows} - asked.known)
 
 
 def _doubt(name: str, strange: Sequence[str]) -> list[Text]:
@@ -139,24 +193,28 @@ def _doubt(name: str, strange: Sequence[str]) -> list[Text]:
     return [Text.assemble(("Note:", "dim"), f" {name} has no label {listed} yet. Wrong file? See: lingqu feedback")]
 
 
-def _audit_share(spec: Mapping[str, Any]) -> float:
-    return MonitorSettings.model_validate(spec.get("monitor", {})).audit
+def _audit_share(version: Version, arguments: argparse.Namespace) -> float:
+    """The share of answers that the audit asks for: as `lingqu up`, `improve --watch` and `status` read it."""
+    spec = spec_of(version.name, arguments.spec)
+    return (spec.monitor if spec else settings_of(version)).audit
 
 
 def _queue(arguments: argparse.Namespace) -> None:
     with read_store(arguments) as store:
         name = model_of(store, arguments.model)
-        items = _items(store, name, arguments)
+        items, asked = _items(store, name, arguments), wanted(store, name)
     if arguments.out and items:
-        _write(Path(arguments.out), [_flat(item) for item in items])
+        _write(Path(arguments.out), [_flat(item, asked) for item in items])
         shown = f"{len(items):,} rows are in {arguments.out}. Fill in 'label', then:"
         audit = " --disputed" if arguments.disputed else " --audit" if arguments.audit else ""
-        emit(arguments, {"rows": len(items)}, shown, next_step(f"lingqu feedback add {arguments.out}{audit}"))
+        then = next_step(f"lingqu feedback add {arguments.out}{audit}")
+        emit(arguments, {"rows": len(items)}, shown, *lacking(item.row for item in items), then)
         return
     rows = [(item.prediction_id, _short(item.row), item.prediction, ", ".join(item.said), item.why) for item in items]
     shown = table("", ["prediction", "row", "answer", "users said", "why"], rows)
     told = {"queue": [json.loads(spell(item.to_json())) for item in items]}
-    emit(arguments, told, shown if items else "Nothing waits for a look.")
+    seen = [shown, *lacking(item.row for item in items)]
+    emit(arguments, told, *(seen if items else ["Nothing waits for a look."]))
 
 
 def _items(store: Store, name: str, arguments: argparse.Namespace) -> list[Item]:
@@ -165,7 +223,7 @@ def _items(store: Store, name: str, arguments: argparse.Namespace) -> list[Item]
     if not arguments.audit:
         return review_queue(store, name, arguments.most)
     version = Registry(store).versions(name)[-1]
-    return audit_queue(store, name, _audit_share(version.spec), arguments.most)
+    return audit_queue(store, name, _audit_share(version, arguments), arguments.most)
 
 
 def _review(arguments: argparse.Namespace) -> None:
@@ -173,16 +231,23 @@ def _review(arguments: argparse.Namespace) -> None:
     store = Store.open(store_folder(arguments))
     name = model_of(store, arguments.model)
     done = 0
-    for item in _items(store, name, arguments):
-        out.print(Text.assemble("\n", (_short(item.row, 2000), "bold")))
-        if item.prediction is not None:
-            said = f"; users said {', '.join(item.said)}" if item.said else ""
-            out.print(f"answered {item.prediction}{said} ({item.why})")
-        told = Prompt.ask("right label (s skips, q ends)", default=None if item.prediction is None else item.prediction)
-        if told in ("q", None):
-            break
-        if told != "s":
-            done += _label(store, name, item, str(told), arguments)
+    with TemporaryDirectory(prefix="lingqu-") as folder:
+        for item in _items(store, name, arguments):
+            row = opened(Path(folder), item.row)
+            out.print(Text.assemble("\n", (_short(row, 2000), "bold")))
+            if item.prediction is not None:
+                users = f"; users said {', '.join(item.said)}" if item.said else ""
+                out.print(f"answered {item.prediction}{users} ({item.why})")
+            told = Prompt.ask("right label (s skips, q ends)", default=item.prediction)
+            if told in ("q", None):
+                break
+            if told == "s":
+                continue
+            try:
+                done += _label(store, name, item, str(told), arguments)
+            except DataError as error:
+                # One word that is no label ends nobody's hour of reviews; the row stays in the queue.
+                out.print(Text(str(error)))
     emit(arguments, {"reviewed": done}, f"{done:,} rows reviewed.")
 
 
@@ -190,17 +255,19 @@ def _label(store: Store, name: str, item: Item, label: str, arguments: argparse.
     """The reviewer's label, and with it the standing of what users had said of the row."""
     reviewer = who(arguments)
     version = Registry(store).versions(name)[-1]
-    share = _audit_share(version.spec) if arguments.audit else None
+    share = _audit_share(version, arguments) if arguments.audit else None
     row = {"prediction_id": item.prediction_id, "label": label}
     add_labels(store, name, [row], who=reviewer, target="label", audit_share=share, disputed=arguments.disputed)
     given = {voice.id: voice for voice in voices(store, name) if voice.id in item.feedback}
-    rulings = {id: _ruling(voice, label, reviewer) for id, voice in given.items()}
+    asked = wanted(store, name)
+    rulings = {id: _ruling(voice, label, reviewer, asked) for id, voice in given.items()}
     settle(store, name, rulings, who=reviewer)
     return 1
 
 
-def _ruling(voice: Voice, label: str, reviewer: str) -> tuple[str, str]:
-    return (ACCEPTED if voice.label == label else REJECTED, f"reviewed by {reviewer}")
+def _ruling(voice: Voice, label: str, reviewer: str, asked: Wanted) -> tuple[str, str]:
+    right = str(label_for(voice.answer, label, asked))
+    return (ACCEPTED if voice.label == right else REJECTED, f"reviewed by {reviewer}")
 
 
 def _decide(arguments: argparse.Namespace) -> None:
@@ -231,52 +298,60 @@ def _whole_ids(given: Sequence[str], known: Sequence[Voice], name: str) -> list[
 def _export(arguments: argparse.Namespace) -> None:
     with read_store(arguments) as store:
         name = model_of(store, arguments.model)
+        asked = wanted(store, name)
         found = [voice for voice in voices(store, name, status=arguments.status) if voice.input is not None]
     target = Path(arguments.out or f"{name}-feedback.jsonl")
-    rows = [{**(voice.input or {}), "label": voice.label, "id": voice.id, "status": voice.status} for voice in found]
+    taken = {column for voice in found for column in voice.input or ()}
+    label = next((word for word in ("label", *asked.columns) if word not in taken), _free("label", taken, "feedback_"))
+    id, status = (_free(word, taken, "feedback_") for word in ("id", "status"))
+    # An empty cell is no label, and a row that has none of several labels is told by an empty list.
+    rows = [{**(voice.input or {}), label: voice.label or "[]", id: voice.id, status: voice.status} for voice in found]
     _write(target, rows)
     emit(arguments, {"rows": len(rows), "file": str(target)}, f"{len(rows):,} rows are in {target}.")
 
 
-def _flat(item: Item) -> dict[str, Any]:
+def _flat(item: Item, asked: Wanted) -> dict[str, Any]:
+    """An answer to label as one row of a file; a column of its request gives way to those of the queue."""
+    own = {"prediction_id", "answered", "users_said", *asked.columns}
+    row = {_free(name, own, "row_"): value for name, value in item.row.items()}
     answered = {} if item.prediction is None else {"answered": item.prediction, "users_said": ", ".join(item.said)}
-    return {"prediction_id": item.prediction_id, **item.row, **answered, "label": ""}
+    return {"prediction_id": item.prediction_id, **row, **answered, "label": ""}
+
+
+def _free(name: str, taken: Collection[str], before: str) -> str:
+    """A name that is not taken: this one, or one with these letters before it.
+
+    >>> _free("id", {"text"}, "feedback_"), _free("id", {"id", "feedback_id"}, "feedback_")
+    ('id', 'feedback_feedback_id')
+    """
+    while name in taken:
+        name = before + name
+    return name
 
 
 def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a table or JSON lines; RequestError for another kind of file."""
-    if file.suffix.lower() == ".csv":
-        write_table(file, rows)
-    elif file.suffix.lower() == ".jsonl":
-        write_bytes(file, "".join(spell(dict(row)) + "\n" for row in rows).encode())
-    else:
+    """Rows as a table or JSON lines, their pictures as files beside it; RequestError for another kind of file."""
+    if file.suffix.lower() not in (".csv", ".jsonl"):
         raise RequestError(
             Problem("a file that ends in .csv or .jsonl", f"'{file.name}'", "Choose another name with -o.")
         )
+    named = beside(file, rows)
+    if file.suffix.lower() == ".csv":
+        write_table(file, named)
+    else:
+        write_bytes(file, "".join(spell(row) + "\n" for row in named).encode())
 
 
 def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as CSV; pictures are left out, and no cell begins with what a spreadsheet would run."""
     names = [*dict.fromkeys(name for row in rows for name in row)]
     with open_output(file, "w") as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    """A cell as it may be opened.
-
-    >>> _cell("=1+1"), _cell(-3.5), _cell(b"png"), _cell("fine")
-    ("'=1+1", -3.5, '', 'fine')
-    """
-    if isinstance(value, bytes):
-        return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        cells = ({name: "" if isinstance(cell, bytes) else cell for name, cell in row.items()} for row in rows)
+        TableWriter(text, names).write(cells)
 
 
 def _short(row: Mapping[str, Any], most: int = 80) -> str:
     """A row in one line."""
-    cells: Iterable[Any] = (f"{len(v):,} bytes" if isinstance(v, bytes) else v for v in row.values() if v is not None)
-    text = " | ".join(str(cell) for cell in cells)
+    cells: Iterable[str] = (said(cell) for cell in row.values() if cell is not None)
+    text = " | ".join(cells)
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""The verb `forget`: what would go is shown, then asked, then done; exit status 1 when something of it is left."""
+"""The verb `forget`: what would go is shown, then asked, then done; exit status 1 when something of it is left, or may be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lingqu.cli.records import who
 from lingqu.errors import Problem, RequestError
 from lingqu.feedback.forget import BACKUPS, Forgotten
 from lingqu.feedback.forget import forget as let_go
+from lingqu.feedback.forget.left_out import Unsure
 from lingqu.feedback.forget.origins import Origin
 from lingqu.store import Store
 
@@ -28,13 +29,15 @@ def forget(arguments: argparse.Namespace) -> int:
     asked = {"column": arguments.column, "source": arguments.source, "store": store}
     if not (arguments.dry_run or arguments.yes):
         found = let_go(*arguments.text, **asked, dry_run=True)
-        if found.nothing:
-            emit(arguments, found.to_json(), "Nothing of it is in this store.")
+        if found.nothing and not found.begun:
+            emit(arguments, found.to_json(), *_lines(found))
             return 0
-        _ask(found)
+        # What is left of a request that was broken off holds nothing that anybody could miss.
+        if not found.nothing:
+            _ask(found)
     found = let_go(*arguments.text, **asked, dry_run=arguments.dry_run, who=who(arguments), why=arguments.why or "")
     emit(arguments, found.to_json(), *_lines(found))
-    return 1 if found.done and (found.left or not found.compacted) else 0
+    return 1 if found.done and (found.left or found.unsure or not found.compacted) else 0
 
 
 def _ask(found: Forgotten) -> None:
@@ -50,7 +53,9 @@ def _ask(found: Forgotten) -> None:
 
 def _lines(found: Forgotten) -> list[Text]:
     if found.nothing and not found.done:
-        return [Text("Nothing of it is in this store.")]
+        told = "Nothing of it is in this store."
+        later = " With --yes a person is remembered all the same, so that rows that come later stay out."
+        return [Text(told if found.begun else told + later)]
     did = "Forgotten" if found.done else "Would be forgotten"
     counts = (
         (found.rows, "rows of data"),
@@ -69,6 +74,7 @@ def _lines(found: Forgotten) -> list[Text]:
         alias = f" ({', '.join(model['aliases'])})" if model["aliases"] else ""
         lines.append(Text(f"{model['name']}@{model['version']}{alias} {part} {model['rows']:,} of these rows."))
     lines += [_origin(origin) for origin in found.origins if origin.rows or origin.why]
+    lines += [Text(_unsure(unsure), style="red") for unsure in found.unsure]
     if found.done:
         lines += [Text(f"Still there: {place}", style="red") for place in found.left]
         if not found.compacted:
@@ -81,6 +87,13 @@ def _lines(found: Forgotten) -> list[Text]:
             next_step(step, "to learn it again; then: lingqu promote NAME@N --override --why REASON") for step in steps
         ]
     return lines
+
+
+def _unsure(unsure: Unsure) -> str:
+    models = f" ({', '.join(unsure.models)})" if unsure.models else ""
+    some = f"{unsure.rows:,} row{'s' * (unsure.rows != 1)} of data version {unsure.data[:12]}{models}"
+    advice = "Put it back as it was read, and run the same command again."
+    return f"Nobody can tell whose {some} {'are' if unsure.rows != 1 else 'is'} ({unsure.why}). {advice}"
 
 
 def _origin(origin: Origin) -> Text:

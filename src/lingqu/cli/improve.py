@@ -22,7 +22,7 @@ from lingqu.registry.rollouts import drop, rollout
 from lingqu.spec.amounts import seconds
 from lingqu.store import Store
 
-WELL = ("promote", "wait", "shadow", "canary", "ready")
+WELL = ("promote", "unseen", "wait", "shadow", "canary", "ready")
 SAID = {
     "shadow": "answers unseen",
     "canary": "answers some users",
@@ -97,6 +97,8 @@ def _tell(arguments: argparse.Namespace, told: dict[str, Any]) -> None:
         return
     out.print(f"Learned from {told['joined']:,} accepted labels besides the training rows, from the base.")
     tell_result(arguments, told)
+    if told["decision"] == "wait":
+        out.print(Text(f"{told['name']}@{told['version']} answers nobody: {told['why']}."))
     if told.get("rollout"):
         out.print(
             f"{told['name']}@{told['version']} answers unseen beside the champion; each look moves it on or drops it."

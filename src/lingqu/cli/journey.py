@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from lingqu.bundle.notebook import GATES
 from lingqu.cli.present import emit, err, findings, next_step, out, progress, read_store, table
 from lingqu.errors import Problem, UnknownNameError
 from lingqu.loop import check, home, load
@@ -18,8 +19,6 @@ from lingqu.registry import Registry, Version
 from lingqu.spec.addresses import called, scheme, sheet_of
 from lingqu.store import Store, write_bytes
 from lingqu.tasks import find_task
-
-DECISIONS = {"promote": "passed", "keep": "did not pass", "not-enough-rows": "cannot tell yet"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,7 +50,7 @@ def tell_result(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     chosen = result["chosen"]
     out.print(Text.assemble("Chosen: ", (chosen["recipe"], "bold"), f", {chosen['why']}."))
     out.print(metrics_table(f"\n{name}@{number} on {result['rows']['test']:,} test rows", result))
-    out.print(Text.assemble("\nGate: ", (DECISIONS[gate["decision"]], "bold"), f". {gate.get('why', '')}"))
+    out.print(Text.assemble("\nGate: ", (GATES[gate["decision"]], "bold"), f". {gate.get('why', '')}"))
     out.print(f"Report: {result['report']}")
     place = _elsewhere(Path(result["report"]).parent.parent)
     out.print(next_step(f"lingqu show {name}@{number}{place}", "the report in the terminal"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
@@ -83,8 +84,8 @@ def _usage(arguments: argparse.Namespace) -> None:
     if wrong := sorted(set(by) - {"model", "day"}):
         raise RequestError(Problem("model or day after --by", f"'{wrong[0]}'", "Type: --by model,day"))
     with read_store(arguments) as store:
-        key = kept.find_key(store, arguments.name).id if arguments.name else None
-        lines = report(store, key=key, since=since or "", until=until or "9999", by=by)
+        named = [key.id for key in kept.keys_named(store, arguments.name)] if arguments.name else None
+        lines = report(store, keys=named, since=since or "", until=until or "9999", by=by)
     columns = ["key", "name", *by, "requests", "rows", "compute s", "cost"]
     rows = [
         (
@@ -119,10 +120,25 @@ def _named(arguments: argparse.Namespace) -> str:
 
 
 def _moment(option: str, text: str | None) -> str | None:
-    if text is not None and _MOMENT.fullmatch(text) is None:
+    if text is not None and not _is_day(text):
         advice = f"Type: --{option} 2026-11"
         raise RequestError(Problem(f"a month or a day such as 2026-11-22 (UTC) after --{option}", f"'{text}'", advice))
     return text
+
+
+def _is_day(text: str) -> bool:
+    """Whether this is a year, a month, a day or an hour that there is.
+
+    >>> [_is_day(text) for text in ("2026", "2026-11", "2028-02-29", "2026-11-22T23", "2026-02-30", "2026-13", "２０２６")]
+    [True, True, True, True, False, False, False]
+    """
+    if _MOMENT.fullmatch(text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text + "0000-01-01T00"[len(text) :])
+    except ValueError:
+        return False
+    return True
 
 
 def _told(key: kept.Key) -> dict[str, Any]:

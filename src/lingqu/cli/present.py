@@ -14,20 +14,32 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from lingqu.cli.visible import visible
 from lingqu.loop import Tell, home
 from lingqu.stages.opening import reading
 from lingqu.store import Store
 
+
+class SafeConsole(Console):
+    """A console whose texts are only ever shown; styles and the moves of a progress bar are Rich's own, and stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """As Rich renders it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 # Who pipes a table wants its cells whole, not folded at the 80 columns that no terminal has.
 _PIPED = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 # A string is what it says: users write `[/issue]` and `:x:` in reasons, paths and cells. What has a style is a Text.
-out = Console(width=_PIPED, soft_wrap=True, highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+out = SafeConsole(width=_PIPED, soft_wrap=True, highlight=False, markup=False, emoji=False)
+err = SafeConsole(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def emit(arguments: argparse.Namespace, value: Mapping[str, Any], *shown: RenderableType) -> None:
@@ -44,9 +56,10 @@ def table(title: str, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Ta
     """A plain table; a cell is what it says."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
-        made.add_column(name, overflow="fold")
+        made.add_column(visible(name), overflow="fold")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        # Before they are measured: a sign that is not seen has no width.
+        made.add_row(*(visible(str(cell)) for cell in row))
     return made
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from lingqu.cli.present import emit, next_step, read_store, table
 from lingqu.errors import GateError, Problem, RequestError, UnknownNameError, near
 from lingqu.registry import Registry, Version
+from lingqu.registry.rollouts import proved
 
 
 def _short(value: Any) -> str:
@@ -113,12 +114,14 @@ def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
         emit(arguments, told, f"{version.reference} is champion already.")
         return 0
     said = version.decision.get("decision")
-    if said != "promote" and not arguments.override:
+    if said != "promote" and not (said == "unseen" and proved(registry.store, version)) and not arguments.override:
+        asked = "Let trusted people label what is asked for (lingqu feedback queue --disputed)"
+        advice = asked if said == "unseen" else "Run with more rows"
         raise GateError(
             Problem(
                 f"a passed gate for {version.name}@{version.number}",
                 f"the decision '{said}'",
-                "Run with more rows, or overrule it: --override --why REASON",
+                f"{advice}, or overrule it: --override --why REASON",
             )
         )
     if arguments.override and not arguments.why:
@@ -134,7 +137,8 @@ def _promote(arguments: argparse.Namespace, registry: Registry) -> int:
             )
         )
     evidence = {**version.decision, "override": arguments.override}
-    why = arguments.why or "its gate was passed"
+    earned = "its gate was passed" if said == "promote" else "it has proved itself on today's traffic"
+    why = arguments.why or earned
     registry.promote(version.name, version.number, who=who(arguments), why=why, evidence=evidence, expect_epoch=epoch)
     result = {"name": version.name, "champion": version.number}
     emit(

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from lingqu.errors import Problem, RequestError
 
 if TYPE_CHECKING:
+    from lingqu.serve.shared import Shared
     from lingqu.serve.supervisor import Child, Supervisor
     from lingqu.spec.running import ServeSettings
 
 SPEC = Path("lingqu.yaml")
-ANY_SOURCE = "sklearn:iris"
-"""Stands in the place of the data, which serving does not need."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -30,23 +29,24 @@ def serve(arguments: argparse.Namespace) -> int:
     """Serve models until SIGTERM or Ctrl-C."""
     from lingqu.serve.supervisor import nursery
 
-    with nursery(arguments.workers or 1) as (folder, waiting):
-        return _supervisor(arguments, folder, waiting).run()
+    with nursery(arguments.workers or 1) as (shared, waiting):
+        return _supervisor(arguments, shared, waiting).run()
 
 
-def _supervisor(arguments: argparse.Namespace, folder: Path, waiting: list[Child]) -> Supervisor:
+def _supervisor(arguments: argparse.Namespace, shared: Shared, waiting: list[Child]) -> Supervisor:
     """What was asked, checked, and the socket that listens; the first worker is loading its libraries meanwhile."""
     from lingqu.serve.plan import Plan, plain
-    from lingqu.serve.supervisor import Supervisor, listen
+    from lingqu.serve.port import listen
+    from lingqu.serve.supervisor import Supervisor
 
-    name, settings = _spec()
-    chosen = {key: value for key in ("host", "port", "workers") if (value := getattr(arguments, key)) is not None}
-    settings = type(settings).model_validate(settings.model_dump() | chosen)
+    spec = Path(arguments.spec or SPEC)
+    name, settings = _spec(spec, must=arguments.spec is not None)
+    settings = _chosen(settings, arguments)
     models = arguments.models or ([name] if name else [])
     if not models:
         advice = "Name one: lingqu serve MODEL. `lingqu versions` lists them."
         raise RequestError(Problem("a model to serve", "none, and no lingqu.yaml here", advice))
-    home = Path(arguments.home or os.environ.get("LINGQU_HOME") or ".lingqu")
+    home = Path(arguments.home or os.environ.get("LINGQU_HOME") or spec.parent / ".lingqu")
     # First the key, then the port: nothing listens on a network before it is known that somebody needs one.
     required = settings.host not in LOOPBACK and _guarded(settings.host, home)
     listener = listen(settings.host, settings.port)
@@ -60,7 +60,22 @@ def _supervisor(arguments: argparse.Namespace, folder: Path, waiting: list[Child
         keys_required=required,
         patience=max(18.0, settings.drain_seconds + settings.deadline_seconds + 5.0),
     )
-    return Supervisor(plan, listener, folder, waiting, lambda served: _ready(arguments, url, served), _tell)
+    return Supervisor(plan, listener, shared, waiting, lambda served: _ready(arguments, url, served), _tell)
+
+
+def _chosen(settings: ServeSettings, arguments: argparse.Namespace) -> ServeSettings:
+    """The settings with those of the command line in their place; RequestError for what a spec would not take either."""
+    from pydantic import ValidationError
+
+    chosen = {key: value for key in ("host", "port", "workers") if (value := getattr(arguments, key)) is not None}
+    try:
+        return type(settings).model_validate(settings.model_dump() | chosen)
+    except ValidationError as error:
+        from lingqu.spec.problems import told
+        from lingqu.spec.words import PlainTitles
+
+        schema = type(settings).model_json_schema(schema_generator=PlainTitles)
+        raise RequestError(told(found, found["loc"], schema) for found in error.errors(include_url=False)) from None
 
 
 def _guarded(host: str, home: Path) -> bool:
@@ -71,20 +86,15 @@ def _guarded(host: str, home: Path) -> bool:
     return guard(host, Store.open(home))
 
 
-def _spec() -> tuple[str | None, ServeSettings]:
-    """The name and the settings of the spec in this folder, if there is one; its data need not be on this machine."""
+def _spec(file: Path, *, must: bool) -> tuple[str | None, ServeSettings]:
+    """The name and the settings of a spec; those of no spec where there may be none."""
     from lingqu.spec.running import ServeSettings
 
-    if not SPEC.is_file():
+    if not must and not file.is_file():
         return None, ServeSettings()
-    from lingqu.spec import load_spec
-    from lingqu.spec.parse import parse
+    from lingqu.cli.specs import spec_in
 
-    parsed = parse(SPEC.read_text("utf-8"))
-    if parsed.problems or not isinstance(parsed.value, dict):
-        spec = load_spec(SPEC)
-    else:
-        spec = load_spec({**parsed.value, "data": {"source": ANY_SOURCE}})
+    spec = spec_in(file)
     return spec.name, spec.serve
 
 

@@ -9,6 +9,7 @@ so that it is there whole or not at all.
 
 from __future__ import annotations
 
+import datetime  # noqa: F401  # the core of pydantic panics when Ctrl-C ends its own import of this
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from types import FrameType
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 GRACE = 3.0
+_HEARD: list[int] = []
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,6 +32,8 @@ def obey_signals() -> None:
     os.set_blocking(theirs, False)
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, _interrupt)
     threading.Thread(target=_watch, args=(ours,), name="signals", daemon=True).start()
 
 
@@ -43,7 +47,18 @@ def end_undisturbed() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
+def heard() -> int:
+    """The exit status of the signal that was obeyed; 0 when there was none."""
+    return 128 + _HEARD[0] if _HEARD else 0
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _HEARD.append(number)
+    raise KeyboardInterrupt
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    _HEARD.append(number)
     raise Terminated
 
 

@@ -8,26 +8,30 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lingqu.cli.present import emit, next_step, read_store, table
+from lingqu.cli.specs import spec_of
 from lingqu.contract.language import language_of
 from lingqu.evaluate.translation import Words
 from lingqu.feedback.progress import Progress, progress
-from lingqu.monitor import Cohort, Status, statuses
+from lingqu.monitor import Cohort, Status
 from lingqu.monitor import status as look
 from lingqu.monitor.chinese import spoken, told
+from lingqu.monitor.status import champions
 from lingqu.registry.brake import frozen
-from lingqu.spec import load_spec
 
 SHOWN = 8
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Drift, quality, risk and budgets of one model or of every champion."""
-    spec = load_spec(arguments.spec) if arguments.spec else None
-    settings = spec and spec.monitor
     with read_store(arguments) as store:
-        one = arguments.name
-        found = [look(one, store=store, settings=settings)] if one else statuses(store, settings)
-        ways = [progress(store, one.name, spec) for one in found]
+        names = [arguments.name] if arguments.name else champions(store)
+        specs = [spec_of(name.partition("@")[0], arguments.spec) for name in names]
+        both = [*zip(names, specs, strict=True)]
+        found = [
+            look(name, store=store, settings=spec and spec.monitor, journal=spec and spec.serve.journal)
+            for name, spec in both
+        ]
+        ways = [progress(store, one.name, spec) for one, spec in zip(found, specs, strict=True)]
         brakes = [frozen(store, one.name) for one in found]
     say = spoken(language_of(arguments.language))
     whole = [*zip(found, ways, brakes, strict=True)]

@@ -35,8 +35,10 @@ def up(arguments: argparse.Namespace) -> int:
     port = [] if arguments.port is None else ["--port", str(arguments.port)]
     # With --json the service's object has standard output to itself; what the circle says goes to standard error.
     form, aside = (["--json"], sys.stderr.fileno()) if arguments.json else ([], None)
-    serve = begin([*LINGQU, "serve", spec.name, *port, *form, *here], spec.folder)
-    watch = [*LINGQU, "improve", str(Path(arguments.spec).absolute()), "--watch", "--every", arguments.every, *here]
+    # Both read the one file that was named, whatever it is called.
+    file = str(Path(arguments.spec).absolute())
+    serve = begin([*LINGQU, "serve", spec.name, "--spec", file, *port, *form, *here], spec.folder)
+    watch = [*LINGQU, "improve", file, "--watch", "--every", arguments.every, *here]
     try:
         return _stand(serve, watch, spec.folder, aside)
     finally:
@@ -58,21 +60,28 @@ def _champion(arguments: argparse.Namespace, spec: Spec, store: Store) -> None:
 
 def _stand(serve: subprocess.Popen[bytes], watch: list[str], folder: Path, stdout: int | None) -> int:
     """Until the service ends: keep the circle going round; the service's status."""
-    pause, circle, again = FIRST_PAUSE, begin(watch, folder, nice=NICE, stdout=stdout), 0.0
+    pause, circle, again, began = 0.0, begin(watch, folder, nice=NICE, stdout=stdout), 0.0, time.monotonic()
     try:
         while serve.poll() is None:
             time.sleep(LOOK_SECONDS)
             if circle.poll() is None:
                 continue
             if not again:
+                pause = next_pause(pause, time.monotonic() - began)
                 err.print(f"The circle ended with status {circle.returncode}; it begins again in {pause:.0f} s.")
                 again = time.monotonic() + pause
             elif time.monotonic() >= again:
-                circle, again, pause = (
-                    begin(watch, folder, nice=NICE, stdout=stdout),
-                    0.0,
-                    min(2 * pause, LONGEST_PAUSE),
-                )
+                circle, again, began = begin(watch, folder, nice=NICE, stdout=stdout), 0.0, time.monotonic()
     finally:
-        end(circle)
+        # Both are asked at once: the service must not go on letting requests in while the circle takes its time.
+        end(serve, circle)
     return serve.returncode
+
+
+def next_pause(before: float, stood: float) -> float:
+    """Seconds until a circle that broke is begun again: twice as many each time, and few once it stood for long.
+
+    >>> [next_pause(before, stood=5.0) for before in (0.0, 1.0, 64.0, 256.0)], next_pause(300.0, stood=86_400.0)
+    ([1.0, 2.0, 128.0, 300.0], 1.0)
+    """
+    return FIRST_PAUSE if not before or stood > LONGEST_PAUSE else min(2 * before, LONGEST_PAUSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from lingqu.store import Store
 
 if TYPE_CHECKING:
     from lingqu.bundle.read import Bundle
+    from lingqu.data.quarantine import Batch
     from lingqu.evaluate.explain import Explanation
 
 SHOWN = 8
@@ -29,46 +31,82 @@ SHOWN = 8
 def explain(arguments: argparse.Namespace) -> int:
     """Explain the first rows of a file, as a table here, a page or JSON lines; exit status 1 when some were refused."""
     from lingqu.bundle.trust import MANIFEST
-    from lingqu.contract import Refusal
-    from lingqu.evaluate.explain import explain as explain_rows
-    from lingqu.evaluate.explain import explain_labels
-    from lingqu.evaluate.explain.summary import shown_rows
     from lingqu.evaluate.unseen import data_of
 
-    gradients = arguments.method == "gradients"
     with read_store(arguments) as store:
         bundle = load(arguments.model, store=store)
         background, network = None, None
         if not (Path(arguments.model) / MANIFEST).is_file():
             version = Registry(store).get(arguments.model)
             background = data_of(version, store).rows("train", store)
-            network = _network(version, store) if gradients else None
-    source = Path(arguments.input)
-    root = Path(arguments.root) if arguments.root else source.parent if source.is_file() else None
+            network = _network(version, store) if arguments.method == "gradients" else None
     batch = next(iter(stream(arguments.input, max(1, arguments.most))), None)
-    rows = batch.good().rows if batch is not None else None
-    if rows is None or not len(rows):
+    if batch is None or not len(batch.rows):
         emit(arguments, {"rows": []}, "There are no rows in it.")
         return 0
-    if gradients:
-        found = [*enumerate(_by_gradients(bundle, network, rows, arguments.label, root))]
-    elif arguments.label is not None:
-        found = [*enumerate(explain_rows(bundle, rows, label=arguments.label, background=background, root=root))]
-    else:
-        found = explain_labels(bundle, rows, background=background, root=root)
-    told = [{"row": i, **one.to_json()} for i, one in found]
+    told = _told(arguments, bundle, network, batch, background)
     if arguments.out:
-        _write(arguments, told, shown_rows(bundle, rows, root))
+        _write(
+            arguments, told, _shown(bundle, batch.rows, _root(arguments)) if len(batch.faults) < len(batch.rows) else []
+        )
         place = shlex.quote(arguments.out)
         emit(arguments, {"rows": told, "out": arguments.out}, f"{len(told):,} explanations are in {place}.")
     else:
-        emit(
-            arguments,
-            {"rows": told},
-            *(part for one in told for part in _table(one)),
-            next_step("-o why.html", "a page"),
-        )
-    return 1 if any(isinstance(one.answer, Refusal) for _, one in found) else 0
+        parts = [part for one in told for part in _table(one)]
+        emit(arguments, {"rows": told}, *parts, next_step("-o why.html", "a page"))
+    return 1 if any("error" in one["answer"] for one in told) else 0
+
+
+def _root(arguments: argparse.Namespace) -> Path | None:
+    """Where the pictures are that a table names."""
+    source = Path(arguments.input)
+    return Path(arguments.root) if arguments.root else source.parent if source.is_file() else None
+
+
+def _told(
+    arguments: argparse.Namespace, bundle: Bundle, network: Any, batch: Batch, background: Rows | None
+) -> list[dict[str, Any]]:
+    """Every explanation as JSON, with the place of its row in the file; of a row that could not be read, its fault."""
+    from lingqu.contract import Refusal
+    from lingqu.evaluate.explain import Explanation, explain_labels
+    from lingqu.evaluate.explain import explain as explain_rows
+
+    rows, label, root = batch.good().rows, arguments.label, _root(arguments)
+    if not len(rows):
+        found = []
+    elif arguments.method == "gradients":
+        found = [*enumerate(_by_gradients(bundle, network, rows, label, root))]
+    elif label is not None:
+        found = [*enumerate(explain_rows(bundle, rows, label=label, background=background, root=root))]
+    else:
+        found = explain_labels(bundle, rows, background=background, root=root)
+    places = [place for place in range(len(batch.rows)) if place not in batch.faults]
+    broken = [(place, Explanation(Refusal(fault), None, 0.0, 0.0, ())) for place, fault in batch.faults.items()]
+    whole = sorted([*((places[i], one) for i, one in found), *broken], key=lambda one: one[0])
+    names = _own_names(bundle)
+    return [{"row": place, **renamed(one.to_json(), names)} for place, one in whole]
+
+
+def _own_names(bundle: Bundle) -> dict[str, str]:
+    """The user's name of each column: explanations are of roles, and who asks knows their own columns."""
+    return {column["name"]: column["source"] for column in bundle.manifest["columns"]}
+
+
+def _shown(bundle: Bundle, rows: Rows, root: Path | None) -> list[list[dict[str, Any]]]:
+    """The cells of each row, as a page shows them."""
+    from lingqu.evaluate.explain.summary import shown_rows
+
+    names = _own_names(bundle)
+    return [[{**cell, "column": names[cell["column"]]} for cell in row] for row in shown_rows(bundle, rows, root)]
+
+
+def renamed(told: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """An explanation as it is told, its columns by the names that the user gave them.
+
+    >>> renamed({"label": "food", "parts": [{"column": "text", "what": "soup"}]}, {"text": "message"})["parts"]
+    [{'column': 'message', 'what': 'soup'}]
+    """
+    return {**told, "parts": [{**part, "column": names[part["column"]]} for part in told["parts"]]}
 
 
 def _network(version: Version, store: Store) -> Any:
@@ -100,7 +138,7 @@ def _write(arguments: argparse.Namespace, told: list[dict[str, Any]], inputs: li
 
     out = Path(arguments.out)
     if out.suffix.lower() in (".html", ".htm"):
-        cards = [{**one, "input": inputs[one["row"]]} for one in told]
+        cards = [{**one, "input": inputs[one["row"]] if one["row"] < len(inputs) else []} for one in told]
         text = write_explained(cards, arguments.model, language_of(arguments.language))
     else:
         text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told)

@@ -17,7 +17,7 @@ from typing import Any
 
 from lingqu.contract import Rows, Task
 from lingqu.data.pictures import PictureFault, open_picture, read_named
-from lingqu.data.values import CONVERT, CellFault, shown
+from lingqu.data.values import CONVERT, CellFault, left_out, shown
 from lingqu.errors import DataError, Problem, near
 
 Limits = list[dict[str, Any]]
@@ -26,7 +26,11 @@ Limits = list[dict[str, Any]]
 REACH = 10.0
 """A number may lie this many times the learned range beyond it: a wrong unit is refused, a new record is not."""
 MOST_CHARACTERS = 1_000_000
+MOST_NAME = 10_000
+NAMED = frozenset({"category", "id"})
 SHOWN_VALUES = 50
+NOT_KEPT = "one that the journal left out"
+KEEP = "It keeps pictures under serve.journal.inputs: plain, up to 256 KiB each."
 NOUNS = {
     "number": "a number",
     "text": "a text",
@@ -112,7 +116,9 @@ def _accept_column(
                 cell = _picture(cell, root)
             problem = _broken(cell, limit)
         except CellFault:
-            cell, problem = None, Problem(f"{NOUNS[limit['kind']]} in '{limit['source']}'", shown(value))
+            # The same words for every row: its size would make a reason of its own of each.
+            found = (NOT_KEPT, KEEP) if left_out(value) else (shown(value),)
+            cell, problem = None, Problem(f"{NOUNS[limit['kind']]} in '{limit['source']}'", *found)
         except PictureFault as error:
             cell, problem = None, Problem(f"a picture in '{limit['source']}'", str(error))
         typed.append(cell)
@@ -135,6 +141,8 @@ def _broken(cell: Any, limit: Mapping[str, Any]) -> Problem | None:
             return Problem(f"'{source}' between {low:g} and {high:g}", f"{cell:g}", held)
     if kind == "text" and len(cell) > MOST_CHARACTERS:
         return Problem(f"at most {MOST_CHARACTERS:,} characters in '{source}'", f"{len(cell):,}", "Shorten the text.")
+    if kind in NAMED and len(cell) > MOST_NAME:
+        return Problem(f"a name of at most {MOST_NAME:,} characters in '{source}'", f"{len(cell):,}", "Shorten it.")
     return None
 
 

@@ -7,7 +7,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ _KEY = re.compile(
 )
 
 
-def read_npz(path: Path, batch: int = 1000) -> Iterator[Batch]:
+def read_npz(path: Path, batch: int = 1000) -> Generator[Batch, None, None]:
     """The rows of an archive whose keys are x and y, x_train and y_train, train_images and train_labels, or the like."""
     parts, names = _load(path)
     limits = _limits([pair["x"] for pair in parts.values()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from lingqu.contract import Rows
@@ -14,7 +14,7 @@ PREFIX = "sklearn:"
 NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
 
-def read_bundled(name: str, batch: int = 1000) -> Iterator[Batch]:
+def read_bundled(name: str, batch: int = 1000) -> Generator[Batch, None, None]:
     """The rows of a bundled set: digits are 8x8 images, the others tables of numbers.
 
     >>> batch = next(read_bundled("iris"))

@@ -6,7 +6,7 @@ larger than the memory can be read and nothing can be changed. Rows come in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from lingqu.spec.addresses import AddressFault, TableOf, called, read_database
 CONNECT_SECONDS = 10
 
 
-def read_table(source: str, batch: int = 1000) -> Iterator[Batch]:
+def read_table(source: str, batch: int = 1000) -> Generator[Batch, None, None]:
     """The rows of the table or query that an address names; DataError in plain words, without the address.
 
     >>> import sqlite3
     >>> path = getfixture("tmp_path") / "shop.db"
-    >>> with sqlite3.connect(path) as shop:
-    ...     _ = shop.execute("CREATE TABLE tickets AS SELECT 'hello' AS text, 3 AS n")
+    >>> shop = sqlite3.connect(path)
+    >>> _ = shop.execute("CREATE TABLE tickets AS SELECT 'hello' AS text, 3 AS n")
     >>> shop.close()
     >>> next(read_table(f"sqlite:///{path}?query=SELECT n FROM tickets")).rows
     Rows(1 rows of n)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lingqu.contract import Rows
-from lingqu.data.quarantine import CELL_CAP, RAW_CAP, Batch
+from lingqu.data.quarantine import CELL_CAP, RAW_READ, Batch
 from lingqu.data.text_files import Lines, line_fault, open_text
 from lingqu.errors import DataError, Problem
 
@@ -64,7 +64,7 @@ def _regularity(sample: str, dialect: Dialect) -> float:
 
 def read_delimited(
     path: Path, batch: int = 1000, *, encoding: str = "auto", delimiter: str = "auto"
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """The records of a delimited file in order, in batches of raw cells; empty lines are passed over."""
     # The limit belongs to the whole process; it is only ever raised to ours.
     csv.field_size_limit(max(csv.field_size_limit(), CELL_CAP + 1))
@@ -127,7 +127,7 @@ def _batches(records: Iterator[tuple[list[str], str]], lines: Lines, header: lis
     for record, fault in records:
         if fault:
             faults[len(cells)] = fault
-            raw[len(cells)] = lines.taken[0][:RAW_CAP].rstrip("\r\n")
+            raw[len(cells)] = lines.taken[0][:RAW_READ].rstrip("\r\n")
             record = (record + [""] * width)[:width] if record else empty
         cells.append(record)
         if len(cells) == size:

@@ -15,14 +15,18 @@ Source of the sieve: Karp and Rabin 1987, "Efficient randomized pattern-matching
 from __future__ import annotations
 
 import hmac
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from lingqu.contract import Rows
+from lingqu.data.values import CellFault, looks_like_code, to_number, to_time
+from lingqu.errors import Problem, StoreError
 from lingqu.store import Store, canonical_json
 from lingqu.store.canonical import digest_of
 
@@ -36,6 +40,10 @@ TELLING = 6
 """So many characters make a value of a column worth looking for outside its column; a shorter one stands everywhere."""
 _GAP = "\0"
 _JOINS = frozenset("._+-")
+_BEGINS = frozenset("0123456789+-.−")
+"""With one of these begins every number and every date."""
+_CELLS = re.compile(r"[,;\t|=:{}\[\]]")
+"""What stands between the cells of a broken row, whatever it was read from."""
 
 
 def normal(text: str) -> str:
@@ -58,6 +66,36 @@ def spelled(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e17:
         return str(int(value))
     return value if isinstance(value, str) else str(value)
+
+
+def forms(text: str) -> set[str]:
+    """A cell as it is compared: as it stands, and as a column of numbers or of times keeps it.
+
+    A file says `17.0`, `1,234` or `2024/1/31`, and a data version 17, 1234 and `2024-01-31`; a code is no number.
+
+    >>> sorted(forms("17.0")), sorted(forms("1,234")), sorted(forms("2024/1/31")), sorted(forms("0017"))
+    (['17', '17.0'], ['1,234', '1234'], ['2024-01-31', '2024/1/31'], ['0017'])
+    """
+    return {normal(text), kept_as(text)}
+
+
+def kept_as(text: str) -> str:
+    """A cell as it is compared, once it was typed.
+
+    >>> kept_as(" 17.00 "), kept_as("Bob")
+    ('17', 'bob')
+    """
+    wanted = unicodedata.normalize("NFKC", text).strip()
+    # Most cells are words: they are seen to be neither number nor date by their first sign.
+    if wanted[:1] not in _BEGINS or looks_like_code(wanted):
+        return wanted.casefold()
+    for read in (to_number, to_time):
+        try:
+            typed = read(wanted)
+        except CellFault:
+            continue
+        return wanted.casefold() if typed is None else normal(spelled(typed))
+    return wanted.casefold()
 
 
 def telling(text: str) -> bool:
@@ -109,12 +147,17 @@ class Rules:
         """The places of the rows that go; `names` gives the source column of those that have another name here."""
         found: set[int] = set()
         for column in rows.names:
-            cells = [normal(spelled(cell)) for cell in rows[column]]
-            source = (names or {}).get(column, column)
-            for rule in self.rules:
+            here = {column, (names or {}).get(column, column)}
+            if not any(rule.column is None or rule.column in here for rule in self.rules):
+                continue
+            texts = [spelled(cell) for cell in rows[column]]
+            ways = [[normal(text) for text in texts], [kept_as(text) for text in texts]]
+            if ways[0] == ways[1]:
+                del ways[1]
+            for rule, cells in product(self.rules, ways):
                 if rule.column is None:
                     found |= self._within(cells, rule)
-                elif rule.column in (source, column):
+                elif rule.column in here:
                     found |= {place for place, cell in enumerate(cells) if self._is(cell, rule)}
         return found
 
@@ -122,6 +165,23 @@ class Rules:
         """Whether a text holds one that was forgotten; one of a column only if it is telling, for cells run together here."""
         whole = normal(text)
         return any(self._is(whole, rule) or self._within([whole], rule) for rule in self.rules)
+
+    def in_broken(self, line: str) -> bool:
+        """Whether a row that could not be read is one of those that go: where its columns are, nobody knows.
+
+        So a value of a column counts in any of its cells, however short it is: a broken row serves nothing but to be looked at.
+
+        >>> rules = Rules([Rule.of("17", bytes(32), column="user")], bytes(32))
+        >>> [rules.in_broken(line) for line in ('"17",hello,a,b', "user=17, text=hi", "{'user': 17}", "170,hello,17 a")]
+        [True, True, True, False]
+        """
+        cells = [cell.strip(" '\"\r\n") for cell in _CELLS.split(line)] if self._of_columns else []
+        ways = {form for cell in cells for form in forms(cell)}
+        return self.in_text(line) or any(self._is(cell, rule) for cell in ways for rule in self._of_columns)
+
+    @property
+    def _of_columns(self) -> list[Rule]:
+        return [rule for rule in self.rules if rule.column is not None]
 
     def _is(self, cell: str, rule: Rule) -> bool:
         return len(cell) == rule.length and hmac.compare_digest(_keyed(cell, rule.column, self.secret), rule.keyed)
@@ -161,10 +221,22 @@ def alone(text: str, start: int, end: int) -> bool:
 
 
 def remembered(store: Store) -> Rules | None:
-    """The rules of this store; None where nothing was forgotten."""
-    told = store.records.evidence(ACTION)
-    rules = [Rule(**rule) for evidence in told for rule in evidence.get("rules", ())]
-    return Rules(rules, store.secret(KEYED_BY)) if rules else None
+    """The rules of this store; None where nothing was forgotten, StoreError where its secret is gone."""
+    rules = _told(store)
+    return Rules(rules, secret_of(store)) if rules else None
+
+
+def secret_of(store: Store) -> bytes:
+    """What keys the rules, made on first use; StoreError where there are rules and it is gone, for none would match any more."""
+    if not store.has_secret(KEYED_BY) and _told(store):
+        path = store.folder / "secrets" / KEYED_BY
+        advice = "Restore it from a backup of the store: without it those who were forgotten would come back."
+        raise StoreError(Problem(f"the file {path}, which says who was forgotten", "no such file", advice))
+    return store.secret(KEYED_BY, passing=True)
+
+
+def _told(store: Store) -> list[Rule]:
+    return [Rule(**rule) for evidence in store.records.evidence(ACTION) for rule in evidence.get("rules", ())]
 
 
 def _letter(sign: str) -> bool:

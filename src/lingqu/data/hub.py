@@ -6,7 +6,7 @@ code, or whose files can hold code, is refused. A class column holds the names o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lingqu.spec.addresses import AddressFault, HubSet, read_hub
 BUILDERS = ("arrow", "csv", "json", "parquet", "text", "imagefolder")
 
 
-def read_hub_set(source: str, batch: int = 1000) -> Iterator[Batch]:
+def read_hub_set(source: str, batch: int = 1000) -> Generator[Batch, None, None]:
     """The rows of a set, or of one of its splits; its own train, validation and test stay what they are."""
     try:
         place = read_hub(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from lingqu.contract import Rows
@@ -38,7 +38,7 @@ PICTURES_OF_OTHERS = (
 """Pictures that lingqu cannot read: each is a broken row. Any other file in such a folder is no row at all."""
 
 
-def read_image_folder(folder: Path, batch: int = 1000) -> Iterator[Batch]:
+def read_image_folder(folder: Path, batch: int = 1000) -> Generator[Batch, None, None]:
     """Pictures and the names of their folders as columns `image`, `label` and `file`, in the order of their paths."""
     children = _folders(folder)
     splits = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lingqu.contract import Rows
-from lingqu.data.quarantine import CELL_CAP, RAW_CAP, Batch
+from lingqu.data.quarantine import CELL_CAP, RAW_READ, Batch
 from lingqu.data.text_files import Lines, line_fault, open_text
 from lingqu.errors import DataError, Problem
 
@@ -17,7 +17,7 @@ LIST_CAP = 1 << 30
 """The longest file that is read as one JSON list, in characters; JSON lines have no such limit."""
 
 
-def read_json_lines(path: Path, batch: int = 1000, *, encoding: str = "auto") -> Iterator[Batch]:
+def read_json_lines(path: Path, batch: int = 1000, *, encoding: str = "auto") -> Generator[Batch, None, None]:
     """The objects of a JSON-lines file in order; a file that begins with "[" is read as one list of objects."""
     with open_text(path, encoding) as text:
         begin = text.read(1 << 12).lstrip("\ufeff \t\r\n")
@@ -41,7 +41,7 @@ def _batch(chunk: list[tuple[dict[str, Any], str, str]], names: dict[str, None],
     names.update(dict.fromkeys(name for row, _, _ in chunk for name in row))
     rows = Rows({name: [row.get(name) for row, _, _ in chunk] for name in names} or {"": [None] * len(chunk)})
     faults = {i: fault for i, (_, fault, _) in enumerate(chunk) if fault}
-    return Batch(rows, first, faults, {i: chunk[i][2][:RAW_CAP] for i in faults})
+    return Batch(rows, first, faults, {i: chunk[i][2][:RAW_READ] for i in faults})
 
 
 def _from_line(line: str, encoding: str, lines: Lines) -> tuple[dict[str, Any], str, str]:
@@ -60,7 +60,7 @@ def _from_line(line: str, encoding: str, lines: Lines) -> tuple[dict[str, Any], 
 
 def _from_list(value: object) -> tuple[dict[str, Any], str, str]:
     row, fault = _cells(value)
-    return row, fault, repr(value)[:RAW_CAP] if fault else ""
+    return row, fault, repr(value)[:RAW_READ] if fault else ""
 
 
 def _cells(value: object) -> tuple[dict[str, Any], str]:

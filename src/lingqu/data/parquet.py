@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +43,7 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def read_parquet(path: Path, batch: int = 1000) -> Iterator[Batch]:
+def read_parquet(path: Path, batch: int = 1000) -> Generator[Batch, None, None]:
     """The rows of a Parquet file in order, as plain Python values; nested ones as JSON text."""
     pa = _pyarrow()
     with open_bytes(path) as raw:

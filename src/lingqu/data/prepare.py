@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,19 @@ PER_COLUMN = {
     "ignore": "has no value in any row",
 }
 
+LARGEST = 1e100
+"""The square of a number that is far larger is infinite, and so is the variance of its column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Some good rows under the task's names, and a thumbnail of each where there are pictures."""
+    """Some good rows under the task's names, a thumbnail of each where there are pictures, and where each stands in its source."""
 
     rows: Rows
     split: str
     thumbnails: list[Array] | None
+    source: str
+    numbers: list[int]
 
 
 def prepare(task: Task, settings: DataSettings, forgotten: Rules | None = None) -> Prepared:
@@ -108,7 +113,8 @@ class Prepared:
         self._require(typed, faults)
         good = [i for i in range(len(typed)) if i not in faults]
         shown = None if thumbnails is None else [thumbnails[i] for i in good]
-        return Typed(typed.take(good) if faults else typed, raw.split, shown), faults
+        numbers = [raw.numbers[i] for i in good]
+        return Typed(typed.take(good) if faults else typed, raw.split, shown, raw.source, numbers), faults
 
     def _require(self, typed: Rows, faults: dict[int, str]) -> None:
         """Rows without what the task needs are set aside: no target, no text or picture, or not one feature."""
@@ -116,10 +122,20 @@ class Prepared:
             for i, value in enumerate(typed[role]):
                 if value is None:
                     faults.setdefault(i, f"no {role}")
+        for name in (name for name, kind in self.kinds.items() if kind == "number"):
+            _refuse_large(name, typed[name], faults)
         if self._task.takes_features:
             for i, cells in enumerate(zip(*(typed[name] for name in self._features), strict=True)):
                 if all(cell is None for cell in cells):
                     faults.setdefault(i, "no value in any feature")
+
+
+def _refuse_large(name: str, values: Sequence[float | None], faults: dict[int, str]) -> None:
+    numbers = [value for value in values if value is not None]
+    if numbers and not -LARGEST <= min(numbers) <= max(numbers) <= LARGEST:
+        for i, value in enumerate(values):
+            if value is not None and abs(value) > LARGEST:
+                faults.setdefault(i, f"column {name!r}: {value:g} is too large a number to learn from")
 
 
 def _parted(rows: Rows, kinds: Mapping[str, str], settings: DataSettings) -> Rows:

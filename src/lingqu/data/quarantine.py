@@ -19,6 +19,21 @@ CELL_CAP = 1 << 20
 RAW_CAP = 500
 """How much of a broken row is kept for people to look at."""
 
+RAW_READ = 1 << 16
+"""How much of a broken row is looked through for what was forgotten, before most of it is let go."""
+
+CUT = "…"
+"""How a text ends that was cut short."""
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, marked where it was longer.
+
+    >>> cut("a channel", 4), cut("canal", 5)
+    ('a c…', 'canal')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}{CUT}"
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
@@ -66,6 +81,6 @@ class Batch:
     def quarantined(self, source: str) -> list[Quarantined]:
         """The broken rows, with where they stood."""
         return [
-            Quarantined(source, self.first + i, reason, self.raw.get(i, "")[:RAW_CAP])
+            Quarantined(source, self.first + i, reason, cut(self.raw.get(i, ""), RAW_CAP))
             for i, reason in sorted(self.faults.items())
         ]

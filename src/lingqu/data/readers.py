@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Table:
 
 def stream(
     source: str | Path, batch: int = BATCH, *, encoding: str = "auto", delimiter: str = "auto"
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     r"""The rows of a source in order, never all in memory; broken rows keep their place, with the reason in `faults`.
 
     >>> path = getfixture("tmp_path") / "a.jsonl"
@@ -81,7 +81,7 @@ def stream(
     raise DataError(unreadable(path))
 
 
-def _stream_address(source: str, batch: int) -> Iterator[Batch]:
+def _stream_address(source: str, batch: int) -> Generator[Batch, None, None]:
     if source.startswith(PREFIX):
         return read_bundled(source.removeprefix(PREFIX), batch)
     problem = fault(source)

@@ -12,7 +12,7 @@ from lingqu.data.findings import Finding
 from lingqu.data.forgotten import Rules
 from lingqu.data.image_folder import stray_files
 from lingqu.data.pictures import SUFFIXES as PICTURES
-from lingqu.data.quarantine import Quarantined
+from lingqu.data.quarantine import RAW_CAP, Quarantined, cut
 from lingqu.data.readers import fingerprint, stream
 from lingqu.data.roles import check_named, roles_of
 from lingqu.data.types import Inference
@@ -30,20 +30,24 @@ class Raw:
     split: str
     source: str
     quarantined: list[Quarantined]
+    held: frozenset[int] = frozenset()
+    """The numbers of the rows that could not be read and hold what `raw_rows` was asked to look for."""
 
     def quarantine(self, i: int, reason: str, names: tuple[str, ...]) -> Quarantined:
         """Row `i` set aside, with as much of these columns as helps to find it."""
         cells = ((name, self.rows[name][i]) for name in names if name in self.rows)
         raw = ", ".join(f"{name}={_short(value)}" for name, value in cells if value is not None)
-        return Quarantined(called(self.source), self.numbers[i], reason, raw[:500])
+        return Quarantined(called(self.source), self.numbers[i], reason, cut(raw, RAW_CAP))
 
 
 def _short(value: Any) -> str:
-    return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)[:100]
+    return f"<{len(value):,} bytes>" if isinstance(value, bytes) else cut(str(value), 100)
 
 
-def raw_rows(settings: DataSettings, forgotten: Rules | None = None) -> Iterator[Raw]:
+def raw_rows(settings: DataSettings, forgotten: Rules | None = None, sought: Rules | None = None) -> Iterator[Raw]:
     """Every row of every source in order, a batch at a time; without those that were forgotten, as if they were not there.
+
+    Broken rows that hold what is `sought` are told by their numbers, also where what is kept of them is too short to show it.
 
     >>> sum(len(raw.rows) for raw in raw_rows(DataSettings(source="sklearn:iris")))
     150
@@ -59,8 +63,10 @@ def raw_rows(settings: DataSettings, forgotten: Rules | None = None) -> Iterator
                 gone = forgotten.places(rows)
                 kept = [i for i in range(len(rows)) if i not in gone]
                 rows, numbers = rows.take(kept), [numbers[i] for i in kept]
-                broken = [one for one in broken if not forgotten.in_text(one.raw)]
-            yield Raw(rows, numbers, split or part.split, source, broken)
+                broken = [one for one in broken if not forgotten.in_broken(part.raw.get(one.row - part.first, ""))]
+            lines = part.raw.items() if sought else ()
+            held = frozenset(part.first + i for i, line in lines if sought and sought.in_broken(line))
+            yield Raw(rows, numbers, split or part.split, source, broken, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,10 @@ def _detected(path: Path, state: tuple[int, ...]) -> str:
 def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """The file as bytes; DataError in plain words when that is not possible."""
     try:
+        # Files are read more than once, and nobody knows when a device ends: to open a pipe would wait for its writer.
+        kind = path.stat().st_mode
+        if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
+            raise DataError(Problem(f"a readable file {path}", "a pipe or a device", "Write the rows to a file first."))
         raw = path.open("rb")
     except OSError as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()

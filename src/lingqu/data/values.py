@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,15 @@ def shown(value: Any) -> str:
     """
     text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
     return repr(text[:40] + "…" if len(text) > 40 else text)
+
+
+def left_out(value: Any) -> bool:
+    """Whether the journal left this cell out and kept its size alone, as it does with pictures that might show a person.
+
+    >>> left_out({"$omitted": 190}), left_out(b"...")
+    (True, False)
+    """
+    return isinstance(value, dict) and "$omitted" in value
 
 
 def to_number(value: Any) -> float | None:
@@ -220,6 +229,28 @@ def to_labels(value: Any, delimiter: str = "auto") -> str | None:
     if any("|" in name for name in names):
         raise CellFault(f"{shown(value)} has a label with a | in its name")
     return "|".join(names)
+
+
+def to_known_labels(value: Any, known: Container[str]) -> str | None:
+    """The same, where a name that is known may hold what else parts names, and only what is empty means that there is none.
+
+    >>> to_known_labels("c|a, b", {"a, b", "c"}), to_known_labels(["c", "a"], {"a", "c"}), to_known_labels("c; a", {})
+    ('a, b|c', 'a|c', 'a|c')
+    """
+    if not isinstance(value, str | list):
+        return to_labels(value)
+    parts = value if isinstance(value, list) else value.split("|")
+    named = [str(part) if str(part) in known else to_label(part) for part in parts]
+    names = sorted({name for name in named if name is not None})
+    if isinstance(value, list) or (names and all(name in known for name in names)):
+        if any("|" in name for name in names):
+            raise CellFault(f"{shown(value)} has a label with a | in its name")
+        found = "|".join(names)
+    else:
+        found = to_labels(value)
+    if value and not found and not (isinstance(value, str) and _listed(value)):
+        raise CellFault(f"{shown(value)} is no label")
+    return found
 
 
 def _listed(text: str) -> list[Any]:

@@ -82,18 +82,22 @@ class DataVersion:
         return store.folder_path(self.folder) / f"{split}.parquet"
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values.
+        """The same as plain JSON values; the columns as pairs, since what is kept forgets the order of names.
 
         >>> version = DataVersion("v", "t", "label", {}, {}, {}, "")
         >>> DataVersion.from_dict(version.as_dict()) == version
         True
         """
-        return {**asdict(self), "findings": [asdict(finding) for finding in self.findings]}
+        findings = [asdict(finding) for finding in self.findings]
+        return {**asdict(self), "kinds": [list(kind) for kind in self.kinds.items()], "findings": findings}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> DataVersion:
-        """The version that `as_dict` wrote."""
-        return cls(**{**value, "findings": tuple(Finding(**finding) for finding in value.get("findings", ()))})
+        """The version that `as_dict` wrote, today or when the columns were still a mapping."""
+        findings = tuple(Finding(**finding) for finding in value.get("findings", ()))
+        # Kept JSON has its keys sorted; people read train, validation, test.
+        counts = {split: value["counts"][split] for split in SPLITS if split in value["counts"]}
+        return cls(**{**value, "kinds": dict(value["kinds"]), "counts": counts, "findings": findings})
 
 
 def version_id(task: str, kinds: Mapping[str, str], lines: Iterable[tuple[str, str, str]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ from lingqu.contract import Rows
 from lingqu.data.archives import check_archive
 from lingqu.data.cells import cell_faults, plain_cell
 from lingqu.data.delimited import check_header
-from lingqu.data.quarantine import RAW_CAP, Batch
+from lingqu.data.quarantine import RAW_READ, Batch
 from lingqu.data.text_files import open_bytes
 from lingqu.errors import DataError, Problem, missing_package, near
 
@@ -27,7 +27,7 @@ STRINGS_CAP = 512 << 20
 """The most bytes of its table of texts, which is held in memory."""
 
 
-def read_workbook(path: Path, batch: int = 1000, *, sheet: str = "") -> Iterator[Batch]:
+def read_workbook(path: Path, batch: int = 1000, *, sheet: str = "") -> Generator[Batch, None, None]:
     """The rows of a sheet, the first one unless named, in order; the first row that is not empty names the columns."""
     try:
         import openpyxl
@@ -108,7 +108,7 @@ def _batches(cells: Iterator[Sequence[Any]], size: int, path: Path) -> Iterator[
             name: [_cell(row[place]) if place < len(row) else None for row in part] for place, name in enumerate(header)
         }
         faults |= cell_faults(columns)
-        raw = {i: ", ".join(str(one) for one in part[i] if one is not None)[:RAW_CAP] for i in faults}
+        raw = {i: ", ".join(str(one) for one in part[i] if one is not None)[:RAW_READ] for i in faults}
         yield Batch(Rows(columns), number, faults, raw)
         number += len(part)
     if number == 1:

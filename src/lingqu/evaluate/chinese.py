@@ -10,6 +10,8 @@ OURS: dict[str, str] = {
     "Passed its gate": "通过关卡",
     "Did not pass its gate": "未通过关卡",
     "Not enough rows to tell": "数据不足，无法判断",
+    "Left to today's traffic": "留待今日流量证明",
+    "It does no harm on the {rows} test rows; today's traffic has to prove it.": "在 {rows} 行测试数据上没有变差；是否更好，要由今日流量证明。",
     "It leads the champion on the same {rows} rows, p = {p} < {alpha}.": "在同样的 {rows} 行上领先现任冠军，p = {p} < {alpha}。",
     "It leads its baseline on the same {rows} rows, p = {p} < {alpha}.": "在同样的 {rows} 行上领先基线，p = {p} < {alpha}。",
     "Ahead, but not provably: about {missing} more test rows would tell.": "领先，但尚不能证明：大约还需 {missing} 行测试数据。",
@@ -50,6 +52,10 @@ OURS: dict[str, str] = {
     "the champion": "现任冠军",
     "The model against {rival} on the same rows. Luck alone passes this gate at most {alpha} of the time in this round; all "
     "rounds together stay within the budget.": "本模型与{rival}在相同的行上比较。本轮仅凭运气通过的概率不超过 {alpha}；各轮合计不超出总预算。",
+    "The model against {rival} on the same rows, where it only has to do no harm. Today's traffic has to prove that it is "
+    "better: luck alone brings this one through at most {alpha} of the time, and all that try against one champion stay "
+    "within the budget.": "本模型与{rival}在相同的行上比较，这里只要求没有变差。是否更好，要由今日流量证明：仅凭运气通过的概率不超过 {alpha}；"
+    "挑战同一冠军的所有模型合计不超出总预算。",
     "Lead in {metric} over {rival}": "{metric}：领先{rival}",
     "the dashed line is no difference": "虚线表示没有差别",
     "passed": "通过",
@@ -386,6 +392,7 @@ RECORDED: dict[str, str] = {
     # Decisions
     "Keep the champion: the error budget of these test rows is spent. Bring fresh ones.": "保留现任冠军：这批测试数据的误差预算已用完，请换新的数据。",
     "Promote: {facts}": "晋升：{facts}",
+    "No harm on the test rows; today's traffic has to prove it: {facts}": "测试数据上没有变差；是否更好，要由今日流量证明：{facts}",
     "Not enough rows to tell, about {missing} more are needed: {facts} These rows belong to {groups} groups, and {least} is the "
     "least for a proof.": "数据不足，大约还需 {missing} 行：{facts}这些行属于 {groups} 组，至少 {least} 组才能证明。",
     "Not enough rows to tell, about {missing} more are needed: {facts} {count} of the limits on slices cannot be judged.": "数据不足，大约还需 {missing} 行：{facts}有 {count} 个切片限制无法判断。",
@@ -393,8 +400,10 @@ RECORDED: dict[str, str] = {
     "Not good enough: {facts} Failed: {names}.": "不够好：{facts}未通过：{names}。",
     "Keep the champion: {facts} Failed: {names}.": "保留现任冠军：{facts}未通过：{names}。",
     "{metric} {new} against {old}, a lead of {lead} ({low} to {high}), p = {p} {sign} {alpha} on {rows} rows.": "{metric} 为 {new}，对方为 {old}，领先 {lead}（{low} 至 {high}），在 {rows} 行上 p = {p} {sign} {alpha}。",
+    "{metric} {new} against {old}, a lead of {lead} ({low} to {high}) on {rows} rows.": "{metric} 为 {new}，对方为 {old}，在 {rows} 行上领先 {lead}（{low} 至 {high}）。",
     "{test} of {metric}: p = {p} {sign} {alpha}, this round's alpha.": "{metric} 的{test}：p = {p} {sign} {alpha}（本轮的 α）。",
     "the lead in {metric} is at least {bound} with 95 % confidence, and {limit} is the limit.": "{metric} 的领先有 95 % 把握不低于 {bound}，界限为 {limit}。",
+    "it is the champion, learned again from the same rows.": "它就是现任冠军，由同样的行重新学得。",
     "These rows belong to {groups} groups, and {least} is the least for a proof.": "这些行属于 {groups} 组，至少 {least} 组才能证明。",
     "{unit} is worse by {worse} on {rows} rows where {slice} (Holm-adjusted p = {p}).": "在 {slice} 的 {rows} 行上，{unit}差 {worse}（Holm 校正 p = {p}）。",
     "none of {count} slices is provably worse (Holm-adjusted tests at {level}).": "{count} 个切片中没有一个确实变差（Holm 校正，水平 {level}）。",
@@ -412,6 +421,7 @@ RECORDED: dict[str, str] = {
     "mean squared error": "均方误差",
     "better": "更好",
     "not worse": "不更差",
+    "another model": "不同的模型",
     "slices": "切片",
     "groups": "分组",
     "calibration": "校准",

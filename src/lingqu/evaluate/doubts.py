@@ -38,7 +38,7 @@ def doubtful(rows: Rows, judged: Judged, target: str) -> dict[str, Any] | None:
     if not len(found.rows):
         return None
     shown = [
-        {**shown_row(rows, int(row), probably=judged.labels[label]), **_pictures(rows.row(int(row)))}
+        {**shown_row(rows, int(row), probably=judged.labels[label]), **pictures(rows.row(int(row)))}
         for row, label in zip(found.rows[:SHOWN_ROWS], found.suggested[:SHOWN_ROWS], strict=True)
     ]
     message = (
@@ -48,6 +48,6 @@ def doubtful(rows: Rows, judged: Judged, target: str) -> dict[str, Any] | None:
     return as_finding("note", CODE, message, target, shown)
 
 
-def _pictures(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def pictures(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The pictures of a row, small, for a page to show."""
     return {name: {"picture": thumbnail(value)} for name, value in row.items() if isinstance(value, bytes)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, isnan, nan
 from typing import Any, Literal
 
 from lingqu.contract import Answer, Task
@@ -30,7 +30,7 @@ PROOF_OF_HARM = 0.05
 GROUPS = "groups"
 CALIBRATION, CALIBRATION_RESAMPLES = "ece", 1000
 
-Verdict = Literal["promote", "keep", "not-enough-rows"]
+Verdict = Literal["promote", "keep", "not-enough-rows", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Decision:
     """What the gate decided, and every number it rests on.
 
     `difference`, `low` and `high` are the challenger's lead in `metric`: above zero the challenger is better, also where
-    a smaller metric is better.
+    a smaller metric is better. `p` is NaN where these rows were not asked to prove anything.
 
     >>> print(Decision("promote", "accuracy", "exact McNemar test", p=0.001, alpha=0.025, rows=500, difference=0.04,
     ...     low=0.01, high=0.07, champion=0.8, challenger=0.84).sentence())
@@ -69,13 +69,15 @@ class Decision:
 
     def sentence(self) -> str:
         """The decision in one line."""
+        test = "" if isnan(self.p) else f", p = {self.p:.2g} {_sign(self.p, self.alpha)} {self.alpha:.2g}"
         facts = (
             f"{self.metric} {self.challenger:.4g} against {self.champion:.4g}, a lead of {self.difference:.3g} "
-            f"({self.low:.3g} to {self.high:.3g}), p = {self.p:.2g} {_sign(self.p, self.alpha)} {self.alpha:.2g} "
-            f"on {self.rows:,} rows."
+            f"({self.low:.3g} to {self.high:.3g}){test} on {self.rows:,} rows."
         )
         if self.decision == "promote":
             return f"Promote: {facts}"
+        if self.decision == "unseen":
+            return f"No harm on the test rows; today's traffic has to prove it: {facts}"
         if self.decision == "not-enough-rows":
             few = "".join(f" {check.sentence}" for check in self.checks if check.name == GROUPS and not check.passed)
             unjudged = sum(check.missing_share > 0 for check in self.checks)
@@ -106,6 +108,7 @@ def decide(
     size_bytes: float | None = None,
     first: bool = False,
     also: Sequence[Check] = (),
+    prove: bool = True,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Decision:
@@ -114,7 +117,8 @@ def decide(
     `alpha` is what this round may spend. For a `first` version the "champion" is its baseline, which it must beat by the
     same test; a baseline that knows one label is perfect on that label, so slices are not compared with it.
     `margin` is in points of a metric that lies within 0 and 1, else a share of the champion's value. What `also` holds
-    must pass besides: what other rows said, for one.
+    must pass besides: what other rows said, for one. Without `prove` these rows only have to show no harm, and who shows
+    none answers `unseen`: the proof is left to today's traffic.
     """
     metric, index, parts = find_metric(task.decide_by), group_index(groups), slices or {}
     labels = labels_of(truth, challenger, champion)
@@ -124,7 +128,7 @@ def decide(
     found = compare(metric, old, new, groups=index, seed=seed, resamples=resamples)
     measured = {limit.name: value_of(limit.name, new) for limit in thresholds}
     checks = [
-        _better(metric, found, alpha),
+        *([_better(metric, found, alpha)] if prove else []),
         _not_worse(metric, found, allowed),
         *_groups(_size(index)),
         *held_limits(thresholds, {**measured, "latency_p95": latency_ms, "size": size_bytes}),
@@ -134,11 +138,13 @@ def decide(
     if not first:
         checks += [*_slices(old, new, parts, margin, index), *_calibration(old, new, margin, index, seed)]
     verdict, missing = _verdict(checks, found, alpha=alpha, allowed=allowed, rows=len(new), groups=_size(index) or 0)
+    if verdict == "promote" and not prove:
+        verdict = "unseen"
     return Decision(
         verdict,
         metric.name,
         found.test,
-        found.p,
+        found.p if prove else nan,
         alpha,
         len(new),
         found.lead,

@@ -17,6 +17,7 @@ from lingqu.spec.running import ImproveSettings
 from lingqu.store import Store, canonical_json, write_bytes
 from lingqu.store.canonical import digest_of
 
+PROMOTE, UNSEEN = "promote", "unseen"
 IN_USE_SECONDS = 86_400
 """A model by which a service answered within this time is in use."""
 
@@ -40,7 +41,7 @@ def register(decided: dict[str, Any], spec: Spec, task: Task, data: DataVersion,
         lineage={**full["lineage"], "report": decided["report"]},
         spec=full["spec"],
     )
-    if gate["decision"] == "promote":
+    if gate["decision"] in (PROMOTE, UNSEEN):
         point(registry, version, gate, spec.improve)
     return {
         "name": name,
@@ -59,27 +60,41 @@ def register(decided: dict[str, Any], spec: Spec, task: Task, data: DataVersion,
 
 
 def point(registry: Registry, version: Version, gate: dict[str, Any], settings: ImproveSettings) -> None:
-    """What a passed gate earns, once: the first version leads, a later one answers unseen, leads, or asks."""
+    """What a passed gate earns, once: the first version leads, a later one answers unseen, leads, or asks.
+
+    One that the gate left to today's traffic answers unseen or nothing, at what its proof may cost.
+    """
     name, number = version.name, version.number
-    if any(event.version == number and event.alias for event in registry.history(name)):
+    if was_placed(registry, name, number):
         return
     champion, epoch = registry.alias(name, "champion") or (None, 0)
     # The evidence is about one champion: when another leads by now, the version asks and does not lead.
     current = epoch == gate["champion_epoch"]
-    if current and champion is not None and shadows(registry.store, name, settings):
+    # Somebody may have pulled the hand brake while it was learned.
+    stopped = bool(frozen(registry.store, name))
+    if gate["decision"] == UNSEEN:
+        if current and champion is not None and not stopped:
+            why = f"it does no harm on the test rows, and today's traffic has to prove it, at alpha {gate['alpha']:.2g}"
+            evidence = {"gate_set": gate["gate_set"], "alpha": gate["alpha"]}
+            begin(registry.store, version, against=champion, epoch=epoch, why=why, evidence=evidence)
+        return
+    if current and champion is not None and not stopped and shadows(registry.store, name, settings):
         why = f"its gate was passed ({gate['why'].rstrip('.')})"
         evidence = {"gate_set": gate["gate_set"]}
         begin(registry.store, version, against=champion, epoch=epoch, why=why, evidence=evidence)
         return
-    # Somebody may have pulled the hand brake while it was learned.
-    lead = settings.promote == "auto" and not frozen(registry.store, name)
-    if current and (champion is None or lead):
+    if current and (champion is None or (settings.promote == "auto" and not stopped)):
         why = "its gate was passed"
         registry.promote(name, number, who="lingqu", why=why, evidence=gate, expect_epoch=epoch)
         return
     _, epoch = registry.alias(name, "challenger") or (None, 0)
     why = "its gate was passed; promotion is asked for"
     registry.set_alias(name, "challenger", number, expect_epoch=epoch, who="lingqu", why=why, evidence=gate)
+
+
+def was_placed(registry: Registry, name: str, number: int) -> bool:
+    """Whether an alias has ever meant a version: what a gate earns is given once."""
+    return any(event.version == number and event.alias for event in registry.history(name))
 
 
 def shadows(store: Store, name: str, settings: ImproveSettings) -> bool:

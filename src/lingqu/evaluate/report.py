@@ -55,20 +55,7 @@ def evaluate(
     options: dict[str, Any] = {"repeats": bootstrap, "seed": seed, "groups": groups}
     parts = {name: held for name, held in slice_columns(task, rows).items() if name != task.target.name}
     report: dict[str, Any] = {
-        "format": FORMAT,
-        "task": task.name,
-        "about": task.about,
-        "kind": judged.kind,
-        "decide_by": task.decide_by,
-        "rows": len(rows),
-        "refused": judged.refused,
-        "groups": None if groups is None else len(np.unique(groups)),
-        "confidence": CONFIDENCE,
-        "bootstrap": bootstrap,
-        "seed": seed,
-        "family": bundle.manifest.get("family", ""),
-        "columns": [column["name"] for column in bundle.manifest["columns"]],
-        "languages": _languages(task, rows),
+        **_about(bundle, rows, judged, options),
         "metrics": _metrics(judged, task.metrics, options),
         "baselines": {name: _baseline(judged, judge(truth, a, labels), task, options) for name, a in others.items()},
         "slices": measure_slices(judged, parts, task.decide_by, seed=seed, groups=groups),
@@ -79,11 +66,13 @@ def evaluate(
     }
     if background is not None and task.answer in EXPLAINED:
         report["explanations"] = explanations(bundle, rows, judged, background=background, groups=groups)
-    if judged.kind == "label-sets":
-        return report | {"labels": list(judged.labels), "by_label": by_label(judged)}
-    return report | (
-        _of_labels(judged, options) if judged.kind == "labels" else _of_numbers(judged, truth, answers, seed)
-    )
+    match judged.kind:
+        case "label-sets":
+            return report | {"labels": list(judged.labels), "by_label": by_label(judged)}
+        case "labels":
+            return report | _of_labels(judged, options)
+        case _:
+            return report | _of_numbers(judged, truth, answers, seed)
 
 
 def _truth(name: str, rows: Rows) -> list[Any]:
@@ -91,6 +80,27 @@ def _truth(name: str, rows: Rows) -> list[Any]:
         found = "no rows" if len(rows) == 0 else f"columns {', '.join(rows.names)}"
         raise DataError(Problem(f"test rows with a column '{name}'", found, "Check data.split and data.columns."))
     return rows[name]
+
+
+def _about(bundle: Any, rows: Rows, judged: Judged, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured, on what, and how."""
+    task, groups = bundle.task, options["groups"]
+    return {
+        "format": FORMAT,
+        "task": task.name,
+        "about": task.about,
+        "kind": judged.kind,
+        "decide_by": task.decide_by,
+        "rows": len(rows),
+        "refused": judged.refused,
+        "groups": None if groups is None else len(np.unique(groups)),
+        "confidence": CONFIDENCE,
+        "bootstrap": options["repeats"],
+        "seed": options["seed"],
+        "family": bundle.manifest.get("family", ""),
+        "columns": [column["name"] for column in bundle.manifest["columns"]],
+        "languages": _languages(task, rows),
+    }
 
 
 def without(rows: Rows, name: str) -> Rows:

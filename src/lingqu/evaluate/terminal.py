@@ -20,7 +20,7 @@ _LEFT = frozenset(
     ["", *(Words(language)(text) for text in ("95 % interval", "taken for") for language in ("en", "zh"))]
 )
 WIDTH = 16
-STYLES = {"promote": "bold green", "keep": "bold red", "not-enough-rows": "bold yellow"}
+STYLES = {"promote": "bold green", "keep": "bold red", "not-enough-rows": "bold yellow", "unseen": "bold yellow"}
 
 
 def show(report: Report, language: str = "en") -> RenderableType:

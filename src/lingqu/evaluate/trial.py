@@ -23,10 +23,12 @@ from lingqu.evaluate.card import card
 from lingqu.evaluate.comparison import group_index
 from lingqu.evaluate.gate import Decision, decide, keeps
 from lingqu.evaluate.learning import diagnose
+from lingqu.evaluate.limits import Check
 from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
 from lingqu.evaluate.unseen import data_of, unseen_rows
 from lingqu.registry import Registry, Version
+from lingqu.registry.rollouts import FRESH
 from lingqu.spec import Spec
 from lingqu.store import Store, canonical_json, write_json
 from lingqu.store.canonical import digest_of
@@ -34,6 +36,9 @@ from lingqu.store.canonical import digest_of
 SAME_GATE = 0.05
 """A test split that shares more than this with rows that were looked at before goes on spending their budget."""
 ROUND = "round.json"
+SAME_MODEL = Check("another model", False, "it is the champion, learned again from the same rows.")
+UNSEEN = "unseen"
+"""How the names of the budgets begin that are spent on proofs by today's traffic."""
 
 
 def measure(digest: str, first_rung: dict[str, Any], task: Task, data: DataVersion, store: Store) -> dict[str, Any]:
@@ -76,6 +81,8 @@ class Trial:
     measured: dict[str, Any]
     rungs: list[dict[str, Any]]
     fresh: Fresh | None = None
+    unseen: bool = False
+    """Whether today's traffic has to prove that it is better, while it answers unseen; here it must do no harm."""
     tuned: dict[str, Any] | None = None
 
     def decide(self, stage: Path, say: Callable[[float, str], None]) -> dict[str, Any]:
@@ -145,9 +152,11 @@ class Trial:
             paid = registry.round(name, gate["gate_set"], gate["round"])
             if paid is not None and paid == {"p": gate["p"], "decision": gate["decision"], "alpha": gate["alpha"]}:
                 return gate
-        gate_set = self.fresh.name if self.fresh else self._gate_set(registry)
-        budget = registry.next_alpha(name, gate_set, self.spec.gates.alpha)
         champion, epoch = registry.alias(name, "champion") or (None, 0)
+        # Against one champion all who try unseen share one budget; their rows are new each time, so it never ends.
+        gate_set = f"{UNSEEN}-{epoch}" if self.unseen else self.fresh.name if self.fresh else self._gate_set(registry)
+        budget = registry.next_alpha(name, gate_set, self.spec.gates.alpha)
+        exhausted = budget.exhausted and not self.unseen
         decision = self._compare(registry, report, budget.alpha)
         gate = {
             **decision.to_json(),
@@ -155,21 +164,22 @@ class Trial:
             "why": decision.sentence(),
             "gate_set": gate_set,
             "round": budget.round,
-            "exhausted": budget.exhausted,
+            "exhausted": exhausted,
             "against": champion,
             "champion_epoch": epoch,
         }
-        if budget.exhausted and decision.decision == "promote":
+        if exhausted and decision.decision == "promote":
             spent = "Keep the champion: the error budget of these rows is spent. Bring fresh ones."
             gate |= {"decision": "keep", "why": spent, "sentence": spent}
         write_json(written, gate)
-        registry.spend(name, gate_set, budget.round, budget.alpha, decision.p, gate["decision"])
+        registry.spend(name, gate_set, budget.round, budget.alpha, gate["p"], gate["decision"])
         return gate
 
     def _compare(self, registry: Registry, report: dict[str, Any], alpha: float) -> Decision:
         """Champion (or the constant answer) against this bundle on the same rows."""
         champion = registry.alias(self.spec.name, "champion")
         test, groups = self.data.rows("test", self.store), self.data.groups("test", self.store)
+        also: list[Check] = []
         bundle = Bundle.open(self.store.folder_path(self.shipped["bundle"]))
         if champion is None:
             train = self.data.rows("train", self.store)[self.task.target.name]
@@ -187,6 +197,9 @@ class Trial:
                 )
             test, groups = test.take(unseen), [groups[place] for place in unseen]
             rival = Bundle.open(self.store.folder_path(version.bundle)).predict(test)
+            # It would do no harm, and answer unseen until its time is over without ever differing.
+            again = self.unseen and version.lineage.get("candidate") == self.shipped["bundle"]
+            also = [SAME_MODEL] if again else []
         gates = self.spec.gates
         found = decide(
             self.task,
@@ -202,6 +215,8 @@ class Trial:
             latency_ms=report["latency"]["p95_ms"],
             size_bytes=report["size"]["bytes"],
             first=champion is None,
+            also=also,
+            prove=not self.unseen,
         )
         if self.fresh is None or champion is None:
             return found
@@ -230,6 +245,9 @@ class Trial:
         rows = set(self.data.row_ids("test", self.store))
         looked: dict[str, set[str]] = {}
         for version in registry.versions(self.spec.name):
+            if version.decision["gate_set"].startswith((FRESH, UNSEEN)):
+                # There these rows forbade harm; none was promoted because it won on them.
+                continue
             held = looked.setdefault(version.decision["gate_set"], set())
             held.update(data_of(version, self.store).row_ids("test", self.store))
         old = [name for name, held in looked.items() if len(rows & held) > SAME_GATE * len(rows)]

@@ -37,6 +37,7 @@ VERDICTS = {
     "promote": "Passed its gate",
     "keep": "Did not pass its gate",
     "not-enough-rows": "Not enough rows to tell",
+    "unseen": "Left to today's traffic",
 }
 
 

@@ -18,7 +18,7 @@ from lingqu.feedback.paired import Both, both
 from lingqu.feedback.trigger import span
 from lingqu.monitor.observed import first_id, labelled
 from lingqu.monitor.risk import Risk
-from lingqu.registry import Registry
+from lingqu.registry import Registry, Version
 from lingqu.registry.brake import FREEZE, THAW, WORLD
 from lingqu.registry.events import Event
 from lingqu.registry.rollouts import DEMOTED, DROP, ROLLOUT, Rollout, begin, drop, end, expect_rollout, rollout
@@ -89,6 +89,12 @@ def after_rollback(store: Store, spec: Spec, back: Event, limit: float | None, n
     return _judged(store, spec, standing, limit, now)
 
 
+def risk_since(store: Store, version: Version, moment: str, limit: float) -> Risk:
+    """The live risk of a version by labels of the audit on what it has answered since a moment (ISO 8601)."""
+    labels = labelled(store, version, first_id(moment))
+    return Risk(limit, live_risk([float(not one.right) for one in labels if one.audit], limit))
+
+
 def _watch(store: Store, back: Event, demoted: int) -> None:
     """Let the version that was rolled back answer unseen."""
     registry = Registry(store)
@@ -106,10 +112,7 @@ def _judged(store: Store, spec: Spec, standing: Rollout, limit: float | None, no
     better, worse = seen.test(), seen.test(reverse=True)
     # Every label of the restored one's answers speaks of it, also where nobody knows what the other would have said.
     restored = Registry(store).get(f"{spec.name}@{standing.against}")
-    labels = labelled(store, restored, first_id(standing.began))
-    risk = (
-        None if limit is None else Risk(limit, live_risk([float(not one.right) for one in labels if one.audit], limit))
-    )
+    risk = None if limit is None else risk_since(store, restored, standing.began, limit)
     try:
         if risk is not None and risk.level == "act":
             return _world(store, standing, seen, risk)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from lingqu.bundle.trust import read_manifest
 from lingqu.contract import Task
+from lingqu.data.values import CellFault, to_known_labels
 from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError
+from lingqu.evaluate.registered import was_placed
 from lingqu.evaluate.trial import Fresh
-from lingqu.feedback.grow import Grown, grow
-from lingqu.feedback.rollout import advance
+from lingqu.feedback.far import far_off
+from lingqu.feedback.grow import Grown, grow, unknown_of
+from lingqu.feedback.idle import Idle
+from lingqu.feedback.paired import compared
+from lingqu.feedback.rollout import advance, gives_way
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened, spoken
 from lingqu.feedback.suspects import harmful
-from lingqu.feedback.voice import QUARANTINED, TRIAL, settle
+from lingqu.feedback.voice import QUARANTINED, REJECTED, RULE, TRIAL, Voice, labels_of, settle, voices
 from lingqu.monitor.quality import right as answered_right
 from lingqu.registry import Registry
 from lingqu.registry.brake import frozen
-from lingqu.registry.rollouts import rollout
+from lingqu.registry.rollouts import SHADOW, rollout
 from lingqu.spec import Spec
 from lingqu.statistics.power import smallest_effect, spread
 from lingqu.store import Store
 from lingqu.store.history import append
 
+MANY_LABELS = 200
+"""A challenger that after so many labels has not come half of its way makes room, however few rows told the two apart."""
 DISCORDANCE = 0.08
 """The share of rows on which a retrained model and its champion usually differ; the power of a gate rests on it."""
 
@@ -39,6 +48,7 @@ class Circle:
         champion = Registry(store).alias(spec.name, "champion")
         if champion is None:
             raise RequestError(Problem(f"a champion of {spec.name} to improve on", "none", "Run first: lingqu run"))
+        self.unseen = spec.improve.proof == "unseen"
         self.champion = Registry(store).get(f"{spec.name}@{champion[0]}")
         self.gathered: Gathered | None = None
         self.grown: Grown | None = None
@@ -70,46 +80,74 @@ class Circle:
         # A round that was killed is finished first: its challenger may be the one that is on its way.
         return None if self._open else advance(self.store, self.spec, asked=asked)
 
+    def gives_way(self, step: dict[str, Any], *, alarm: str) -> bool:
+        """Whether the challenger that is on its way makes room for another one, if it is time for that."""
+        standing = rollout(self.store, self.spec.name)
+        if step["moved"] or standing is None or standing.step != SHADOW or standing.alpha is None:
+            return False
+        if frozen(self.store, self.spec.name):
+            return False
+        labels = compared(self.store, standing)
+        # One that hardly differs would else stand in the way until its time is over: few rows tell the two apart.
+        slow = len(labels.ids) >= MANY_LABELS
+        return gives_way(labels.test(), self.spec.gates.alpha, alarm=bool(alarm) or slow)
+
     def gather(self, base: DataVersion, *, alarm: str, asked: bool) -> Turn:
         """What has come in, and whether this is the time."""
         if self._open and not frozen(self.store, self.spec.name):
+            # It goes on as it was begun, whatever the spec says by now of where the proof comes from.
+            self.unseen = self._open.get("unseen", False)
             self.gathered = reopened(self.store, self.spec.name, self._open)
             return Turn(self, "", self.gathered.due.why)
-        self.gathered = gather(self.store, self.spec, base, alarm=alarm, asked=asked)
+        idle = None if asked else Idle(self.store, self.spec, base)
+        if idle is not None and (told := idle.still(alarm)) is not None:
+            return Turn(self, "wait", told["why"], told)
+        known = for_rules(self.store, self.spec.name, base, self.task)
+        self.gathered = gather(self.store, self.spec, known, alarm=alarm, asked=asked)
         if not self.gathered.due.go:
+            if idle is not None:
+                idle.keep(self.told("wait", self.gathered.due.why))
             return Turn(self, "wait", self.gathered.due.why)
         if not self.gathered.accepted:
             return Turn(self, "wait", "no accepted label to learn from; see: lingqu feedback queue")
         if not asked and self.gathered.awaited:
             why = f"{self.gathered.awaited:,} more audit labels make a fresh gate (lingqu feedback queue --audit)"
             return Turn(self, "wait", why)
-        if not asked and (why := self._in_vain(base)):
+        if not asked and not self.unseen and (why := self._in_vain(base)):
             return Turn(self, "wait", why)
-        self._keep(opened(self.store, self.spec.name, self.gathered))
+        self._keep({**opened(self.store, self.spec.name, self.gathered), "unseen": self.unseen})
         return Turn(self, "", self.gathered.due.why)
 
     def grow(self, base: DataVersion) -> DataVersion:
-        """The data version with the accepted rows; the base itself when none of them may train."""
+        """The data version with the accepted rows; the base itself when none of them may train.
+
+        What is far off and what does harm is sent back to wait for a person.
+        """
         assert self.gathered is not None
         if self.gathered.fresh:
             self.fresh = Fresh(fresh_rows(self.gathered, base, self.task, self.store), self.gathered.gate_set)
         guard, settled = self.fresh.rows if self.fresh else None, self.gathered.settled
-        first = grow(base, self.gathered.accepted, self.task, self.store, guard=guard, settled=settled)
-        dropped = self._suspects(base, first)
-        kept = [voice for voice in self.gathered.accepted if voice.id not in dropped]
-        grown = grow(base, kept, self.task, self.store, guard=guard, settled=settled) if dropped else first
+        # What is settled may be of an older world, in which all that is said today would be far off.
+        dropped = far_off([voice for voice in self.gathered.accepted if voice.id not in settled])
+        near = [voice for voice in self.gathered.accepted if voice.id not in dropped]
+        first = grow(base, near, self.task, self.store, guard=guard, settled=settled)
+        suspects = self._suspects(base, first)
+        kept = [voice for voice in near if voice.id not in suspects]
+        grown = grow(base, kept, self.task, self.store, guard=guard, settled=settled) if suspects else first
+        dropped |= suspects
+        settle(self.store, self.spec.name, {id: (QUARANTINED, why) for id, why in dropped.items()}, who=TRIAL)
         self.grown = Grown(grown.data, grown.joined, {**grown.left, **dropped})
         return self.grown.data
 
     def _suspects(self, base: DataVersion, first: Grown) -> dict[str, str]:
-        """The voices whose block does harm, sent back to wait for a person."""
+        """The voices whose block does harm."""
         assert self.gathered is not None
         served = {voice.id for voice in self.gathered.served}
         joined = [voice for voice in self.gathered.accepted if voice.id in set(first.joined) - served]
+        joined = for_trial(joined, self.task)
         work, trusted = self.store.work(f"suspects-{self.spec.name}"), self.gathered.served
         dropped = harmful(joined, base, self.spec, self.task, self.store, work=work, trusted=trusted)
         self.store.clear_work(f"suspects-{self.spec.name}")
-        settle(self.store, self.spec.name, {id: (QUARANTINED, why) for id, why in dropped.items()}, who=TRIAL)
         return dropped
 
     def _in_vain(self, base: DataVersion) -> str:
@@ -148,6 +186,11 @@ class Circle:
             if not self.grown.joined:
                 self._tell("wait", None, "none of the accepted rows may train")
             self._keep({})
+        return self._numbers(decision, why)
+
+    def _numbers(self, decision: str, why: str) -> dict[str, Any]:
+        found = self.gathered
+        assert found is not None
         left = dict(self.grown.left) if self.grown else {}
         return {
             "name": self.spec.name,
@@ -165,14 +208,32 @@ class Circle:
         assert self.grown is not None
         assert self.gathered is not None
         gate = result["gate"]
+        idle = self._idle(result["version"]) if gate["decision"] == "unseen" else ""
+        if idle and frozen(self.store, self.spec.name):
+            # The round stays open, and who thaws the model lets it go on from here.
+            return {**result, **self._numbers("wait", idle), "joined": len(self.grown.joined), "rollout": None}
         worn = [*self.gathered.served, *(self.gathered.fresh if self.fresh and spoken(gate) else ())]
         retired = [voice.id for voice in worn] if self.fresh and spoken(gate) else []
         self._tell(gate["decision"], result["version"], gate["why"], gate_set=gate["gate_set"], retired=retired)
-        turn = self.told(gate["decision"], gate["why"])
+        turn = self.told("wait", idle) if idle else self.told(gate["decision"], gate["why"])
         standing = rollout(self.store, self.spec.name)
         own = standing if standing is not None and standing.version == result["version"] else None
         joined = len(self.grown.joined)
         return {**result, **turn, "joined": joined, "champion": result["champion"], "rollout": own and own.to_json()}
+
+    def _idle(self, number: int) -> str:
+        """Why a challenger that is left to today's traffic does not answer unseen; an empty text where it does."""
+        name, standing = self.spec.name, rollout(self.store, self.spec.name)
+        if standing is not None and standing.version == number:
+            return ""
+        champion = (Registry(self.store).alias(name, "champion") or (None, 0))[0]
+        if champion == number:
+            return f"the same labels gave version {number} again, which leads already"
+        if was_placed(Registry(self.store), name, number):
+            return f"the same labels gave version {number} again, which has had its turn"
+        if why := frozen(self.store, name):
+            return f"frozen: {why}"
+        return f"version {number} was compared with another champion, and version {champion} leads since"
 
     def _tell(self, decision: str, version: int | None, why: str, **more: Any) -> None:
         """The round in the history, once."""
@@ -203,10 +264,10 @@ class Circle:
 
 
 class Turn:
-    """How a turn began: `waits` when it is not the time."""
+    """How a turn began: `waits` when it is not the time; `told` is what an earlier look found that still holds."""
 
-    def __init__(self, circle: Circle, decision: str, why: str) -> None:
-        self._circle, self._decision, self.why = circle, decision, why
+    def __init__(self, circle: Circle, decision: str, why: str, told: dict[str, Any] | None = None) -> None:
+        self._circle, self._decision, self.why, self._told = circle, decision, why, told
 
     @property
     def waits(self) -> bool:
@@ -215,7 +276,35 @@ class Turn:
 
     def told(self) -> dict[str, Any]:
         """What `lingqu improve` says then."""
-        return self._circle.told(self._decision, self.why)
+        return self._circle.told(self._decision, self.why) if self._told is None else self._told
+
+
+def for_rules(store: Store, name: str, base: DataVersion, task: Task) -> DataVersion:
+    """The base as the rules take it: they ask whether a label is one of its labels, and a set of labels is none.
+
+    What holds a label that the base has not got is therefore rejected here.
+    """
+    if task.target.kind != "labels":
+        return base
+    waiting = [v for v in labels_of(voices(store, name, status=QUARANTINED)) if v.decided_by != TRIAL]
+    strange: dict[str, list[str]] = {}
+    for voice in waiting:
+        try:
+            # Of many labels the journal keeps a few, so that the voice alone does not know how they are spelled.
+            strange[voice.id] = unknown_of(to_known_labels(voice.value, base.labels) or "", base.labels)
+        except CellFault:
+            strange[voice.id] = [str(voice.value)]
+    told = {id: (REJECTED, f"{new[0][:80]!r} is no label of this model") for id, new in strange.items() if new}
+    settle(store, name, told, who=RULE)
+    return replace(base, labels={})
+
+
+def for_trial(given: Sequence[Voice], task: Task) -> list[Voice]:
+    """Voices as the trial with and without them takes them, where what contradicts the answer is one block.
+
+    A number hardly ever is the answer itself, so that all numbers would be that block, and one bad one would cost the rest.
+    """
+    return [replace(voice, answer={}) for voice in given] if task.target.kind == "number" else [*given]
 
 
 def reasons(left: dict[str, str]) -> dict[str, int]:

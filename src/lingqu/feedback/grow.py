@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lingqu.contract import Rows, Task
+from lingqu.contract import JOINT, Rows, Task
 from lingqu.data.accept import accept, columns_of, learn_limits
 from lingqu.data.findings import Finding
 from lingqu.data.groups import row_digests
 from lingqu.data.labels import label_names
 from lingqu.data.near_duplicates import text_groups
+from lingqu.data.near_numbers import nearly_in
 from lingqu.data.parquet import from_parquet, to_parquet
 from lingqu.data.similar_images import image_groups, thumbnail
 from lingqu.data.split import SPLITS
-from lingqu.data.values import CONVERT, CellFault
+from lingqu.data.values import CONVERT, CellFault, to_known_labels
 from lingqu.data.version import GROUP, ROW, DataVersion
 from lingqu.feedback.influence import Offer, within_caps
 from lingqu.feedback.voice import Voice
@@ -60,18 +62,48 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     absent = [limit["name"] for limit in limits if not {limit["name"], limit["source"]} & {*asked.names}]
     rows, errors = accept(asked.with_columns({name: [None] * len(given) for name in absent}), limits)
     faults = {voice.id: error for voice, error in zip(given, errors, strict=True) if error is not None}
-    targets: list[Any] = []
-    for voice in given:
-        try:
-            targets.append(CONVERT[task.target.kind](voice.value))
-        except CellFault:
-            targets.append(None)
-            faults.setdefault(voice.id, f"its answer {voice.label[:80]!r} is no {task.target.kind}")
+    targets, wrong = _targets(given, data, task, store)
+    faults = {**wrong, **faults}
     whole = rows.with_columns({task.target.name: targets})
     empty = {name: [None] * len(given) for name in data.kinds if name not in whole}
     whole = whole.with_columns(empty).select(data.kinds)
     good = [place for place, voice in enumerate(given) if voice.id not in faults]
     return Typed(whole.take(good), [given[place].id for place in good], faults)
+
+
+def _targets(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -> tuple[list[Any], dict[str, str]]:
+    """What each voice says as the target holds it, and why some say nothing that it could hold.
+
+    A number has the learned limits that any column of numbers has: one that is out of all reach would, all alone, outweigh
+    what the others say. A set of labels that nobody has looked at holds none that the rows do not have.
+    """
+    target, kind = task.target.name, task.target.kind
+    if kind == "number":
+        limits = learn_limits(data.rows("train", store).select([target]), {target: kind}, data.columns)
+        rows, errors = accept(Rows({target: [voice.value for voice in given]}), limits)
+        return list(rows[target]), {v.id: error for v, error in zip(given, errors, strict=True) if error is not None}
+    targets: list[Any] = []
+    faults: dict[str, str] = {}
+    for voice in given:
+        found = None
+        with suppress(CellFault):
+            found = to_known_labels(voice.value, data.labels) if kind == "labels" else CONVERT[kind](voice.value)
+        targets.append(found)
+        new = unknown_of(found, data.labels) if kind == "labels" and found and not voice.reviewed else []
+        if found is None:
+            faults[voice.id] = f"its answer {str(voice.value)[:80]!r} is no {kind}"
+        elif new:
+            faults[voice.id] = f"{new[0][:80]!r} is no label of this model"
+    return targets, faults
+
+
+def unknown_of(cell: str, known: Collection[str]) -> list[str]:
+    """The labels of a set that are not among those that are known.
+
+    >>> unknown_of("a|b", {"a"}), unknown_of("", {"a"})
+    (['b'], [])
+    """
+    return [name for name in cell.split(JOINT) if name and name not in known]
 
 
 def grow(
@@ -137,7 +169,10 @@ def _near(rows: Rows, data: DataVersion, task: Task, store: Store, guard: Rows |
     for place, group in enumerate(groups):
         first.setdefault(group, place)
     mine = [first[group] for group in groups[len(before) :]]
-    return {place for place, leader in enumerate(mine) if leader < len(before)}, mine
+    found = {place for place, leader in enumerate(mine) if leader < len(before)}
+    if set(kinds.values()) <= {"number", "category"}:
+        found |= nearly_in(rows, before, kinds)
+    return found, mine
 
 
 def _groups(rows: Rows, kinds: Mapping[str, str], task: Task) -> list[int]:

@@ -2,8 +2,9 @@
 
 Until it has given so many answers or stood so many days a champion is on probation. The evidence is that of live risk
 (`lingqu.monitor.risk`): an e-process over labels of the audit sample, which a champion that keeps its limit brings to the
-level "act" with probability 0.01 at most, however often one looks. After probation the same evidence is an alarm. A
-rollback pulls the hand brake, and what comes after it (`lingqu.feedback.aftermath`) says whether it was the model.
+level "act" with probability 0.01 at most, however often one looks. Only answers since its promotion count: a person who
+promotes anew what was rolled back has seen the labels before. After probation the same evidence is an alarm. A rollback
+pulls the hand brake, and what comes after it (`lingqu.feedback.aftermath`) says whether it was the model.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lingqu.errors import ConflictError
-from lingqu.feedback.aftermath import LINGQU, RISK, after_rollback
+from lingqu.feedback.aftermath import LINGQU, RISK, after_rollback, risk_since
 from lingqu.feedback.freeze import frozen
 from lingqu.monitor.status import Status, status
 from lingqu.registry import Registry
@@ -49,13 +50,16 @@ def guard(store: Store, spec: Spec, *, now: datetime | None = None) -> Guarded:
     champion = registry.alias(spec.name, "champion")
     if champion is None:
         return Guarded(None)
-    found = status(spec.name, store=store, settings=spec.monitor)
+    found = status(spec.name, store=store, settings=spec.monitor, journal=spec.serve.journal)
     risk, crowned = found.risk, _crowned(registry, spec.name)
     if crowned is not None and crowned.action == "rollback" and crowned.evidence.get("kind") == RISK:
         return Guarded(found, None, after_rollback(store, spec, crowned, risk and risk.limit, moment))
-    if risk is None or risk.level != "act" or frozen(store, spec.name):
+    if risk is None or crowned is None or frozen(store, spec.name):
         return Guarded(found)
-    if not _on_probation(registry, spec.name, champion[0], found.answers, moment):
+    if not _on_probation(registry, crowned, champion[0], found.answers, moment):
+        return Guarded(found)
+    risk = risk_since(store, registry.get(f"{spec.name}@{champion[0]}"), crowned.at, risk.limit)
+    if risk.level != "act":
         return Guarded(found)
     why = f"on probation: {risk.sentence().rstrip('.')}"
     numbers = {"labels": risk.found.labels, "wrong": int(risk.found.losses), "limit": risk.limit}
@@ -71,12 +75,11 @@ def guard(store: Store, spec: Spec, *, now: datetime | None = None) -> Guarded:
     return Guarded(found, restored.number, why)
 
 
-def _on_probation(registry: Registry, name: str, version: int, answers: int, now: datetime) -> bool:
+def _on_probation(registry: Registry, crowned: Event, version: int, answers: int, now: datetime) -> bool:
     """Whether a champion is new, and took the place of another one to which it can be given back."""
-    crowned = _crowned(registry, name)
-    if crowned is None or crowned.action != "promote" or crowned.version != version:
+    if crowned.action != "promote" or crowned.version != version:
         return False
-    if registry.alias(name, "previous") is None:
+    if registry.alias(crowned.name, "previous") is None:
         return False
     days = (now - datetime.fromisoformat(crowned.at)).total_seconds() / 86_400
     return answers <= PROBATION_ANSWERS or days <= PROBATION_DAYS

@@ -4,7 +4,7 @@ Of the rows that are new in this round, the newest are taken first as long as al
 below a fifth of the training rows; one principal gives at most a hundredth of them or 20 rows, whichever is more; rows
 that are nearly the same give at most a twentieth; and no label's share of the training rows moves by more than five
 points. Rows that a reviewer has decided on are the owner's own and count only towards the first and the last. Settled
-rows, which the champion has learned from or trusted labellers have drawn, are no news: they count as training rows. So
+rows, which the champion has learned from or trusted people were asked to label, are no news: they count as training rows. So
 a world that moves is followed a step a round, and each step has a gate behind it.
 
 >>> given = [Offer(f"{n}", "mallory", group=n, label="spam", reviewed=False) for n in range(100)]

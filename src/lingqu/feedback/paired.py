@@ -29,6 +29,7 @@ from lingqu.store import Store
 from lingqu.store.tables import PREDICTIONS
 
 Cells = Mapping[str, Any]
+BETTER, WORSE = "better", "worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,22 @@ class Compared:
             if alpha and found.decides(alpha):
                 break
         return found
+
+    def first(self, alpha: float, limit: float) -> tuple[str, SignTest]:
+        """Which of two tests decides first, `better` at alpha or `worse` at its limit, and that test.
+
+        Where neither does, an empty text and how the first stands. The second is turned round: its wins are the champion's.
+
+        >>> found = Compared(("a",) * 9, tuple("123456789"), (1,) * 9, 0)
+        >>> decided, test = found.first(0.05, 0.05)
+        >>> decided, test.wins
+        ('better', 7)
+        """
+        better, worse = self.test(alpha=alpha), self.test(alpha=limit, reverse=True)
+        # Each test stops at the label at which it decides, so the one that needed fewer labels was first.
+        if better.decides(alpha) and not (worse.decides(limit) and worse.rows < better.rows):
+            return BETTER, better
+        return (WORSE, worse) if worse.decides(limit) else ("", better)
 
 
 def compared(store: Store, now: Rollout) -> Compared:

@@ -87,7 +87,7 @@ def progress(store: Store, name: str, given: Spec | None = None) -> Progress | N
     if now is None:
         return None
     spec = given.model_dump(mode="json") if given else Registry(store).get(f"{name}@{now.version}").spec
-    alpha = GateSettings.model_validate(spec.get("gates") or {}).alpha
+    alpha = now.alpha or GateSettings.model_validate(spec.get("gates") or {}).alpha
     labels = compared(store, now)
     test = labels.test()
     found = Progress(name, now.version, now.against, now.step, now.share, now.since, labels=len(labels.ids))

@@ -11,15 +11,16 @@ witness any more.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from lingqu.feedback.diverse import kinds_of
-from lingqu.feedback.voice import LABEL, QUARANTINED, Voice, voices
+from lingqu.feedback.voice import ACCEPTED, LABEL, QUARANTINED, Voice, voices
 from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.monitor.audit import asked as asked_for
-from lingqu.registry.rollouts import rollout
+from lingqu.monitor.observed import first_id
+from lingqu.registry.rollouts import Rollout, rollout
 from lingqu.serve.journal import Recorded, recorded, spell
 from lingqu.serve.shadow import SHADOW, shadow_id
 from lingqu.store import Store
@@ -71,7 +72,7 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
     ]
     # What was said of answers that the journal has let go can still be decided on.
     items += [_said(whose) for whose in waiting.values() if whose[0].input is not None]
-    secret = store.secret(SOURCE)
+    secret = store.secret(SOURCE, passing=True)
     ranked = _once(sorted(items, key=_rank))
     seen = [answer.input for answer in answers if answer.input is not None][-COMPARED:]
     drawn = sorted(items, key=lambda item: (not asked_for(item.prediction_id, 0.1, secret), item.prediction_id))
@@ -96,12 +97,13 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
 def disputed_queue(store: Store, name: str, most: int = 20) -> list[Item]:
     """Answers that the challenger on its way would have given otherwise, in random order, without what either said.
 
-    Which of the two is right on these decides between them; other rows cannot.
+    Equal rows are asked once. Which of the two is right on these decides between them; other rows cannot.
     """
     standing = rollout(store, name)
     if standing is None:
         return []
-    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source in (SOURCE, DISPUTED)}
+    labels = [voice for voice in voices(store, name) if voice.source in (SOURCE, DISPUTED)]
+    labelled, known = {voice.prediction_id for voice in labels}, compared_rows(labels, standing)
     kept = recorded(store, name, since=standing.began, newest=NEWEST)
     unseen = {one.id: one for one in kept if one.role == SHADOW}
     blind = "two models differ; say what is right without looking up the answer"
@@ -111,8 +113,23 @@ def disputed_queue(store: Store, name: str, most: int = 20) -> list[Item]:
         if one.role != SHADOW and one.input is not None and one.id not in labelled
         and differ(one.answer, unseen.get(shadow_id(one.id, standing.version)))
     ]  # fmt: skip
-    secret = store.secret(SOURCE)
-    return sorted(found, key=lambda item: hmac.digest(secret, item.prediction_id.encode(), "sha256"))[:most]
+    secret = store.secret(SOURCE, passing=True)
+    drawn = sorted(found, key=lambda item: hmac.digest(secret, item.prediction_id.encode(), "sha256"))
+    return [item for item in _once(drawn) if plain(item.row) not in known][:most]
+
+
+def compared_rows(labels: Iterable[Voice], standing: Rollout) -> dict[str, str]:
+    """The rows by which a challenger on its way is compared already, as `plain` spells them, and whose answers they are.
+
+    Which of the two is right on a row is known by one label: who asks it again and again must not decide between them.
+    """
+    judging = [v for v in labels if v.status == ACCEPTED and v.prediction_id[:12] > first_id(standing.began)]
+    return {plain(voice.input): voice.prediction_id for voice in judging if whole(voice.input)}
+
+
+def whole(row: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether all of a row was kept, so that it can be told from others."""
+    return row is not None and not any(isinstance(value, dict) and "$omitted" in value for value in row.values())
 
 
 def differ(answer: Mapping[str, Any], unseen: Recorded | None) -> bool:
@@ -159,7 +176,7 @@ def _once(items: Sequence[Item]) -> list[Item]:
     """The first of those whose rows are equal."""
     seen: dict[str, Item] = {}
     for item in items:
-        seen.setdefault(_plain(item.row), item)
+        seen.setdefault(plain(item.row) if whole(item.row) else item.prediction_id, item)
     return [*seen.values()]
 
 
@@ -179,7 +196,8 @@ def _spread(ranked: Sequence[Item], seen: Sequence[Mapping[str, Any]], most: int
     return [*told, *ranked[len(first) :]]
 
 
-def _plain(row: Mapping[str, Any]) -> str:
+def plain(row: Mapping[str, Any]) -> str:
+    """A row as one text, equal for rows that are equal but for their letters' case and their blanks."""
     return " ".join(spell(dict(row)).casefold().split())
 
 

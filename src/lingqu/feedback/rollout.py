@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import log
 from typing import Any
 
 from lingqu.errors import ConflictError
 from lingqu.feedback.guardrails import Watched, watch
-from lingqu.feedback.paired import Compared, compared
+from lingqu.feedback.paired import BETTER, WORSE, Compared, compared
 from lingqu.feedback.trigger import span, too_soon
 from lingqu.registry import Registry
 from lingqu.registry.brake import frozen
@@ -24,6 +25,8 @@ from lingqu.statistics import SignTest
 from lingqu.store import Store
 
 PROMOTE = "promote"
+HALF_WAY, CLEAR_ROWS = 0.5, 20
+"""A lead that wins three rows in four has come half of its way, on so many rows on which exactly one model is right."""
 NO_LABEL = "no label of a trusted person has come (lingqu feedback queue --disputed, or --audit)"
 
 
@@ -116,23 +119,21 @@ class _Look:
 
     def _unseen(self, labels: Compared) -> _Step:
         """The step of a challenger that nobody sees yet."""
-        alpha = self.spec.gates.alpha
-        better, worse = labels.test(alpha=alpha), labels.test(alpha=alpha, reverse=True)
-        # Each test stops at the label at which it decides, so the one that needed fewer labels was first.
-        is_better = better.decides(alpha) and not (worse.decides(alpha) and _rows(worse) < _rows(better))
-        if worse.decides(alpha) and not is_better:
-            return _Step(DROP, _worse(worse), _numbers(worse, labels))
-        evidence = _numbers(better, labels)
-        if is_better:
+        alpha = self.standing.alpha or self.spec.gates.alpha
+        found, test = labels.first(alpha, self.spec.gates.alpha)
+        evidence = _numbers(test, labels)
+        if found == WORSE:
+            return _Step(DROP, _worse(test), evidence)
+        if found == BETTER:
             if self.spec.improve.canary:
-                return _Step(CANARY, better.sentence(), evidence, min(self.spec.improve.canary_shares))
-            return self._last(better.sentence(), evidence)
-        told = better.sentence().rstrip(".") if labels.ids else NO_LABEL
+                return _Step(CANARY, test.sentence(), evidence, min(self.spec.improve.canary_shares))
+            return self._last(test.sentence(), evidence)
+        told = test.sentence().rstrip(".") if labels.ids else NO_LABEL
         if labels.unscored:
             told += f" ({labels.unscored:,} labels could not be compared: of their rows nothing was kept)"
         if self._is_late():
             return _Step(DROP, f"{span(self.spec.improve.patience_seconds)} have passed, and {_lower(told)}", evidence)
-        return _Step(SHADOW, f"{told}; e = {better.evalue:.2g} of the {1 / alpha:.3g} that prove it", evidence)
+        return _Step(SHADOW, f"{told}; e = {test.evalue:.2g} of the {1 / alpha:.3g} that prove it", evidence)
 
     def _canary(self, seen: Watched) -> _Step:
         """The step of a canary that keeps its guardrails."""
@@ -160,6 +161,21 @@ class _Look:
         return _seconds(self.standing.began, self.now) > self.spec.improve.patience_seconds
 
 
+def gives_way(test: SignTest, alpha: float, *, alarm: bool = False) -> bool:
+    """Whether a challenger that no gate has proved makes room for one that has learned more.
+
+    It does when it has lost more rows than it has won; and when it has not come half of its way, as the logarithm of the evidence counts it, after
+    so many rows that a clear lead would have, or at once where an alarm says that the world has moved. `alpha` is that of
+    the spec.
+
+    >>> few, many = SignTest(wins=5, losses=3), SignTest(wins=15, losses=10)
+    >>> [gives_way(one, 0.05) for one in (few, many)], gives_way(few, 0.05, alarm=True)
+    ([False, True], True)
+    """
+    is_far = log(max(test.evalue, 1e-300)) < HALF_WAY * log(1 / alpha)
+    return test.losses > test.wins or (is_far and (alarm or test.rows >= CLEAR_ROWS))
+
+
 def _told(store: Store, standing: Rollout, decision: str, why: str, *, moved: bool) -> dict[str, Any]:
     after = rollout(store, standing.name)
     champion = Registry(store).alias(standing.name, "champion")
@@ -182,17 +198,13 @@ def _numbers(test: SignTest, labels: Compared) -> dict[str, Any]:
 def _worse(test: SignTest) -> str:
     """What contrary evidence says; the test was turned round, so its wins are the champion's."""
     return (
-        f"Of {_rows(test):,} rows on which exactly one model is right, the champion won {test.wins:,}: "
+        f"Of {test.rows:,} rows on which exactly one model is right, the champion won {test.wins:,}: "
         f"p = {max(test.p, 1e-4):.2g}, valid at any look"
     )
 
 
 def _lower(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
-
-
-def _rows(test: SignTest) -> int:
-    return test.wins + test.losses
 
 
 def _seconds(since: str, now: datetime) -> float:

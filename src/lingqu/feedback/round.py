@@ -25,7 +25,7 @@ from lingqu.feedback.rules import Ruling, judge, usual_confidence
 from lingqu.feedback.trigger import Due, consider
 from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice, labels_of, settle, voices
-from lingqu.monitor.audit import SOURCE
+from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import FRESH
 from lingqu.serve.journal import recorded
@@ -54,7 +54,7 @@ class Gathered:
     fresh: tuple[Voice, ...]
     gate_set: str
     settled: frozenset[str] = frozenset()
-    """The voices that are no news: the champion has learned from them, or they are of a gate that is worn out."""
+    """The voices that are no news: the champion has learned from them, or trusted people gave them when they were asked."""
     served: tuple[Voice, ...] = ()
     """The voices of gates that are worn out."""
     awaited: int = 0
@@ -78,7 +78,12 @@ def spoken(gate: Mapping[str, Any]) -> bool:
 def gather(
     store: Store, spec: Spec, data: DataVersion, *, alarm: str = "", asked: bool = False, now: datetime | None = None
 ) -> Gathered:
-    """Let the rules decide on what waits, and see whether it is time."""
+    """Let the rules decide on what waits, and see whether it is time.
+
+    Where a challenger proves itself unseen, on rows that come after it was learned, there is no fresh gate: all audit
+    labels train, and nobody waits for a cool-down that the promotion itself will keep.
+    """
+    unseen = spec.improve.proof == "unseen"
     decide_by_rule(store, spec.name, labels=list(data.labels) or None)
     given = labels_of(voices(store, spec.name, status=ACCEPTED))
     training = [voice for voice in given if voice.source != SOURCE]
@@ -90,11 +95,11 @@ def gather(
     learned = {voice.prediction_id for voice in given if voice.id in before.used}
     spent = {voice.id for voice in audit if voice.id in before.retired or voice.prediction_id in learned}
     audit.sort(key=lambda voice: (voice.id not in spent, voice.at, voice.id))
-    worn = window(len(audit), len(spent))
+    worn = len(audit) if unseen else window(len(audit), len(spent))
     served, fresh = audit[:worn], audit[worn:]
     new = sum(before.is_news(voice) for voice in training)
     moment = now or datetime.now(UTC)
-    changed = registry.last_change(spec.name)
+    changed = None if unseen else registry.last_change(spec.name)
     due = consider(
         accepted=new,
         needed=spec.improve.new_labels,
@@ -107,8 +112,10 @@ def gather(
     )
     enough = fresh if len(fresh) >= LEAST_FRESH else []
     gate_set = (before.gate_set or f"{FRESH}{enough[0].id[:12]}") if enough else ""
-    settled = before.learned | {voice.id for voice in served}
-    awaited = LEAST_FRESH - len(fresh) if audit and not enough else 0
+    # Rows that trusted people were asked for are no news either: no user chose them.
+    trusted = {voice.id for voice in training if voice.source == DISPUTED and voice.reviewed}
+    settled = before.learned | trusted | {voice.id for voice in served}
+    awaited = LEAST_FRESH - len(fresh) if audit and not enough and not unseen else 0
     accepted = (*training, *served) if training else ()
     return Gathered(due, accepted, new, tuple(enough), gate_set, frozenset(settled), tuple(served), awaited)
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.metadata import entry_points
 
+from lingqu.contract.outside import installed
 from lingqu.errors import Problem, UnknownNameError, missing_package, near
 from lingqu.models.family import Examples, Facts, Family, Fitted
 
@@ -22,7 +22,7 @@ from lingqu.models.family import Examples, Facts, Family, Fitted
 # slower. It is read when torch or LightGBM is loaded, which happens below this package only.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["FAMILIES", "Examples", "Facts", "Family", "Fitted", "family_names", "find_family"]
+__all__ = ["FAMILIES", "IN_SHORT", "Examples", "Facts", "Family", "Fitted", "family_names", "find_family"]
 
 FAMILIES: dict[str, str] = {
     "ngram-linear": "lingqu.models.ngram_linear:FAMILY",
@@ -47,12 +47,28 @@ FAMILIES: dict[str, str] = {
     "encoder-full": "lingqu.models.pretrained:FULL",
 }
 
+_CLASSES, _NUMBERS, _SETS = "classification", "regression", "multilabel"
+_ALL = (_CLASSES, _SETS, _NUMBERS)
+IN_SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "ngram-linear": (("ngrams",), _ALL),
+    "logistic": (("table", "pixels"), (_CLASSES,)),
+    "linear": (("table",), (_NUMBERS,)),
+    "tree": (("table",), (_CLASSES, _NUMBERS)),
+    "boosting": (("table",), (_CLASSES, _NUMBERS)),
+    "by-hand": (("table", "pixels"), (_CLASSES, _NUMBERS)),
+    "blend": (("table",), (_CLASSES, _NUMBERS)),
+    "mlp": (("table",), _ALL),
+    **dict.fromkeys(("cnn", "resnet"), (("pixels",), _ALL)),
+    **dict.fromkeys(("textcnn", "rnn", "gru", "lstm", "bilstm", "transformer"), (("tokens",), _ALL)),
+}
+"""The fronts and kinds of our own families, so that a spec is checked without importing any of them."""
+
 _TRAINING_PACKAGES = ("torch", "sklearn", "lightgbm", "scipy", "safetensors")
 
 
 def family_names() -> list[str]:
     """Every family's name: ours, then those of installed packages."""
-    return [*FAMILIES, *sorted(point.name for point in entry_points(group="lingqu.models"))]
+    return [*FAMILIES, *sorted(point.name for point in installed("lingqu.models"))]
 
 
 def find_family(name: str) -> Family:
@@ -68,7 +84,7 @@ def find_family(name: str) -> Family:
     name, _, encoder = name.partition(":")
     where = FAMILIES.get(name)
     if where is None:
-        where = next((point.value for point in entry_points(group="lingqu.models") if point.name == name), None)
+        where = next((point.value for point in installed("lingqu.models") if point.name == name), None)
     if where is None:
         raise UnknownNameError(Problem("a model family that lingqu knows", repr(name), near(name, family_names())))
     module, _, attribute = where.partition(":")

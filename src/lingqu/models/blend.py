@@ -112,4 +112,5 @@ FAMILY = Family(
     sizes=_sizes(),
     build=build,
     fit=fit,
+    kinds=("classification", "regression"),
 )

@@ -317,6 +317,7 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    kinds=("classification", "regression"),
     dials={
         "learning_rate": Between(0.01, 0.2, log=True),
         "leaves": Between(4, 127, log=True, whole=True),

@@ -481,6 +481,7 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    kinds=("classification", "regression"),
     dials={
         "learning_rate": Between(0.0005, 0.02, log=True),
         "weight_decay": Between(0.001, 0.2, log=True),

@@ -115,30 +115,44 @@ def fit_margins(
     >>> (inputs @ line.weights + line.bias).argmax(1).tolist()
     [0, 0, 1, 1]
     """
-    soft = targets.ndim > 1
 
     def attempt(strength: float) -> tuple[Array, Array]:
-        if scales is None and not soft:
+        if scales is None and targets.ndim == 1:
             return _all_classes(_margins(inputs, targets, strength, seed, balanced=balanced), outputs)
-        weights, bias = np.zeros((inputs.shape[1], outputs)), np.full(outputs, NEVER)
-        present = np.unique(targets.argmax(axis=1) if soft else targets).tolist()
-        # Of two classes the second is fitted alone, its scale serving both: the first is its mirror.
-        for k in present if len(present) > 2 else present[1:]:
-            scale = scales(k) if scales is not None else None
-            seen = inputs if scale is None else _scaled(inputs, scale)
-            wanted = targets[:, k] if soft else (targets == k).astype(np.int64)
-            found, bias[k] = _yes_or_no(seen, wanted, strength, seed, balanced=balanced)
-            weights[:, k] = found if scale is None else found * scale
-        if len(present) == 2:
-            weights[:, present[1]], bias[present[1]] = weights[:, present[1]] / 2, bias[present[1]] / 2
-            weights[:, present[0]], bias[present[0]] = -weights[:, present[1]], -bias[present[1]]
-        return weights, bias
+        return _class_by_class(inputs, targets, strength, seed, outputs=outputs, balanced=balanced, scales=scales)
 
     def loss(weights: Array, bias: Array) -> float:
         scores = np.asarray(valid_inputs @ weights) + bias
         return log_loss(scores / fit_temperature(scores, valid_targets), valid_targets)
 
     return _best(attempt, loss, strengths, threads, tell)
+
+
+def _class_by_class(
+    inputs: Any,
+    targets: Array,
+    strength: float,
+    seed: int,
+    *,
+    outputs: int,
+    balanced: bool,
+    scales: Callable[[int], Array] | None,
+) -> tuple[Array, Array]:
+    """Weights (F, K) and biases (K,) of each class against the rest, on inputs of its own scale or for soft targets."""
+    soft = targets.ndim > 1
+    weights, bias = np.zeros((inputs.shape[1], outputs)), np.full(outputs, NEVER)
+    present = np.unique(targets.argmax(axis=1) if soft else targets).tolist()
+    # Of two classes the second is fitted alone, its scale serving both: the first is its mirror.
+    for k in present if len(present) > 2 else present[1:]:
+        scale = scales(k) if scales is not None else None
+        seen = inputs if scale is None else _scaled(inputs, scale)
+        wanted = targets[:, k] if soft else (targets == k).astype(np.int64)
+        found, bias[k] = _yes_or_no(seen, wanted, strength, seed, balanced=balanced)
+        weights[:, k] = found if scale is None else found * scale
+    if len(present) == 2:
+        weights[:, present[1]], bias[present[1]] = weights[:, present[1]] / 2, bias[present[1]] / 2
+        weights[:, present[0]], bias[present[0]] = -weights[:, present[1]], -bias[present[1]]
+    return weights, bias
 
 
 def _margins(

@@ -23,11 +23,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lingqu.contract.outside import installed
 from lingqu.errors import Problem, RequestError, missing_package, near
 from lingqu.spec.names import HUB_ID
 from lingqu.store.weights import weights_fault
@@ -146,7 +146,7 @@ def identity(recipe: str) -> dict[str, str]:
     """
     family, _, reference = recipe.partition(":")
     found = {"encoder": find_encoder(reference).sha256} if reference else {}
-    outside = next((point for point in entry_points(group="lingqu.models") if point.name == family), None)
+    outside = next((point for point in installed("lingqu.models") if point.name == family), None)
     if outside is not None:
         # A team's family lies outside lingqu, so that its changes are not seen in lingqu's own code.
         source = find_spec(outside.module)

@@ -31,7 +31,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from lingqu.data.ragged import Ragged, pack
-from lingqu.models.closed_form import fit_each_margin, fit_margins, fit_ridge
+from lingqu.models.closed_form import Line, fit_each_margin, fit_margins, fit_ridge
 from lingqu.models.dials import OneOf
 from lingqu.models.family import Examples, Facts, Family, Fitted, Settings, Tell
 
@@ -80,53 +80,36 @@ def fit(
     idf = 1 + np.log((1 + len(train)) / (1 + texts[kept]))
     inputs = _tf_idf(counts, kept, idf)
     valid_inputs = _tf_idf(_matrix(valid, facts.front["buckets"]), kept, idf)
-    weightings = settings["weightings"]
-    if facts.kind == "classification":
-        tried = {}
-        for name in weightings:
-            tried[name] = fit_margins(
-                inputs,
-                train.targets,
-                valid_inputs,
-                valid.targets,
-                outputs=facts.outputs,
-                strengths=settings["strengths"],
-                balanced=settings.get("class_weights") == "balanced",
-                scales=_ratios(inputs, train.targets, facts.outputs) if name == "ratio" else None,
-                seed=seed,
-                threads=threads,
-                tell=tell,
-            )
-        weightings = [min(tried, key=lambda name: tried[name].loss)]
-        line = tried[weightings[0]]
-    elif facts.kind == "multilabel":
-        line = fit_each_margin(
-            inputs,
-            train.targets,
-            valid_inputs,
-            valid.targets,
-            strengths=settings["strengths"],
-            balanced=settings.get("class_weights") == "balanced",
-            seed=seed,
-            threads=threads,
-            tell=tell,
-        )
-    else:
-        line = fit_ridge(
-            inputs,
-            train.targets,
-            valid_inputs,
-            valid.targets,
-            strengths=settings["strengths"],
-            threads=threads,
-            tell=tell,
-        )
+    told: dict[str, Any] = {"strengths": settings["strengths"], "threads": threads, "tell": tell}
+    given = (inputs, train.targets, valid_inputs, valid.targets)
+    line, weightings = _line(given, facts, settings, seed=seed, told=told)
     with torch.no_grad():
         network.idf.zero_()
         network.idf[torch.from_numpy(kept)] = torch.from_numpy(idf.astype(np.float32))
         network.table[torch.from_numpy(kept)] = torch.from_numpy(line.weights.astype(np.float32))
         network.bias.copy_(torch.from_numpy(line.bias.astype(np.float32)))
     return Fitted(network, {**settings, "strengths": [line.strength], "weightings": weightings})
+
+
+def _line(
+    given: tuple[Any, Array, Any, Array], facts: Facts, settings: Settings, *, seed: int, told: dict[str, Any]
+) -> tuple[Line, Any]:
+    """The best line for this kind of target, and the weightings that validation rows chose for classes.
+
+    `given` are the inputs and targets of training rows, then of validation rows.
+    """
+    inputs, targets, *_ = given
+    balanced = settings.get("class_weights") == "balanced"
+    if facts.kind == "regression":
+        return fit_ridge(*given, **told), settings["weightings"]
+    if facts.kind == "multilabel":
+        return fit_each_margin(*given, balanced=balanced, seed=seed, **told), settings["weightings"]
+    tried = {}
+    for name in settings["weightings"]:
+        scales = _ratios(inputs, targets, facts.outputs) if name == "ratio" else None
+        tried[name] = fit_margins(*given, outputs=facts.outputs, balanced=balanced, scales=scales, seed=seed, **told)
+    best = min(tried, key=lambda name: tried[name].loss)
+    return tried[best], [best]
 
 
 def _ratios(inputs: Any, targets: Array, outputs: int) -> Callable[[int], Array]:

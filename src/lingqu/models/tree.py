@@ -325,6 +325,7 @@ FAMILY = Family(
     },
     build=build,
     fit=fit,
+    kinds=("classification", "regression"),
     dials={
         "depth": Between(2, 8, whole=True),
         "rows_in_leaf": Between(2, 200, log=True, whole=True),

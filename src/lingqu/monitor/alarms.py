@@ -10,8 +10,8 @@ import http.client
 import logging
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +77,15 @@ def told(
     return standing
 
 
+def known(alarms: Sequence[Alarm], before: Mapping[str, Mapping[str, Any]]) -> list[Alarm]:
+    """Every alarm with the moment since which it stands, as far as that was written down; nobody is told.
+
+    >>> known([Alarm("latency", "warn", "Slow.")], {"latency": {"since": "2026-11-23T10:00:00Z"}})[0].since
+    '2026-11-23T10:00:00Z'
+    """
+    return [replace(alarm, since=before.get(alarm.key, {}).get("since") or now()) for alarm in alarms]
+
+
 def _old(seen: str, moment: str) -> bool:
     return datetime.fromisoformat(moment) - datetime.fromisoformat(seen) > COOL_DOWN
 
@@ -105,7 +114,7 @@ def _sent(webhook: Webhook, alarm: Alarm, version: Version) -> bool:
     }
     try:
         status = webhook.send(secrets.token_hex(16), int(time.time()), body)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         # What the network says may hold the address, whose path may be a secret: its kind is enough.
         _LOG.warning("the webhook at %s did not answer: %s", webhook.host, type(error).__name__)
         return False

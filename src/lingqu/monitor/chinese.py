@@ -24,6 +24,7 @@ OURS: dict[str, str] = {
     "latency": "延迟",
     "refusals": "拒答",
     "retrain": "重新训练",
+    "blocked": "受阻",
     "frozen: {why}": "已冻结：{why}",
     "its guardrails hold": "护栏正常",
     "window": "窗口",
@@ -45,6 +46,7 @@ OURS: dict[str, str] = {
     ASSUMES: "假定同样的数据仍配同样的标签，且置信度的含义与在留出数据上相同",
     "Too few answers of the same weekdays are kept, so the last window was compared with held-out rows.": "保存的同星期回答太少，因此最后一个窗口与留出数据比较。",
     "No input can be read, so only answers are watched: serve.journal.inputs, or the key of the journal.": "读不到任何输入，因此只监控回答：见 serve.journal.inputs，或日志的密钥。",
+    "This store may not be written by you: what was seen is not remembered, and alarms are told here alone.": "您无权写入此存储：本次所见不会保存，告警只在此处告知。",
     "The audit asks for no labels (monitor.audit is 0), so nothing proves how good answers are.": "审计不索取标签（monitor.audit 为 0），因此无从证明回答的好坏。",
 }
 
@@ -96,6 +98,11 @@ RECORDED: dict[str, str] = {
     "The world has moved, not the model: version {version} was restored and errs as well.": "变的是外界而不是模型：恢复的版本 {version} 同样出错。",
     "Of {labels} audit labels since, version {restored} was wrong on {wrong} and version {demoted} would have been wrong on {other}.": "此后的 {labels} 个审计标签中，版本 {restored} 错了 {wrong} 个，版本 {demoted} 会错 {other} 个。",
     "Learn anew: lingqu thaw {name}, then lingqu improve": "请重新训练：先 lingqu thaw {name}，再 lingqu improve",
+    # The gate
+    "The last {count} rounds all kept the champion for the same check: {check}.": "最近 {count} 轮都因同一项检查而保留现任冠军：{check}。",
+    "The last {count} rounds all kept the champion for the same checks: {check}.": "最近 {count} 轮都因同样的检查而保留现任冠军：{check}。",
+    "Label more rows of it (lingqu feedback queue), or change what gates ask of it; see: lingqu history {name}": "请为这部分标注更多行（lingqu feedback queue），或修改 gates 对它的要求；见：lingqu history {name}",
+    "Label more rows (lingqu feedback queue), or change what gates ask; see: lingqu history {name}": "请标注更多行（lingqu feedback queue），或修改 gates 的要求；见：lingqu history {name}",
     # A challenger on its way
     "{model} was rolled back and answers unseen beside {champion} since {since}: {labels} labels.": "{model} 已被回滚，自 {since} 起与 {champion} 并行作答、对用户不可见：{labels} 个标签。",
     "{model} has proved itself and waits since {since} for lingqu promote {name}; {state}.": "{model} 已证明自己，自 {since} 起等待 lingqu promote {name}；{state}。",
@@ -108,6 +115,8 @@ RECORDED: dict[str, str] = {
     "About {labels} labels in all prove it, if it goes on so.": "照此下去，总共约 {labels} 个标签即可证明。",
     # Notes
     "Drift cannot be judged: there are {rows} held-out rows to compare with, and {least} are needed.": "无法判断漂移：可供比较的留出数据有 {rows} 行，需要 {least} 行。",
+    "Column '{name}' is not watched, and nothing is learned from feedback on it, for the journal leaves it out: it keeps pictures under serve.journal.inputs: plain, up to {size} KiB each.": "列 '{name}' 不受监控，对它的反馈也学不到东西，因为日志不保存它：只有在 serve.journal.inputs: plain 下才保存图片，每张至多 {size} KiB。",
+    "A window has {inputs} inputs that were kept, and {least} are needed, so only answers are watched: see serve.journal.sample.": "一个窗口只保存了 {inputs} 个输入，而需要 {least} 个，因此只监控回答：见 serve.journal.sample。",
     "{waiting} answers wait for {more} more; drift is judged by whole windows of {size}.": "{waiting} 次回答还在等 {more} 次；漂移按每 {size} 次的完整窗口判断。",
     "The last window was compared with {rows} answers since version {version} began to prove itself, for held-out rows are older.": "最后一个窗口与版本 {version} 开始证明自己以来的 {rows} 次回答比较，因为留出数据更旧。",
     "{count} older answers were not looked at, for nobody had looked for long.": "很久没有人查看，有 {count} 次较早的回答没有看。",

@@ -15,6 +15,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from lingqu.contract import Rows
 from lingqu.data.accept import accept
+from lingqu.data.values import left_out
 from lingqu.errors import DataError, StoreError
 from lingqu.monitor.audit import SOURCE, asked
 from lingqu.monitor.quality import Share, right
@@ -191,7 +192,7 @@ def shares(labels: Sequence[Labelled], first: str, last: str) -> tuple[Share | N
 
 def drawn(ids: Sequence[str], share: float, store: Store) -> int:
     """How many of these answers the audit asks a label for."""
-    if share <= 0:
+    if share <= 0 or not (store.has_secret(SOURCE) or store.writable):
         return 0
     secret = store.secret(SOURCE)
     return sum(asked(one, share, secret) for one in ids)
@@ -211,10 +212,10 @@ def signals_of_inputs(
     inputs = [one.input for one in rows if one.input is not None]
     if not inputs:
         return []
-    given = Rows.from_dicts(inputs)
     # What the journal leaves out (pictures, where personal data is masked) is not missing, it is not watched.
-    omitted = {name for name in given.names if any(_is_omitted(value) for value in given[name])}
-    watched = [limit for limit in limits if not omitted & {limit["name"], limit["source"]}]
+    aside = set(unwatched(rows, limits))
+    watched = [limit for limit in limits if limit["source"] not in aside]
+    given = Rows.from_dicts(inputs)
     try:
         # A refused row has cells that fit no kind; they count as missing.
         typed, _ = accept(given, watched)
@@ -224,8 +225,16 @@ def signals_of_inputs(
     return of_columns(typed, {limit["name"]: limit["kind"] for limit in watched}, known)
 
 
-def _is_omitted(value: Any) -> bool:
-    return isinstance(value, dict) and "$omitted" in value
+def unwatched(rows: Sequence[Answered], limits: list[dict[str, Any]]) -> list[str]:
+    """The columns, by the user's names, that the journal left out of one of these inputs or more."""
+    names = {name for one in rows for name, value in (one.input or {}).items() if left_out(value)}
+    return [limit["source"] for limit in limits if names & {limit["name"], limit["source"]}]
+
+
+def readable(rows: Sequence[Answered], limits: list[dict[str, Any]]) -> int:
+    """How many of these answers came with an input of which anything is watched."""
+    aside = len(unwatched(rows, limits))
+    return 0 if aside and aside == len(limits) else sum(one.input is not None for one in rows)
 
 
 def _of(query: Select[Any], version: Version, after: str) -> Select[Any]:

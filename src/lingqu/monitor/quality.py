@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lingqu.contract import JOINT
+from lingqu.data.values import to_label
 from lingqu.statistics import Estimate, clopper_pearson, estimated_accuracy
 
 RIPE = 0.8
@@ -105,6 +106,8 @@ def right(answer: Mapping[str, Any], label: Any) -> bool:
     (True, True)
     >>> right({"kind": "number-value", "prediction": 3.0, "low": 2.5, "high": 3.5}, "3.4"), right({"kind": "refusal"}, "x")
     (True, False)
+    >>> right({"kind": "label-scores", "prediction": "1"}, "1.0")  # as spreadsheets write it
+    True
     """
     kind = answer.get("kind")
     if kind == "number-value":
@@ -115,12 +118,17 @@ def right(answer: Mapping[str, Any], label: Any) -> bool:
     if kind == "label-set":
         return _parts(answer["prediction"]) == _parts(label)
     # What is no label of any kind cannot be right.
-    return "prediction" in answer and str(answer["prediction"]) == str(label)
+    return "prediction" in answer and _spelled(answer["prediction"]) == _spelled(label)
+
+
+def _spelled(label: Any) -> str:
+    """A label as rows that train spell it."""
+    return to_label(label) or str(label)
 
 
 def _parts(labels: Any) -> list[str]:
     listed = labels if isinstance(labels, list | tuple) else str(labels).split(JOINT)
-    return sorted(str(part) for part in listed if str(part))
+    return sorted(_spelled(part) for part in listed if str(part))
 
 
 def estimate(confidences: Sequence[float], known: Sequence[float], was_right: Sequence[bool]) -> Estimate | None:

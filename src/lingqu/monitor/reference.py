@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ class Reference:
 
 
 def reference(version: Version, store: Store, *, most: int, masked: bool) -> Reference:
-    """The reference of a version, of at most so many rows; made on first use, found afterwards.
+    """The reference of a version, of at most so many rows; made on first use, found afterwards; kept where the store may be written.
 
     MissingPackageError when the rows have to be read and pyarrow is not there.
     """
@@ -84,6 +85,9 @@ def reference(version: Version, store: Store, *, most: int, masked: bool) -> Ref
         "code": store.code_version("monitor"),
     }
     key = store.stage("monitor reference", inputs)
+    if not store.writable:
+        found = store.stage_result(key)
+        return _kept(found, store) if found else _make(version, store, most, masked)
     with store.lock(f"stage-{key}"):
         found = store.stage_result(key)
         if found is None:
@@ -91,6 +95,10 @@ def reference(version: Version, store: Store, *, most: int, masked: bool) -> Ref
             found = {"reference": store.put_bytes(made.to_bytes())}
             store.finish_stage(key, found, 0.0, blobs=[found["reference"]])
             return made
+    return _kept(found, store)
+
+
+def _kept(found: Mapping[str, Any], store: Store) -> Reference:
     return Reference.from_bytes(store.get_bytes(found["reference"]))
 
 

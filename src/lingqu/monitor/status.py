@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
-from lingqu.monitor.alarms import Alarm, told
-from lingqu.monitor.drift import IN_A_ROW, Moved
+from lingqu.monitor.alarms import Alarm, known, told
+from lingqu.monitor.blocked import blocked
+from lingqu.monitor.drift import IN_A_ROW, LEAST, Moved
 from lingqu.monitor.observed import Answered, Labelled, drawn, kept_as, labelled, shares
 from lingqu.monitor.quality import Cohort
 from lingqu.monitor.reference import reference
@@ -24,6 +26,7 @@ from lingqu.monitor.windows import Record, Watch, Window, estimated, too_few
 from lingqu.registry import Registry, Version
 from lingqu.registry.brake import world_moved
 from lingqu.registry.rollouts import proved
+from lingqu.serve.formatter import LARGEST_BYTES
 from lingqu.spec.running import JournalSettings, MonitorSettings
 from lingqu.store import Store
 
@@ -31,6 +34,7 @@ COHORTS = 8
 """How many windows are told with their quality, the newest answers besides."""
 SHOWN = 5
 """How many signals an alarm tells in words."""
+UNSAID = "This store may not be written by you: what was seen is not remembered, and alarms are told here alone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +86,29 @@ class Status:
         }
 
 
-def status(name: str, *, store: Store | None = None, settings: MonitorSettings | None = None) -> Status:
+def status(
+    name: str,
+    *,
+    store: Store | None = None,
+    settings: MonitorSettings | None = None,
+    journal: JournalSettings | None = None,
+) -> Status:
     """How the champion of a name is doing, or the version that `name@3` says; UnknownNameError when there is none.
 
-    `settings` are those of the version's spec unless given. What is new is remembered in the store and told once: to the
-    log, the history, and the webhook of the environment.
+    `settings` and `journal` are those of the version's spec unless given. What is new is remembered in the store and told
+    once: to the log, the history, and the webhook of the environment. A store that may not be written is looked at all the
+    same, and nobody is told.
     """
     store = store or _here(name)
     version = Registry(store).get(name)
     settings = settings or settings_of(version)
-    webhook, unsent = _webhook(settings)
     serve: Mapping[str, Any] = version.spec.get("serve") or {}
-    journal = JournalSettings(**(serve.get("journal") or {}))
+    journal = journal or JournalSettings(**(serve.get("journal") or {}))
     # A service may have been started with other settings than the version was made with: what was kept decides.
     masked = (kept_as(store, version) or journal.inputs) == "masked"
     held_out = reference(version, store, most=settings.reference, masked=masked)
     watch = Watch(version, store, settings, held_out, journal.sample, proved(store, version))
-    # Where things stand is kept like the result of a stage, which a later look replaces.
-    key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
-    with store.at_work(f"monitor-{version.name}"):
-        kept = store.stage_result(key)
-        record = Record.from_json(kept) if kept else Record()
-        rest = watch.look(record)
-        labels = labelled(store, version)
-        live = _risk(watch, labels)
-        alarms = told(_alarms(record, live), record.alarms, version, store, webhook)
-        store.finish_stage(key, record.to_json(), 0.0)
+    record, rest, labels, live, alarms, unsaid = _look(watch, store)
     alarms += _retrain(store, version)
     return Status(
         version.name,
@@ -119,16 +120,42 @@ def status(name: str, *, store: Store | None = None, settings: MonitorSettings |
         _cohorts(watch, record, rest, labels),
         live,
         alarms,
-        [*_notes(watch, record, rest), *unsent],
+        [*_notes(watch, record, rest), *unsaid],
     )
+
+
+def _look(
+    watch: Watch, store: Store
+) -> tuple[Record, list[Answered], list[Labelled], Risk | None, list[Alarm], list[str]]:
+    """One look: what is known now, what waits for its window, the labels, the risk, the alarms, and who was not told."""
+    version = watch.version
+    # Where things stand is kept like the result of a stage, which a later look replaces.
+    key = store.stage("monitor", {"name": version.name, "number": version.number, "bundle": version.bundle})
+    webhook, unsaid = _webhook(watch.settings) if store.writable else (None, [UNSAID])
+    with store.at_work(f"monitor-{version.name}") if store.writable else nullcontext():
+        kept = store.stage_result(key)
+        record = Record.from_json(kept) if kept else Record()
+        rest = watch.look(record)
+        labels = labelled(store, version)
+        live = _risk(watch, labels)
+        found = [*_alarms(record, live), *_blocked(store, version)]
+        if store.writable:
+            found = told(found, record.alarms, version, store, webhook)
+            store.finish_stage(key, record.to_json(), 0.0)
+        else:
+            found = known(found, record.alarms)
+    return record, rest, labels, live, found, unsaid
 
 
 def statuses(store: Store, settings: MonitorSettings | None = None) -> list[Status]:
     """How every model that has a champion is doing."""
+    return [status(name, store=store, settings=settings) for name in champions(store)]
+
+
+def champions(store: Store) -> list[str]:
+    """The names of the models that have a champion."""
     registry = Registry(store)
-    return [
-        status(name, store=store, settings=settings) for name in registry.names() if registry.alias(name, "champion")
-    ]
+    return [name for name in registry.names() if registry.alias(name, "champion")]
 
 
 def settings_of(version: Version) -> MonitorSettings:
@@ -180,6 +207,15 @@ def _alarms(record: Record, live: Risk | None) -> list[Alarm]:
     return found
 
 
+def _blocked(store: Store, version: Version) -> list[Alarm]:
+    """That one check keeps every challenger of this champion out."""
+    held = Registry(store).alias(version.name, "champion")
+    found = blocked(store, version) if held and held[0] == version.number else None
+    if found is None:
+        return []
+    return [Alarm("blocked", "warn", found.sentence(), {"rounds": found.rounds, "checks": [*found.checks]})]
+
+
 def _retrain(store: Store, version: Version) -> list[Alarm]:
     """That the world has moved, which the loop has told already, until somebody thaws the model."""
     if (found := world_moved(store, version.name)) is None:
@@ -205,9 +241,20 @@ def _notes(watch: Watch, record: Record, rest: list[Answered]) -> list[str]:
     if rest or not record.windows:
         short = f"{len(rest):,} answers wait for {size - len(rest):,} more"
         found.append(f"{short}; drift is judged by whole windows of {size:,}.")
-    if record.windows and not record.windows[-1].inputs:
+    aside = watch.unwatched(record, rest)
+    found += [
+        f"Column '{name}' is not watched, and nothing is learned from feedback on it, for the journal leaves it out: it "
+        f"keeps pictures under serve.journal.inputs: plain, up to {LARGEST_BYTES >> 10} KiB each."
+        for name in aside
+    ]
+    if record.windows and not record.windows[-1].inputs and not aside:
         found.append(
             "No input can be read, so only answers are watched: serve.journal.inputs, or the key of the journal."
+        )
+    if 0 < watch.inputs(record) < LEAST:
+        found.append(
+            f"A window has {watch.inputs(record):,} inputs that were kept, and {LEAST} are needed, so only answers are "
+            "watched: see serve.journal.sample."
         )
     if record.windows and watch.settings.season != "none" and not record.windows[-1].season:
         found.append(

@@ -17,7 +17,7 @@ import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from lingqu.errors import Problem, RequestError
 from lingqu.store import canonical_json
@@ -25,6 +25,8 @@ from lingqu.store import canonical_json
 ADDRESS, SECRET = "LINGQU_WEBHOOK", "LINGQU_WEBHOOK_SECRET"
 TIMEOUT = 5.0
 _LARGEST = 65_536
+_SAFE = "/?&=%:;,+@~!$'()*-._|[]"
+"""What stays as it is written in a path and its query (RFC 3986), a percent sign too: it stands for itself already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,12 @@ class Webhook:
         context = ssl.create_default_context()
         connection = http.client.HTTPSConnection(self.host, self.port, timeout=TIMEOUT, context=context)
         plain = socket.create_connection((address, self.port), timeout=TIMEOUT)
-        # The certificate must be for the name, whichever address the name led to.
-        connection.sock = context.wrap_socket(plain, server_hostname=self.host)
+        try:
+            # The certificate must be for the name, whichever address the name led to.
+            connection.sock = context.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
         return connection
 
     def _resolved(self) -> str:
@@ -121,6 +127,7 @@ def _checked(address: str, secret: str, hosts: Collection[str]) -> Webhook:
     if len(secret) < 16:
         advice = f"Set {SECRET}, for example to: python -c 'import secrets; print(secrets.token_urlsafe())'"
         raise RequestError(Problem("a secret of at least 16 characters to sign alerts with", f"{len(secret)}", advice))
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # As a browser would send it: http.client takes nothing but ASCII.
+    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_SAFE)
     secure = parts.scheme == "https"
     return Webhook(secure, host, port or (443 if secure else 80), path, secret.encode())

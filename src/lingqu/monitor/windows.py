@@ -19,9 +19,11 @@ from lingqu.monitor.observed import (
     Answered,
     answered,
     drawn,
+    readable,
     signals_of,
     signals_of_inputs,
     since_trial,
+    unwatched,
     waiting,
     weeks_before,
 )
@@ -36,6 +38,11 @@ from lingqu.store import Store
 FEW, MANY, COLUMNS = 300, 1000, 20
 """Rows of a window, those of one with many columns, and from how many columns on they are many."""
 LARGEST = 5000
+"""Where only a sample of the inputs is kept, windows grow to so many answers, and beyond them only while a signal would
+otherwise have too few rows to be judged by."""
+ENOUGH = LEAST + LEAST // 2
+"""So many inputs are awaited in a window, that hardly one has fewer than the least by chance."""
+MOST = 50_000
 KEPT = 60
 """How many windows are remembered, and how many are looked at when more wait."""
 
@@ -51,7 +58,7 @@ class Window:
     ended: str
     rows: int
     inputs: int
-    """How many of its inputs were kept, and could be read."""
+    """How many of its inputs were kept, could be read, and hold anything that is watched."""
     tested: int
     q: float
     drifted: list[Moved]
@@ -62,6 +69,8 @@ class Window:
     """With how many answers of the same weekdays it was compared; 0 where it was with held-out rows."""
     trial: int = 0
     """With how many answers since the version's own trial, where it was with these."""
+    unwatched: list[str] = field(default_factory=list)
+    """The columns that the journal left out of its inputs."""
 
     def sentence(self) -> str:
         """What was seen, in words.
@@ -142,10 +151,19 @@ class Watch:
 
     @property
     def size(self) -> int:
-        """How many answers make a window; more where only a sample of their inputs is kept."""
+        """How many answers make a window; more where only a sample of their inputs is kept.
+
+        Small samples take larger windows, as long as those can be held in memory.
+        """
         columns = watched({limit["name"]: limit["kind"] for limit in self.held_out.limits})
         plain = self.settings.window or (MANY if columns > COLUMNS else FEW)
-        return min(LARGEST, ceil(plain / self.sample)) if 0 < self.sample < 1 else plain
+        if not 0 < self.sample < 1:
+            return plain
+        return max(plain, min(LARGEST, ceil(plain / self.sample)), min(MOST, ceil(ENOUGH / self.sample)))
+
+    def inputs(self, record: Record) -> int:
+        """How many inputs a window has: those of the last one, or as many as are awaited where none was seen yet."""
+        return record.windows[-1].inputs if record.windows else round(self.sample * self.size)
 
     def look(self, record: Record) -> list[Answered]:
         """Look at every window that is full by now, and give the answers that wait for theirs."""
@@ -180,7 +198,7 @@ class Watch:
             rows[0].at,
             rows[-1].at,
             len(rows),
-            sum(one.input is not None for one in rows),
+            readable(rows, held_out.limits),
             len(found),
             q,
             [one for one in found if one.drifted],
@@ -189,6 +207,7 @@ class Watch:
             drawn([one.id for one in rows], self.settings.audit, self.store),
             len(season),
             trial,
+            unwatched(rows, held_out.limits),
         )
 
     def _trial(self, rows: list[Answered]) -> tuple[list[Signal], int]:
@@ -197,8 +216,8 @@ class Watch:
         Held-out rows are as old as the first version. Whoever has learned a world that moved, and proved it on rows of
         today, need not hear for ever that it is not yesterday.
         """
-        held_out, many = self.held_out, {"least": len(rows), "most": self.settings.reference}
-        asked, own = since_trial(self.store, self.version, rows[0].id, **many)
+        held_out, most = self.held_out, self._most(rows)
+        asked, own = since_trial(self.store, self.version, rows[0].id, least=len(rows), most=most)
         newer: list[Signal] = []
         if len(own) >= len(rows):
             newer += of_answers([one.answer for one in own])
@@ -211,8 +230,18 @@ class Watch:
         """What answers of the same weekdays were like, where that is asked for and there are as many as make a window."""
         if self.settings.season == "none":
             return []
-        found = weeks_before(self.store, self.version, rows, self.settings.reference)
+        found = weeks_before(self.store, self.version, rows, self._most(rows))
         return found if len(found) >= len(rows) else []
+
+    def unwatched(self, record: Record, rest: list[Answered]) -> list[str]:
+        """The columns that the journal leaves out, by the newest inputs that it kept."""
+        if any(one.input is not None for one in rest):
+            return unwatched(rest, self.held_out.limits)
+        return record.windows[-1].unwatched if record.windows else []
+
+    def _most(self, rows: list[Answered]) -> int:
+        """With how many answers a window is compared at most; a large one needs as many, about which a draw may miss."""
+        return max(self.settings.reference, 2 * len(rows))
 
 
 def estimated(rows: list[Answered], reference: Reference) -> Estimate | None:

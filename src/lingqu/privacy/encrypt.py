@@ -96,7 +96,7 @@ class MasterKeys:
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Decrypt a record; StoreError when a bit of it or its place has changed, or the key is another."""
         head, salt, nonce, body = sealed[:21], sealed[5:21], sealed[21:33], sealed[33:]
-        if head[:1] == _RECORD and len(body) >= TAG:
+        if is_record(sealed):
             master = self._named(head[1:5])
             plain = _decrypted(_cipher(_derived(master, salt)), nonce, body, head + context)
             if plain is not None:
@@ -110,6 +110,15 @@ class MasterKeys:
                 return key
         advice = f"Add the key that it was written with to {KEY_VARIABLE}, after the new one."
         raise StoreError(Problem("the key that this was encrypted with", f"only {len(self.keys)} other", advice))
+
+
+def is_record(data: bytes) -> bool:
+    """Whether these bytes have the form of an encrypted record.
+
+    >>> is_record(MasterKeys((bytes(32),)).seal(b"", b"")), is_record(b"a comment")
+    (True, False)
+    """
+    return data.startswith(_RECORD) and len(data) >= len(_RECORD) + 4 + 16 + 12 + TAG
 
 
 def new_master_key() -> bytes:

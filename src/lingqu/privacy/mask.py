@@ -160,10 +160,11 @@ def may_hold(text: str) -> bool:
 
 
 def mask_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its texts masked, and whole numbers that are personal data by themselves; names of columns stay.
+    """A row with its texts masked, and whole numbers that are personal data by themselves, also those spelled with .0;
+    names of columns stay.
 
-    >>> mask_row({"text": "京A12345", "age": 31, "contact": 13800138000, "tags": ["a@b.cn"]})
-    {'text': '[PLATE]', 'age': 31, 'contact': '[PHONE]', 'tags': ['[EMAIL]']}
+    >>> mask_row({"text": "京A12345", "age": 31, "contact": 13800138000, "other": 13800138000.0, "tags": ["a@b.cn"]})
+    {'text': '[PLATE]', 'age': 31, 'contact': '[PHONE]', 'other': '[PHONE]', 'tags': ['[EMAIL]']}
     """
     return {name: _masked(value) for name, value in row.items()}
 
@@ -203,12 +204,14 @@ def _claims(text: str) -> Iterator[Found]:
 
 def _emails(text: str) -> Iterator[Found]:
     # From the @ outwards: to look for what may stand before it at every place of a long text would be slow.
-    at = text.find("@")
+    at, end = text.find("@"), 0
     while at >= 0:
-        mailbox = _MAILBOX.search(text, max(0, at - 64), at)
+        # Signs that may stand between two addresses may also stand in one, so none begins in the one before.
+        mailbox = _MAILBOX.search(text, max(end, at - 64), at)
         domain = _DOMAIN.match(text, at + 1) if mailbox else None
         if mailbox and domain and domain[1].lower() not in _FILES:
-            yield Found(mailbox.start(), domain.end(), "EMAIL")
+            end = domain.end()
+            yield Found(mailbox.start(), end, "EMAIL")
         at = text.find("@", at + 1)
 
 
@@ -314,10 +317,17 @@ def _phones(text: str, rows: Rows) -> Iterator[Found]:
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**9:
-        text = str(value)
+    if _is_long(value):
+        text = str(int(value))
         hidden = mask(text)
         return value if hidden == text else hidden
     if isinstance(value, Mapping):
         return mask_row(value)
     return [_masked(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_long(value: Any) -> bool:
+    """Whether a number is whole and long enough to be somebody's; tensors and tables hold such numbers as floats."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) >= 10**9:
+        return False
+    return isinstance(value, int) or value.is_integer()

@@ -96,14 +96,15 @@ def numbers(evidence: Mapping[str, Any]) -> str:
 
     >>> numbers({"p": 0.2, "alpha": 0.05})
     'p = 0.2 ≥ 0.05'
-    >>> numbers({"p": 1e-9, "alpha": 0.05, "rows": 500})
-    'p < 0.0001 < 0.05 on 500 rows'
+    >>> numbers({"p": 1e-9, "alpha": 0.05, "rows": 500}), numbers({"p": None, "alpha": 0.05, "rows": 500})
+    ('p < 0.0001 < 0.05 on 500 rows', '')
     """
     p, alpha, rows = evidence.get("p"), evidence.get("alpha"), evidence.get("rows")
     text = ""
     if isinstance(p, int | float) and isinstance(alpha, int | float):
         said = f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
         text = f"{said} {'<' if p < alpha else '≥'} {alpha:.2g}"
-    if isinstance(rows, int):
-        text = f"{text} on {rows:,} rows".strip()
+    # Rows that were not asked to prove anything are no evidence of what was decided elsewhere.
+    if isinstance(rows, int) and text:
+        text = f"{text} on {rows:,} rows"
     return text

@@ -18,7 +18,7 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -92,10 +92,11 @@ class Registry:
             append(connection, name=name, who=who, action="register", version=row["number"], evidence=evidence)
         return Version.of_row(row)
 
-    def restate(self, version: Version, *, who: str, why: str) -> None:
+    def restate(self, version: Version, *, who: str, why: str, without: Iterable[str] = ()) -> None:
         """Put a version in the place of the one with its number, after something in it was forgotten.
 
-        The history keeps that it was done and the hash of the new row, so that any other change is still found.
+        The history keeps that it was done and the hash of the new row, so that any other change is still found; and the ids of
+        the feedback that its data is now `without`.
         """
         check_name(version.name)
         self.store.folder_path(version.bundle, verify=False)
@@ -105,7 +106,10 @@ class Registry:
         with self.store.database.erasing() as connection:
             find(connection, Reference(version.name, None, version.number))
             connection.execute(update(VERSIONS).where(*at).values(**row))
-            evidence = {"bundle": version.bundle, "data_version": version.data_version, "row": row_hash(row)}
+            evidence: dict[str, Any] = {"bundle": version.bundle, "data_version": version.data_version}
+            evidence["row"] = row_hash(row)
+            if out := sorted(without):
+                evidence["without"] = out
             append(
                 connection,
                 name=version.name,

@@ -53,6 +53,8 @@ class Rollout:
     """When this step began."""
     seq: int
     """The row of the history that says so."""
+    alpha: float | None = None
+    """What its proof may cost where no gate has proved that it is better; None where one has."""
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -74,6 +76,7 @@ def standing_rollout(connection: Connection, name: str) -> Rollout | None:
     told = json.loads(row["evidence"])
     began = told.get("began") or row["at"]
     place = {"step": told["step"], "share": told["share"], "began": began, "since": row["at"], "seq": row["seq"]}
+    place |= {"alpha": told.get("alpha")}
     return Rollout(name, row["version"], told["against"], told["champion_epoch"], **place)
 
 
@@ -109,6 +112,7 @@ def move(store: Store, now: Rollout, step: str, share: float, *, why: str, evide
         expect_epoch(connection, now.name, CHAMPION, now.epoch)
         told = {**evidence, "step": step, "share": share, "against": now.against}
         told |= {"champion_epoch": now.epoch, "began": now.began}
+        told |= {} if now.alpha is None else {"alpha": now.alpha}
         _tell(connection, now.name, now.version, who="lingqu", why=why, told=told)
         moved = standing_rollout(connection, now.name)
     assert moved is not None
@@ -152,12 +156,19 @@ def proved(store: Store, version: Version) -> bool:
     gate = version.decision
     if gate.get("decision") == "promote" and str(gate.get("gate_set", "")).startswith(FRESH):
         return True
-    query = select(HISTORY.c.evidence).where(HISTORY.c.name == version.name, HISTORY.c.version == version.number)
+    steps = HISTORY.c.action.in_((ROLLOUT, "promote"))
+    query = select(HISTORY.c.version, HISTORY.c.alias, HISTORY.c.evidence).where(HISTORY.c.name == version.name, steps)
+    found = False
     with store.database.reading() as connection:
-        steps = connection.execute(query.where(HISTORY.c.action.in_((ROLLOUT, "promote")))).scalars().all()
-    told = [json.loads(step) for step in steps]
-    # What the sign test has taken on holds its wins.
-    return any("wins" in one and one.get("step") != DROP for one in told)
+        for number, alias, evidence in connection.execute(query.order_by(HISTORY.c.seq)):
+            told = json.loads(evidence)
+            if told.get("step") == DROP:
+                # What a challenger had won does not outlive what it was dropped for.
+                found = found and not (alias == CHALLENGER and told.get("ended") == version.number)
+            elif number == version.number:
+                # What the sign test has taken on holds its wins.
+                found = found or "wins" in told
+    return found
 
 
 def expect_rollout(connection: Connection, now: Rollout) -> None:

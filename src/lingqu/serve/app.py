@@ -1,8 +1,8 @@
 """The service as an ASGI application: one table of routes, and around each the same guard.
 
-In order: does the request belong here (Host, Origin), is there such a route, who asks and may they, and then the
-handler. Whatever is raised on the way becomes an answer; whatever is answered gets its headers and one line in the log.
-Who may is decided from the line of the table that matched, never from the address as it was written.
+In order: does the request belong here (Host, Origin), is there such a route, who asks and may they, has the model's line
+room, and then the handler. Whatever is raised on the way becomes an answer; whatever is answered gets its headers and one
+line in the log. Who may is decided from the line of the table that matched, never from the address as it was written.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SECURITY_HEADERS = (
     (b"cache-control", b"no-store"),
 )
 _CLIENT_CLOSED = 499
+BASIC = b'Basic realm="lingqu: the key as the password", charset="UTF-8"'
 
 
 def application(service: Service) -> Application:
@@ -72,6 +73,9 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
         if response is None:
             route, call.params = match(scope["path"], scope["method"])
             _admit(call, route)
+            if route.scopes == ASK and (engine := service.engines.get(call.params.get("name", ""))):
+                call.told["model"] = engine.name
+                engine.turn_away()
             response = await route.handler(call)
     except NoRouteError as error:
         response = empty(error.status, **({"allow": ", ".join(error.allow)} if error.allow else {}))
@@ -84,6 +88,8 @@ async def _answer(service: Service, names: frozenset[str], scope: Scope, receive
         response = refusal(error, call.id, route.family if route else "native")
     headers = response.raw_headers
     headers.append((b"x-request-id", call.id.encode()))
+    if response.status_code == 401 and route is not None and route.browsed:
+        headers.append((b"www-authenticate", BASIC))
     if route is None:
         # A file of the page has some of its own.
         present = {name for name, _ in headers}
@@ -99,7 +105,8 @@ def _admit(call: Call, route: Route) -> None:
     keys = call.service.keys
     if route.scopes is None or keys is None:
         return
-    call.principal = who = keys.principal(call.token)
+    # A browser sends a password to every address once it was given; it is looked at where people go alone.
+    call.principal = who = keys.principal(call.token or (call.password if route.browsed else None))
     if who.scopes.isdisjoint(route.scopes):
         wanted = " or ".join(route.scopes)
         advice = f"Ask for a key with the scope {route.scopes[0]}."

@@ -17,6 +17,8 @@ from lingqu.spec import amounts
 from lingqu.store.aliases import CHAMPION
 
 if TYPE_CHECKING:
+    from lingqu.serve.keys import Keys
+    from lingqu.serve.principal import Principal
     from lingqu.serve.reply import Reply
 
 WATCH_AFTER_SECONDS = 0.02
@@ -47,15 +49,17 @@ async def ask(
     version: str | None = None,
     seconds: float | None = None,
     kept: bool = True,
+    needed: int = 0,
 ) -> Asked:
     """The answers to these rows, in order, within `seconds` and the service's own deadline.
 
-    Each is numbered and journalled, unless it is not `kept`: then it is the answer to a question of our own.
+    Each is numbered and journalled, unless it is not `kept`: then it is the answer to a question of our own. Who
+    `needed` so many of the first rows gives nobody an answer where one of them is refused, so that the request costs nothing.
 
     Raises what the engine does, QuotaError, and GoneError when the client left: then the work is taken back.
     """
     if not len(rows):
-        raise DataError(Problem("at least one row", "none"))
+        raise DataError(Problem("at least one row", "none", "Send one row or more."))
     service, principal = call.service, call.principal
     engine = service.engine(name)
     call.told.update(model=name, rows=len(rows))
@@ -77,9 +81,7 @@ async def ask(
         service.metrics.in_progress(name, -1)
     call.told.update(version=reply.version.version, role=reply.role)
     if service.keys is not None:
-        # A row that was refused is no answer, and costs nothing.
-        answered = sum(not isinstance(answer, Refusal) for answer in reply.answers)
-        service.keys.meter(principal, name, rows=answered, compute_seconds=reply.compute_seconds)
+        _charge(service.keys, principal, name, reply, needed)
     if not kept:
         return Asked(reply, [])
     ids = [new_id() for _ in reply.answers]
@@ -87,6 +89,18 @@ async def ask(
     if reply.role == CHAMPION:
         engine.shadow(rows, lambda shadow: _journal(call, rows, shadow, ids, began))
     return Asked(reply, ids)
+
+
+def _charge(keys: Keys, principal: Principal, name: str, reply: Reply, needed: int) -> None:
+    """Count what was answered; a row that was refused is no answer: it costs nothing, and the quota has it back."""
+    answers = reply.answers
+    answered = sum(not isinstance(answer, Refusal) for answer in answers)
+    if answered < len(answers):
+        if any(isinstance(answer, Refusal) for answer in answers[:needed]):
+            answered = 0
+        keys.give_back(principal, len(answers) - answered)
+    if answered:
+        keys.meter(principal, name, rows=answered, compute_seconds=reply.own_seconds)
 
 
 async def until_gone(call: Call, answering: Any) -> Any:

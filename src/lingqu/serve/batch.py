@@ -51,7 +51,8 @@ class Model(Protocol):
 class Request:
     """Rows that wait for one model's answers; `future` gets them, one a row.
 
-    `at`, `begun` and `seconds` are monotonic: when it came, when its first batch began, how long its batches took.
+    `at`, `begun` and `seconds` are monotonic: when it came, when its first batch began, how long its batches took, of
+    which `own_seconds` are its share.
     """
 
     model: Model
@@ -62,6 +63,7 @@ class Request:
     missing: int = 0
     begun: float = 0.0
     seconds: float = 0.0
+    own_seconds: float = 0.0
 
 
 @dataclass(eq=False, slots=True)
@@ -175,6 +177,22 @@ def compute(
             answers[place] = answer
     taken = iter(answers)
     return [list(islice(taken, len(rows))) for rows in parts], worst
+
+
+def shares(batch: Sequence[Piece], outcomes: Sequence[Outcome]) -> list[float]:
+    """Which part of a batch each piece took, by the cost of its rows that were answered; together 1, or 0 when none was."""
+    if len(batch) == 1:
+        return [1.0]
+    weights = [
+        0.0 if isinstance(outcome, BaseException) else piece.longest * (len(outcome) - _refused(outcome))
+        for piece, outcome in zip(batch, outcomes, strict=True)
+    ]
+    total = sum(weights)
+    return [weight / total for weight in weights] if total else weights
+
+
+def _refused(answers: Sequence[Answer]) -> int:
+    return sum(type(answer) is Refusal for answer in answers)
 
 
 _NONE = Refusal("")

@@ -8,13 +8,15 @@ and their futures; threads take from the line under its lock.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import OverloadError, Problem
-from lingqu.serve.batch import Model, Outcome, Piece, Request, Watcher, compute, form, pieces_of, unwatched
+from lingqu.serve.batch import Model, Outcome, Piece, Request, Watcher, compute, form, pieces_of, shares, unwatched
 from lingqu.serve.cost import Estimate, padded
 from lingqu.serve.inline import Inline
 
@@ -70,6 +72,16 @@ class Batcher:
     def idle(self) -> bool:
         """Whether nothing waits and nothing is computed."""
         return not self._line and not self._inline.waiting and all(worker.since is None for worker in self._workers)
+
+    def turn_away(self, models: Iterable[Model]) -> None:
+        """OverloadError when too many requests wait, whatever one more should ask of these models.
+
+        So its body need not be read: to refuse a request must cost little of what the others are computed with.
+        """
+        if self._waiting >= self.limit and not any(self._inline.suits_one(model) for model in models):
+            with self._changed:
+                expected = self._expected()
+            raise _overloaded(self._waiting, self.limit, expected)
 
     def submit(self, model: Model, rows: Rows, patience: float) -> Request:
         """Put rows in line; OverloadError when too many requests wait, or longer than `patience` seconds."""
@@ -199,9 +211,10 @@ class Batcher:
         self, batch: list[Piece], outcomes: list[Outcome], cost: float, seconds: float, error: BaseException | None
     ) -> None:
         """Give each request its answers; it is done when its last piece is."""
-        for piece, outcome in zip(batch, outcomes, strict=True):
+        for piece, outcome, share in zip(batch, outcomes, shares(batch, outcomes), strict=True):
             request = piece.request
             request.seconds += seconds
+            request.own_seconds += seconds * share
             if request.future.done():
                 continue
             if isinstance(outcome, BaseException):
@@ -223,5 +236,5 @@ class Batcher:
 def _overloaded(waiting: int, limit: int, expected: float) -> OverloadError:
     found = f"{waiting} that wait" if waiting >= limit else f"{expected:.1f} s of them"
     wait = max(expected, 0.1)
-    advice = f"Come again in {max(1, round(wait))} s, or let more processes answer."
+    advice = f"Come again in {math.ceil(wait)} s, or let more processes answer."
     return OverloadError(Problem(f"less than {limit} requests before this one", found, advice), retry_after=wait)

@@ -20,7 +20,9 @@ import orjson
 
 from lingqu.errors import Problem, ProtocolError
 
-MOST_BYTES = 10 << 20
+MOST_BYTES = 12 << 20
+"""A row with the longest text fits, however it is spelled: an emoji may be two escapes of six bytes."""
+
 MOST_SIGNS = 200_000
 MOST_KEYS = 1_000
 """In one object: columns of a row, fields of a form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -78,6 +79,18 @@ class Call:
         return self.headers.get("x-api-key") or None
 
     @property
+    def password(self) -> str | None:
+        """The key that a browser asked for in its own window: the password of HTTP Basic, or the name where there is none."""
+        kind, _, coded = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        try:
+            name, _, password = base64.b64decode(coded.strip(), validate=True).decode().partition(":")
+        except ValueError:  # no base64, or no text
+            return None
+        return password.strip() or name.strip() or None
+
+    @property
     def media_type(self) -> str:
         """The body's type in lower case, without parameters; JSON when the client says none."""
         given = self.headers.get("content-type", "application/json")
@@ -93,11 +106,13 @@ class Call:
             return None
         if len(found) > 1 or (known and found[0] not in known):
             expected = f"one '{name}' in the address" + (f", {' or '.join(known)}" if known else "")
-            raise ProtocolError(Problem(expected, ", ".join(repr(value[:40]) for value in found[:3])), status=400)
+            shown = ", ".join(repr(value[:40]) for value in found[:3])
+            advice = f"Give it once, as in ?{name}={known[0] if known else 'VALUE'}."
+            raise ProtocolError(Problem(expected, shown, advice), status=400)
         return found[0]
 
     async def body(self) -> bytes:
-        """The whole body; ProtocolError 413 above 10 MiB, 415 when it is compressed, GoneError when the client left."""
+        """The whole body; ProtocolError 413 above 12 MiB, 415 when it is compressed, GoneError when the client left."""
         if self._body is None:
             self._body = await self._read()
         return self._body

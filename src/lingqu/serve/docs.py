@@ -19,6 +19,9 @@ from lingqu.serve.words import LANGUAGES, in_language
 if TYPE_CHECKING:
     from lingqu.serve.engine import Engine
 
+VARIABLE = "LINGQU_KEY"
+"""Where the examples have a key from, which no page should hold."""
+
 STYLE = """\
 :root { color-scheme: light dark }
 body { font: 16px/1.6 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
@@ -45,19 +48,22 @@ async def page(call: Call) -> Response:
     say = in_language(language)
     title = escape(say("How to call this service"))
     address = call.headers["host"]
-    models = "".join(_model(engine, language, address) for engine in call.service.engines.values())
+    keyed = call.service.keys is not None and call.service.keys.required
+    models = "".join(_model(engine, language, address, keyed) for engine in call.service.engines.values())
     also = escape(document(call.service, language)["info"]["description"])
     described = escape(say("The machine-readable description is at"))
+    first = escape(say("This service asks for a key. Give yours to the examples first:"))
+    key = f"<p>{first} <code>export {VARIABLE}=lq_…</code></p>" if keyed else ""
     return Response(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
         f'<link rel="stylesheet" href="/docs.css"></head><body><h1>{title}</h1>'
-        f'<p>{described} <a href="/openapi.json">/openapi.json</a>. {also}</p>{models}</body></html>',
+        f'<p>{described} <a href="/openapi.json">/openapi.json</a>. {also}</p>{key}{models}</body></html>',
         media_type="text/html",
     )
 
 
-def _model(engine: Engine, language: str, address: str) -> str:
+def _model(engine: Engine, language: str, address: str, keyed: bool) -> str:
     say = in_language(language)
     bundle = engine.bundle()
     columns = describe_columns(bundle.manifest["columns"], bundle.task, language)
@@ -65,18 +71,19 @@ def _model(engine: Engine, language: str, address: str) -> str:
     return (
         f"<h2>{escape(engine.name)}</h2><p>{escape(say(bundle.task.about))}</p>"
         f"<table><tr><th>{escape(say('Column'))}</th><th>{escape(say('What it holds'))}</th></tr>{cells}</table>"
-        f"<h3>{escape(say('An example that works'))}</h3><pre>{escape(_command(engine, address))}</pre>"
+        f"<h3>{escape(say('An example that works'))}</h3><pre>{escape(_command(engine, address, keyed))}</pre>"
     )
 
 
-def _command(engine: Engine, address: str) -> str:
+def _command(engine: Engine, address: str, keyed: bool) -> str:
     """A line of curl; a picture is sent as a file, for it would not fit on the page."""
+    key = f' -H "Authorization: Bearer ${VARIABLE}"' if keyed else ""
     bundle = engine.bundle()
     row = json_row(example(bundle.manifest, bundle.task))
     url = f"http://{address}/v1/models/{engine.name}/predict"
     files = [limit["source"] for limit in bundle.manifest["columns"] if limit["kind"] in BINARY]
     if files:
         parts = [f"{name}=@picture.png" if name in files else f"{name}={value}" for name, value in row.items()]
-        return f"curl {url} " + " ".join(f"-F {shlex.quote(part)}" for part in parts)
+        return f"curl {url}{key} " + " ".join(f"-F {shlex.quote(part)}" for part in parts)
     body = shlex.quote(json.dumps({"rows": [row]}, ensure_ascii=False))
-    return f"curl {url} -H 'Content-Type: application/json' \\\n  -d {body}"
+    return f"curl {url}{key} -H 'Content-Type: application/json' \\\n  -d {body}"

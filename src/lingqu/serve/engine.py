@@ -79,6 +79,11 @@ class Engine:
         """The bundle of the current version, or of one that is loaded; UnknownNameError when it is not."""
         return self._find(version).bundle
 
+    def chosen(self, version: str | None, user: str | None) -> tuple[Served, Bundle]:
+        """The version that a question of this user goes to now, and its bundle."""
+        one, _ = self._choose(version, user)
+        return one.served, one.bundle
+
     def versions(self) -> list[tuple[Served, list[str], str]]:
         """Every version that is loaded or was refused, its aliases, and its state: "ready", "broken" or "refused"."""
         found: dict[int | None, tuple[Served, list[str], str]] = {}
@@ -94,6 +99,10 @@ class Engine:
         return self._batcher.depth
 
     # Answering
+
+    def turn_away(self) -> None:
+        """OverloadError when any request would be refused, so that nobody reads its body first."""
+        self._batcher.turn_away(self._roles.values())
 
     async def answer(
         self, rows: Rows, *, deadline: float, version: str | None = None, user: str | None = None
@@ -128,7 +137,7 @@ class Engine:
             timer.cancel()
         queued = max(0.0, request.begun - request.at)
         self.metrics.queued(self.name, queued)
-        return Reply(answers, chosen.served, role, queued, request.seconds)
+        return Reply(answers, chosen.served, role, queued, request.seconds, request.own_seconds)
 
     def shadow(self, rows: Rows, record: Record) -> None:
         """Let the challenger answer these rows too, if there is one and nobody waits; `record` hears what it said."""

@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lingqu.contract.answers import Answer
+from lingqu.contract.answers import Answer, Refusal
 from lingqu.privacy.mask import may_hold
 from lingqu.serve.entry import Entry
 from lingqu.serve.sealed import Sealed, iso, plain_text, simple, spell
@@ -42,11 +42,18 @@ Cells = tuple[Any, ...]
 LARGEST_BYTES = 256 << 10
 """Pictures and other bytes that are larger are not kept, only their size."""
 
+LONGEST, LONGEST_REFUSED = 1_000_000, 10_000
+"""An input with a longer text is not kept, and where the row was refused, from which nothing is learned, with a shorter one
+already: who is refused is not charged, and shall not fill the disk."""
+
 AT_ONCE_CHARACTERS = 4096
 """Longer texts are left to the thread."""
 
+_NUMBERS = (int, float)
 _MANY_SCORES = 100
-_MOST_SCORES = 5
+MOST_SCORES = 5
+"""Of so many labels, the likeliest, the journal keeps the scores."""
+
 _BESIDE_INPUT = 200
 
 
@@ -67,6 +74,8 @@ class Formatter:
             # What waits holds nothing of an input that is not kept: a picture of ten megabytes would count for nothing here.
             entry, given = entry._replace(input=None), None
         text = None if given is None else self._quick(given)
+        if given is not None and text is None and _is_too_long(given, entry.answer):
+            entry, given = entry._replace(input=None), None
         answer = None if given is not None and text is None else self._quick_answer(entry)
         if answer is not None and (entry.user is None or self._secret is not None):
             return self._cells(entry, text, *answer), _BESIDE_INPUT + len(text or "")
@@ -114,7 +123,7 @@ class Formatter:
                 left -= len(value)
                 if left < 0 or (masked and may_hold(value)):
                     return None
-            elif masked and type(value) is int and abs(value) >= 10**9:
+            elif masked and type(value) in _NUMBERS and abs(value) >= 10**9:
                 return None
         return simple(row)
 
@@ -149,6 +158,12 @@ class Formatter:
         return keyed(self._secret, user)
 
 
+def _is_too_long(row: Mapping[str, Any], answer: Answer) -> bool:
+    """Whether a text of this row is longer than the journal keeps."""
+    most = LONGEST_REFUSED if isinstance(answer, Refusal) else LONGEST
+    return any(isinstance(value, str) and len(value) > most for value in row.values())
+
+
 def keyed(secret: bytes, user: str) -> str:
     """What stands for the name of a user: the same for the same one, and not to be found by trying names.
 
@@ -173,7 +188,7 @@ def answer_cells(answer: Answer, policy: str) -> tuple[dict[str, Any], float | N
         cells.pop("error")
     scores: Mapping[str, float] = getattr(answer, "scores", {})
     if scores:
-        largest = sorted(scores, key=scores.__getitem__, reverse=True)[:_MOST_SCORES]
+        largest = sorted(scores, key=scores.__getitem__, reverse=True)[:MOST_SCORES]
         cells["scores"] = {label: round(float(scores[label]), 6) for label in largest}
     confidence = cells.get("confidence")
     sure = float(confidence) if isinstance(confidence, int | float) and math.isfinite(confidence) else None

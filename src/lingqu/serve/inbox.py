@@ -1,7 +1,8 @@
 """The inbox: what users say of answers, kept before they are thanked for it.
 
 Whatever comes is quarantined: nobody has judged it yet, and nothing is learned from it until somebody or something has
-(`lingqu.feedback`). One key has one vote on a prediction, on predictions of its own tenant, and so many in a day.
+(`lingqu.feedback`); only the label of a model, and a number out of all reach, are rejected at once. One key has one vote
+on a prediction, on predictions of its own tenant, and so many in a day.
 
 >>> from lingqu.contract.answers import LabelScores
 >>> from lingqu.serve.journal import Entry, Journal, new_id
@@ -22,11 +23,12 @@ Whatever comes is quarantined: nobody has judged it yet, and nothing is learned 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,11 +37,16 @@ from sqlalchemy import Connection, and_, insert, select
 from sqlalchemy.engine import RowMapping
 
 from lingqu.contract.answers import JOINT
-from lingqu.errors import ConflictError, DataError, Problem, QuotaError, UnknownNameError, near
+from lingqu.data.values import CellFault, to_known_labels, to_label
+from lingqu.errors import ConflictError, DataError, Problem, QuotaError, ServiceError, UnknownNameError, near
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.privacy.mask import mask
+from lingqu.serve.formatter import MOST_SCORES
 from lingqu.serve.journal import Sealed, iso, moment_of, new_id, plain_text, spell, unspell
 from lingqu.serve.keys import Principal
+from lingqu.serve.labels import Labels
+from lingqu.serve.shadow import SHADOW
+from lingqu.serve.targets import Targets
 from lingqu.store import Store, digest_of
 from lingqu.store.tables import FEEDBACK, PREDICTIONS
 
@@ -48,20 +55,38 @@ if TYPE_CHECKING:
 
 KINDS = ("label", "reward", "rating")
 ORIGINS = ("person", "model")
+LONGEST_ID = 200
 LONGEST_LABEL = 10_000
+MOST_LABELS, LONGEST_NAME = 200, 500
+"""Of a list of labels, and of each of them."""
 LONGEST_COMMENT = 2_000
+FARTHEST = 1e15
+"""Strangers send these, and they are squared and summed: nothing here becomes infinite in single precision."""
 DAY_SECONDS = 86_400
 YOUNG_SECONDS = 30.0
 """An id that is younger may be one that the journal has not written yet."""
 
-PATIENCE_SECONDS = 1.0
+PAUSES = (0.05, 0.1, 0.15, 0.25, 0.45)
+"""The seconds after each of which such an id is looked for again: the journal writes five times a second."""
+
 _OTHER_WORDS = {"truth": "label", "rationale": "comment"}
 """What Seldon and MLflow call the same."""
 
 _KNOWN = ("prediction_id", *KINDS, "comment", "source", "origin")
-_SOURCE = re.compile(r"[\w.\-]{1,64}")
+SOURCE = r"([A-Za-z0-9._\u00c0-\u017e\u0180-\u024f\u0370-\u052f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]|-){1,64}"
+"""Letters of Latin, Greek, Cyrillic, Japanese, Chinese and Korean, listed, since what a word is differs from dialect to dialect;
+without the long s, in which a reserved name could be written."""
+NUMERIC = (
+    "([+]|-)?("
+    "([0-9]{1,15}([.][0-9]{0,30})?|[.][0-9]{1,30})([eE]-[0-9]{1,3})?"
+    "|[0-9]([.][0-9]{0,30})?[eE][+]?0{0,2}([0-9]|1[0-4]))"
+)
+"""A number where only a text can be given, as on a command line, also as programs spell small and large ones (1e-05, 1.5E+07);
+never as large as `FARTHEST`, so a power above one stands behind a single digit only."""
 RESERVED = ("audit", "disputed", "file")
 """Sources of labels that trusted people bring beside this door; the first two judge models, so nobody may name them here."""
+OF_A_MODEL = "a model's own answer is no evidence"
+"""Why a label is rejected at the door that says of itself that a model gave it."""
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -71,6 +96,8 @@ class Receipt:
 
     feedback_id: str
     status: str
+    reason: str = ""
+    """Why it was rejected at the door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +142,16 @@ class Inbox:
         self.store = store
         self.settings = settings
         self.seal = Sealed(keys or MasterKeys.given())
-        self._patient = threading.Semaphore(2)
+        self._labels = Labels(store)
+        self._targets = Targets(store)
+
+    async def hear(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None = None) -> Receipt:
+        """As `receive`, in an event loop: no thread waits for an answer that is on its way to the database."""
+        for pause in PAUSES:
+            with suppress(ServiceError):
+                return await asyncio.to_thread(self._take, given, principal, idempotency_key)
+            await asyncio.sleep(pause)
+        return await asyncio.to_thread(self._take, given, principal, idempotency_key)
 
     def receive(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None = None) -> Receipt:
         """Keep feedback and give its receipt; it is on the disk when this returns. Waits for the database: not for an
@@ -123,9 +159,17 @@ class Inbox:
 
         `given` holds a prediction_id and one of label, reward or rating, and may hold comment, source and origin.
         DataError for anything else (422), UnknownNameError for a prediction that this caller has not got (404),
-        ConflictError for a second vote (409), QuotaError for too many in a day (429). The same idempotency key with
-        the same content gives the same receipt again, however often it is sent.
+        ConflictError for a second vote (409), QuotaError for too many in a day (429), ServiceError where an answer of
+        this moment is not in the journal after a second (503). The same idempotency key with the same content gives the
+        same receipt again, however often it is sent.
         """
+        for pause in PAUSES:
+            with suppress(ServiceError):
+                return self._take(given, principal, idempotency_key)
+            time.sleep(pause)
+        return self._take(given, principal, idempotency_key)
+
+    def _take(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None) -> Receipt:
         asked = _read(given, idempotency_key)
         digest = digest_of(spell([asked.prediction_id, asked.kind, asked.value, asked.comment]).encode())
         prediction = self._prediction(asked.prediction_id, principal)
@@ -135,25 +179,19 @@ class Inbox:
                 return earlier
             self._check_cap(connection, principal)
             connection.execute(insert(FEEDBACK).values(**row))
-        return Receipt(row["id"], row["status"])
+        return Receipt(row["id"], row["status"], row["reason"])
 
     def _prediction(self, identity: str, principal: Principal) -> RowMapping:
-        """The answer that is spoken of; one that was given a moment ago may still be on its way to the database."""
+        """The answer that is spoken of; ServiceError for one that was given a moment ago and is not written yet."""
         found = self._found(identity)
-        moment = moment_of(identity)
-        young = moment is not None and abs(time.time() - moment) < YOUNG_SECONDS
-        # Few wait at once: who sends made-up ids shall not hold every thread of the service for a second each.
-        if found is None and young and self._patient.acquire(blocking=False):
-            try:
-                deadline = time.monotonic() + PATIENCE_SECONDS
-                while found is None and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                    found = self._found(identity)
-            finally:
-                self._patient.release()
-        # Who asks for another tenant's prediction is not told that there is one.
-        if found is not None and (found["tenant"] == principal.tenant or "admin" in principal.scopes):
+        own = found is not None and (found["tenant"] == principal.tenant or "admin" in principal.scopes)
+        # What a challenger answered unseen is nobody's answer: its id follows from that of the one beside it.
+        if found is not None and own and found["role"] != SHADOW:
             return found
+        # Who asks for another tenant's prediction is not told that there is one, not even by how long that takes.
+        moment = moment_of(identity)
+        if not own and moment is not None and abs(time.time() - moment) < YOUNG_SECONDS:
+            raise ServiceError(Problem("the answer in the journal", "it not there yet", "Come again in 1 s."))
         advice = "Send the id that came with the answer; answers are kept for a time only."
         raise UnknownNameError(Problem("the id of a prediction", repr(plain_text(identity))[:60], advice))
 
@@ -167,11 +205,12 @@ class Inbox:
         identity = new_id()
         answer = unspell(prediction["answer"])
         plain = self.settings.journal.inputs == "plain"
-        value = _fitting(asked, answer)
-        # A label of the model is no personal data, even one that looks like it ("billing@example.org").
-        if isinstance(value, str) and not plain and value not in answer.get("scores", {}):
-            value = mask(value)
+        known = self._known(asked, prediction, answer)
+        value = _fitting(asked, answer, known)
+        if isinstance(value, str) and not plain:
+            value = _masked(value, answer, known)
         comment = asked.comment if plain or asked.comment is None else mask(asked.comment)
+        reason = self._refused(asked, prediction, value)
         return {
             "id": identity,
             "prediction_id": asked.prediction_id,
@@ -190,9 +229,28 @@ class Inbox:
             "idempotency_key": idempotency_key,
             "given": digest,
             "at": iso(time.time()),
-            "status": "quarantined",
-            "reason": "",
+            "status": "rejected" if reason else "quarantined",
+            "reason": reason,
+            # As a rule of `lingqu.feedback` would have it.
+            "decided_by": "rule" if reason else None,
+            "decided_at": iso(time.time()) if reason else None,
         }
+
+    def _known(self, asked: _Given, prediction: RowMapping, answer: Mapping[str, Any]) -> Collection[str]:
+        """The labels that the answer might have been: of more than a few, the journal keeps the likeliest alone."""
+        scores = answer.get("scores", {})
+        if asked.kind != "label" or len(scores) < MOST_SCORES:
+            return scores
+        return self._labels.of(prediction["name"], prediction["number"]).union(scores)
+
+    def _refused(self, asked: _Given, prediction: RowMapping, value: Any) -> str:
+        """Why nobody need look at a label; an empty text where somebody has to."""
+        if asked.kind != "label":
+            return ""
+        if asked.origin == "model":
+            return OF_A_MODEL
+        is_number = isinstance(value, float) and prediction["number"] is not None
+        return self._targets.beyond(prediction["name"], prediction["number"], value) if is_number else ""
 
     def _check_cap(self, connection: Connection, principal: Principal) -> None:
         most = self.settings.votes
@@ -240,12 +298,12 @@ def _earlier(
 ) -> Receipt | None:
     """The receipt that this very request got before; ConflictError for another vote on the same prediction."""
     mine = FEEDBACK.c.principal == principal.id
-    columns = select(FEEDBACK.c.id, FEEDBACK.c.status, FEEDBACK.c.given)
+    columns = select(FEEDBACK.c.id, FEEDBACK.c.status, FEEDBACK.c.reason, FEEDBACK.c.given)
     if idempotency_key is not None:
         same_key = columns.where(and_(mine, FEEDBACK.c.idempotency_key == idempotency_key))
         if (found := connection.execute(same_key).one_or_none()) is not None:
             if found.given == digest:
-                return Receipt(found.id, found.status)
+                return Receipt(found.id, found.status, found.reason)
             advice = "Make a new Idempotency-Key for each feedback."
             raise ConflictError(Problem("the feedback that this Idempotency-Key came with before", "another", advice))
     same_prediction = columns.where(and_(mine, FEEDBACK.c.prediction_id == asked.prediction_id))
@@ -257,36 +315,43 @@ def _earlier(
 
 def _read(given: Mapping[str, Any], idempotency_key: str | None) -> _Given:
     """What was given, in our words; DataError tells everything that is wrong with it."""
-    named = {_OTHER_WORDS.get(name, name): value for name, value in given.items()}
+    # Many a client sends every field that it knows.
+    said = {name: value for name, value in given.items() if value is not None}
+    named = {_OTHER_WORDS.get(name, name): value for name, value in said.items()}
     problems = [
         Problem("a field of feedback", repr(plain_text(str(name)))[:60], near(str(name), _KNOWN))
-        for name in named
-        if name not in _KNOWN
+        for name in given
+        if name not in _KNOWN and name not in _OTHER_WORDS
     ]
-    if len(named) < len(given):
-        problems.append(Problem("each field once", "two names of the same field"))
+    if len(named) < len(said):
+        problems.append(Problem("each field once", "two names of the same field", "Keep one of the two."))
     identity = named.get("prediction_id")
-    if not isinstance(identity, str) or not 0 < len(identity) <= 200:
-        problems.append(Problem("the id that came with the answer in prediction_id", _shown(identity)))
-    kinds = [kind for kind in KINDS if named.get(kind) is not None]
+    if not isinstance(identity, str) or not 0 < len(identity) <= LONGEST_ID:
+        advice = "Each prediction has its id, and so has the header X-Prediction-Id."
+        problems.append(Problem("the id that came with the answer in prediction_id", _shown(identity), advice))
+    kinds = [kind for kind in KINDS if kind in named]
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none of them"
-        problems.append(Problem("one of label, reward and rating", found))
+        advice = "Send the right answer as the label, or how good the answer was as one of the others."
+        problems.append(Problem("one of label, reward and rating", found, advice))
     for kind in kinds:
         problems += _wrong(kind, named[kind])
     comment, source, origin = (named.get(name) for name in ("comment", "source", "origin"))
     if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
-        problems.append(Problem(f"a comment of at most {LONGEST_COMMENT:,} characters", _shown(comment)))
-    if source is not None and not (isinstance(source, str) and _SOURCE.fullmatch(source)):
-        problems.append(Problem("a source of at most 64 letters, digits and . - _", _shown(source)))
+        expected = f"a comment of at most {LONGEST_COMMENT:,} characters"
+        problems.append(Problem(expected, _shown(comment), "Send a shorter text, or none."))
+    if source is not None and not (isinstance(source, str) and re.fullmatch(SOURCE, source)):
+        expected = "a source of at most 64 letters, digits and . - _"
+        problems.append(Problem(expected, _shown(source), "Choose another name, such as my-app."))
     elif isinstance(source, str) and source.casefold() in RESERVED:
         problems.append(
             Problem("a source of your own", _shown(source), "Labels of an audit come by `lingqu feedback`.")
         )
     if origin is not None and origin not in ORIGINS:
-        problems.append(Problem("person or model as the origin", _shown(origin)))
+        problems.append(Problem("person or model as the origin", _shown(origin), "Say which of the two has judged."))
     if idempotency_key is not None and _IDEMPOTENCY_KEY.fullmatch(idempotency_key) is None:
-        problems.append(Problem("an Idempotency-Key of 1 to 128 visible ASCII characters", "something else"))
+        expected = "an Idempotency-Key of 1 to 128 visible ASCII characters"
+        problems.append(Problem(expected, "something else", "A UUID is one."))
     if problems:
         raise DataError(problems)
     kind = kinds[0]
@@ -294,39 +359,71 @@ def _read(given: Mapping[str, Any], idempotency_key: str | None) -> _Given:
 
 
 def _wrong(kind: str, value: Any) -> list[Problem]:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e15
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST
     match kind:
         case "reward" if not is_number:
-            return [Problem("a number as the reward", _shown(value))]
+            return [Problem("a number as the reward", _shown(value), "Send one such as 0.5, without quotes.")]
         case "rating" if not (is_number and value in (1, 2, 3, 4, 5)):
-            return [Problem("a whole number from 1 to 5 as the rating", _shown(value))]
-        case "label":
-            parts = value if isinstance(value, list) and len(value) <= 1000 else [value]
-            is_text = all(isinstance(part, str) and part for part in parts)
-            long = sum(len(part) for part in parts if isinstance(part, str)) > LONGEST_LABEL
-            if long or not (is_text or is_number):
-                expected = f"the right answer as the label: a text of at most {LONGEST_LABEL:,} characters, or a number"
-                return [Problem(expected, _shown(value))]
+            return [Problem("a whole number from 1 to 5 as the rating", _shown(value), "5 is the best.")]
+        case "label" if not (is_number or _is_name(value, LONGEST_LABEL) or _are_names(value)):
+            expected = f"the right answer as the label: a text of at most {LONGEST_LABEL:,} characters, or a number"
+            if isinstance(value, list):
+                expected = f"the right labels: at most {MOST_LABELS} texts of at most {LONGEST_NAME} characters"
+            return [Problem(expected, _shown(value), "Send it as the model would have answered it.")]
     return []
 
 
-def _fitting(asked: _Given, answer: Mapping[str, Any]) -> Any:
+def _is_name(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MOST_LABELS and all(_is_name(part, LONGEST_NAME) for part in value)
+
+
+def _fitting(asked: _Given, answer: Mapping[str, Any], known: Collection[str]) -> Any:
     """The value as rows of the model hold it; DataError for a label of another kind than the answer."""
     value = asked.value
     if asked.kind != "label":
         return value
     if answer.get("kind") == "number-value":
-        try:
-            # Forms and command lines have texts only.
-            number = value if isinstance(value, int | float) else float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise DataError(Problem("a number as the label, since the answer is one", _shown(value)))
-        return number
+        # Command lines have texts only.
+        if not isinstance(value, int | float) and not (isinstance(value, str) and re.fullmatch(NUMERIC, value)):
+            raise no_number(_shown(value))
+        # Whoever says 3 and whoever says 3.0 say the same.
+        return float(value)
     if isinstance(value, list):
-        return JOINT.join(sorted(plain_text(part) for part in value))
-    return plain_text(value) if isinstance(value, str) else str(value)
+        return JOINT.join(sorted({_label(part, known) for part in value}))
+    if answer.get("kind") == "label-set":
+        with suppress(CellFault):
+            return to_known_labels(plain_text(str(value)), known)
+    return _label(value, known)
+
+
+def no_number(found: str) -> DataError:
+    """What is said where an answer is a number and its label none."""
+    expected = "a number as the label, since the answer is one"
+    return DataError(Problem(expected, found, "Send the number that would have been right."))
+
+
+def _masked(value: str, answer: Mapping[str, Any], known: Collection[str]) -> str:
+    """A label without personal data; one that the model has is none, even if it looks like it, also among others.
+
+    >>> _masked("it@b.cn|anna@b.cn", {"kind": "label-set"}, {"it@b.cn"})
+    'it@b.cn|[EMAIL]'
+    """
+    parts = value.split(JOINT) if answer.get("kind") == "label-set" else [value]
+    return JOINT.join(dict.fromkeys(part if part in known else mask(part) for part in parts))
+
+
+def _label(value: str | float, known: Collection[str]) -> str:
+    """A label as rows that train spell it, so that 1.0 is the label '1'; one that the model has stays what it is.
+
+    >>> _label(1.0, {"1"}), _label("True", ()), _label("True", {"True"})
+    ('1', 'true', 'True')
+    """
+    text = plain_text(value) if isinstance(value, str) else value
+    return str(text) if text in known else to_label(text) or str(text)
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lingqu.bundle.read import Brake
-from lingqu.serve.batch import MOST_ROWS, Outcome, Piece, Request, compute, form
+from lingqu.serve.batch import MOST_ROWS, Model, Outcome, Piece, Request, compute, form
 from lingqu.serve.cost import padded
 from lingqu.tasks import is_ours
 
@@ -64,11 +64,14 @@ class Inline:
         if self._loop is None or len(pieces) != 1:
             return False
         piece = pieces[0]
-        model = piece.request.model
+        return self.suits_one(piece.request.model, len(piece.places) * piece.longest)
+
+    def suits_one(self, model: Model, cost: float = 1.0) -> bool:
+        """Whether so much is cheap for this model; of what no row costs less than, whether any request is."""
         # A cascade is cheap until it is not; and no brake stops a team's own code that does not come back.
         if model.bundle.cascade is not None or not is_ours(model.bundle.task):
             return False
-        return 0.0 < model.effort.seconds(len(piece.places) * piece.longest) <= CHEAP
+        return 0.0 < model.effort.seconds(cost) <= CHEAP
 
     def put(self, piece: Piece) -> None:
         """Compute a piece in this turn of the loop."""

@@ -135,17 +135,30 @@ def all_keys(store: Store) -> list[Key]:
     return [key for key, _ in _read(store)]
 
 
+def keys_named(store: Store, which: str) -> list[Key]:
+    """The key of this id, or every key of this name, rotated and expired ones too; UnknownNameError when there is none."""
+    known = all_keys(store)
+    named = [key for key in known if which == key.id] or [key for key in known if which == key.name]
+    if not named:
+        advice = near(which, {key.name for key in known} | {key.id for key in known})
+        raise UnknownNameError(Problem("the id or the name of a key", f"'{which}'", advice))
+    return named
+
+
 def find_key(store: Store, which: str) -> Key:
     """The key of this id, or the only active one of this name; UnknownNameError when there is none, or several."""
-    known = all_keys(store)
-    named = [key for key in known if which == key.id] or [
-        key for key in known if which == key.name and key.state() == "active"
-    ]
-    if len(named) != 1:
-        several = f"{len(named)} keys of that name: " + ", ".join(key.id for key in named)
-        advice = "Give the id." if named else near(which, {key.name for key in known} | {key.id for key in known})
-        raise UnknownNameError(Problem("the id or the name of a key", several if named else f"'{which}'", advice))
-    return named[0]
+    named = keys_named(store, which)
+    if which == named[0].id:
+        return named[0]
+    active = [key for key in named if key.state() == "active"]
+    if len(active) > 1:
+        found = f"{len(active)} keys of that name: " + ", ".join(key.id for key in active)
+        raise UnknownNameError(Problem("the id or the name of a key", found, "Give the id."))
+    if not active:
+        states = " or ".join(sorted({key.state() for key in named}))
+        advice = "It is refused already. See them: lingqu keys"
+        raise UnknownNameError(Problem("the id or the name of an active key", f"'{which}', which is {states}", advice))
+    return active[0]
 
 
 def revoke(store: Store, which: str) -> Key:
@@ -211,7 +224,8 @@ class Keys:
 
     def start(self) -> None:
         """Read the keys and begin to follow them."""
-        self._limits = Limits(self.store.folder / "serve" / "limits")
+        # Another name than that of versions before, whose records had another form; rows are known from the database.
+        self._limits = Limits(self.store.folder / "serve" / "windows")
         self.refresh()
         self._share_quotas()
         for name, work, every in (("keys", self.refresh, REFRESH_SECONDS), ("usage", self._account, 1.0)):
@@ -249,6 +263,11 @@ class Keys:
             self._limits.spend(
                 principal.id, principal.name, rows, pace=principal.rate, quota=principal.quota, now=moment
             )
+
+    def check(self, principal: Principal, rows: int) -> None:
+        """QuotaError where a key has fewer rows than these left of its quota: before work is done that nobody will pay."""
+        if self._limits is not None:
+            self._limits.check(principal.id, principal.name, rows, quota=principal.quota, now=time.time())
 
     def give_back(self, principal: Principal, rows: int, now: float | None = None) -> None:
         """Undo the rows of a request that was spent and not answered."""

@@ -5,38 +5,25 @@ file of that folder, and whichever process is asked adds all of them up. No labe
 
 What comes with every request is added up in memory first and goes to the library ten times a second, for that takes it a
 tenth of the work. So the process that is asked tells all of its own, the others all that is older than that moment; one
-that is killed takes as much with it.
+that is killed takes as much with it, for to write down each count as it comes would cost every request.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Sequence
-from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from lingqu.serve.histograms import Histograms, Spread
 from lingqu.serve.reply import Served
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class _Histogram(Histogram):
-    """The library's histogram, which also takes observations that were added up before."""
-
-    def add(self, total: float, counts: Sequence[float]) -> None:
-        """Observations of this sum, so many in each bucket."""
-        self._sum.inc(total)
-        for bucket, count in zip(self._buckets, counts, strict=True):
-            if count:
-                bucket.inc(count)
 
 
 class _Counted:
@@ -58,30 +45,6 @@ class _Counted:
             self._metric.labels(*labels).inc(count)
 
 
-class _Spread:
-    """Observations by their labels, added up until they are told: their sum, and how many fell into each bucket."""
-
-    def __init__(self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float], own: Any) -> None:
-        self._metric = _Histogram(name, about, labels, buckets=bounds, registry=own)
-        self._bounds = bounds
-        self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, ...], list[float]] = {}
-
-    def observe(self, labels: tuple[str, ...], amount: float) -> None:
-        with self._lock:
-            found = self._waiting.get(labels)
-            if found is None:
-                found = self._waiting[labels] = [0.0] * (len(self._bounds) + 2)
-            found[0] += amount
-            found[1 + bisect_left(self._bounds, amount)] += 1
-
-    def flush(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        for labels, (total, *counts) in waiting.items():
-            self._metric.labels(*labels).add(total, counts)
-
-
 class Metrics:
     """The numbers of one service in this process.
 
@@ -100,14 +63,14 @@ class Metrics:
         self._requests = _Counted(
             Counter("lingqu_request", "Requests that were answered, by status code.", answered, registry=own)
         )
-        self._durations = _Spread("lingqu_request_duration_seconds", "From request to answer.", version, SECONDS, own)
+        self._durations = Spread("lingqu_request_duration_seconds", "From request to answer.", version, SECONDS, own)
         self._progress = Gauge("lingqu_request_in_progress", "Requests that are being answered.", model, **gauge)
         self._running: Tally[str] = Tally()
         self._depth = Gauge("lingqu_queue_depth", "Requests that wait for a thread.", model, **gauge)
-        self._queued = _Spread("lingqu_queue_duration_seconds", "How long requests waited.", model, SECONDS, own)
-        self._rows = _Spread("lingqu_batch_size", "Rows of a batch.", version, ROWS, own)
-        self._computed = _Spread("lingqu_inference_duration_seconds", "How long batches took.", version, SECONDS, own)
-        self._frequent = (self._requests, self._durations, self._queued, self._rows, self._computed)
+        self._queued = Spread("lingqu_queue_duration_seconds", "How long requests waited.", model, SECONDS, own)
+        self._rows = Spread("lingqu_batch_size", "Rows of a batch.", version, ROWS, own)
+        self._computed = Spread("lingqu_inference_duration_seconds", "How long batches took.", version, SECONDS, own)
+        self._spreads = (self._durations, self._queued, self._rows, self._computed)
         self._failed = Counter("lingqu_inference_failed", "Batches in which the model failed.", version, registry=own)
         self._info = Gauge(
             "lingqu_model_info",
@@ -180,14 +143,11 @@ class Metrics:
 
     def flush(self) -> None:
         """Tell the library what has been added up."""
-        for gathered in self._frequent:
+        for gathered in (self._requests, *self._spreads):
             gathered.flush()
 
     def text(self) -> bytes:
         """All numbers of all workers in Prometheus's text format; it reads files, so call it in a thread."""
         self.flush()
-        if FOLDER not in os.environ:
-            return generate_latest(self._own)
-        every = CollectorRegistry()
-        MultiProcessCollector(every)
-        return generate_latest(every)
+        source = MultiProcessCollector(None) if FOLDER in os.environ else self._own
+        return generate_latest(Histograms(self._spreads, source))

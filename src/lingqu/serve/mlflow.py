@@ -5,17 +5,20 @@ Source: mlflow.org/docs, "Scoring server". A request names no model: where sever
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import re
 from typing import Any
 
 from lingqu.contract import Rows
-from lingqu.errors import DataError, Problem, ProtocolError
+from lingqu.errors import DataError, Problem, ProtocolError, near
 from lingqu.serve.ask import ask
-from lingqu.serve.call import Call, unread
+from lingqu.serve.body import MOST_BYTES, MOST_SIGNS
+from lingqu.serve.call import LARGE_BYTES, Call, unread
 from lingqu.serve.probing import as_json
 from lingqu.serve.response import Response
-from lingqu.serve.rows import BINARY, MOST_ROWS, Limits, decoded, read_rows
+from lingqu.serve.rows import BINARY, MOST_PROBLEMS, MOST_ROWS, Limits, decoded, read_rows
 from lingqu.serve.v1 import answers_of, as_columns, as_rows
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -31,12 +34,14 @@ async def invocations(call: Call) -> Response:
         name = next(iter(engines))
     limits = call.service.engine(name).bundle().manifest["columns"]
     if call.media_type == "text/csv":
-        rows = read_csv(await call.body(), limits)
+        body = await call.body()
+        # Others are answered while ten megabytes are read.
+        rows = await asyncio.to_thread(read_csv, body, limits) if len(body) > LARGE_BYTES else read_csv(body, limits)
     elif call.media_type == "application/json":
         rows = read_frame(await call.json(), limits)
     else:
         raise unread(call.media_type, "application/json or text/csv")
-    asked = await ask(call, name, rows)
+    asked = await ask(call, name, rows, needed=len(rows))
     return as_json({"predictions": answers_of(asked.reply.answers, "rows")}, headers=asked.headers())
 
 
@@ -49,7 +54,8 @@ def read_frame(given: Any, limits: Limits) -> Rows:
     """
     forms = [form for form in FORMS if form in given] if isinstance(given, dict) else []
     if len(forms) != 1:
-        raise DataError(Problem(f"exactly one of {', '.join(FORMS)}", ", ".join(forms) or "none of them"))
+        advice = 'Send {"dataframe_records": [{column: value}, …]}, for instance.'
+        raise DataError(Problem(f"exactly one of {', '.join(FORMS)}", ", ".join(forms) or "none of them", advice))
     form, value = forms[0], given[forms[0]]
     if form == "dataframe_split":
         value = _split(value)
@@ -69,35 +75,46 @@ def _split(value: Any) -> list[dict[str, Any]]:
         or not all(isinstance(name, str) for name in columns)
         or not isinstance(data, list)
     ):
-        raise DataError(Problem("an object with 'columns' and 'data'", "something else", where="dataframe_split"))
+        expected, advice = (
+            "an object with 'columns' and 'data'",
+            'Send {"columns": [name, …], "data": [[value, …], …]}.',
+        )
+        raise DataError(Problem(expected, "something else", advice, where="dataframe_split"))
     if len(set(columns)) < len(columns):
-        raise DataError(Problem("each column once", "one that stands twice", where="dataframe_split.columns"))
+        advice, where = "Leave out one of the two.", "dataframe_split.columns"
+        raise DataError(Problem("each column once", "one that stands twice", advice, where=where))
     for place, row in enumerate(data):
         if not isinstance(row, list) or len(row) != len(columns):
-            raise DataError(
-                Problem(f"a list of {len(columns)} values", "something else", where=f"dataframe_split.data[{place}]")
-            )
+            advice, where = "Give a value for each column, null for none.", f"dataframe_split.data[{place}]"
+            raise DataError(Problem(f"a list of {len(columns)} values", "something else", advice, where=where))
     return [dict(zip(columns, row, strict=True)) for row in data]
 
 
 def read_csv(body: bytes, limits: Limits) -> Rows:
     r"""The rows of a CSV file with a header; cells are read as in any file, pictures are base64.
 
-    >>> read_csv(b"age,job\n30,chef\n", [{"name": "age", "source": "age", "kind": "number"}])["age"]
+    Lines without a cell are passed over, columns that the model does not know too.
+
+    >>> read_csv(b"age,job\n30,chef\n\n", [{"name": "age", "source": "age", "kind": "number", "missing": False}])["age"]
     ['30']
     """
+    _count_cells(body)
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ProtocolError(Problem("CSV in UTF-8", "other bytes"), status=400) from None
+        raise ProtocolError(Problem("CSV in UTF-8", "other bytes", "Save the file as UTF-8."), status=400) from None
+    # The limit belongs to the whole process; it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = next(reader, [])
+        header = next((row for row in reader if row), [])
+        places = _places(header, limits)
         rows = _cells(reader, header)
     except csv.Error:
-        raise ProtocolError(Problem("CSV as RFC 4180 has it", "something else"), status=400) from None
-    kinds = {name: limit["kind"] for limit in limits for name in (limit["name"], limit["source"])}
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(header) if name in kinds}
+        advice = "Put a cell that holds quotes, commas or line breaks in quotes, and double those inside."
+        raise ProtocolError(Problem("CSV as RFC 4180 has it", "something else", advice), status=400) from None
+    kinds = {limit["source"]: limit["kind"] for limit in limits}
+    columns = {name: [row[place] for row in rows] for name, place in places.items()}
     return Rows(
         {
             name: [decoded(value, kinds[name], f"rows[{i}].{name}") for i, value in enumerate(values)]
@@ -108,14 +125,77 @@ def read_csv(body: bytes, limits: Limits) -> Rows:
     )
 
 
+# The quote comes first, for what is before it is looked at a hundred times slower.
+_QUOTED = re.compile(rb'"(?<![^,\r\n]")(?:[^"]++|"")*+"?')
+_PIECE = 256 << 10
+
+
+def _count_cells(body: bytes) -> None:
+    """ProtocolError 413 when a body holds more cells and lines than JSON may hold values, before they become objects."""
+    found = _signs(body, 0, len(body))
+    if found > MOST_SIGNS:
+        # What stands in quotes is one cell, whatever it holds.
+        found = end = 0
+        for quoted in _QUOTED.finditer(body):
+            found += _signs(body, end, quoted.start())
+            end = quoted.end()
+            if found > MOST_SIGNS:
+                break
+        else:
+            found += _signs(body, end, len(body))
+    if found > MOST_SIGNS:
+        expected = f"at most {MOST_SIGNS:,} commas and line ends in a body"
+        raise ProtocolError(Problem(expected, f"{found:,} and more", "Send fewer rows."), status=413)
+
+
+def _signs(body: bytes, start: int, end: int) -> int:
+    """The commas and line ends in this part, counted until there are too many: each one costs time, and others wait."""
+    found = 0
+    for at in range(start, end, _PIECE):
+        to = min(at + _PIECE, end)
+        found += body.count(b",", at, to) + body.count(b"\n", at, to) + body.count(b"\r", at, to)
+        if found > MOST_SIGNS:
+            break
+    return found
+
+
+def _places(header: list[str], limits: Limits) -> dict[str, int]:
+    """Where each column of the model stands; DataError for one that stands twice or, where it must be there, not at all."""
+    sources = {name: limit["source"] for limit in limits for name in (limit["name"], limit["source"])}
+    places: dict[str, int] = {}
+    for place, name in enumerate(header):
+        if name not in sources:
+            continue
+        if sources[name] in places:
+            advice = "Leave out one of the two."
+            raise DataError(Problem(f"the column '{sources[name]}' once", "it twice", advice, where="header"))
+        places[sources[name]] = place
+    known = [name[:40] for name in header]
+    lacking = [limit["source"] for limit in limits if limit["source"] not in places and not limit["missing"]]
+    if not places and not lacking:
+        lacking = [limits[0]["source"]]
+    if lacking:
+        found = f"columns {', '.join(known[:10]) or 'none'}"
+        raise DataError(
+            Problem(f"a column '{name}'", found, near(name, known, say="Add it."), where="header")
+            for name in lacking[:MOST_PROBLEMS]
+        )
+    return places
+
+
 def _cells(reader: Any, header: list[str]) -> list[list[str]]:
     rows: list[list[str]] = []
     for row in reader:
-        if len(row) != len(header) or len(set(header)) < len(header):
-            raise DataError(Problem(f"{len(header)} different columns in each line", f"{len(row)}"))
+        if not row:
+            continue
+        if len(row) != len(header):
+            advice = "Give every line a cell for each column; put a cell that holds a comma in quotes."
+            where = f"rows[{len(rows)}]"
+            raise DataError(Problem(f"{len(header)} cells, one for each column", f"{len(row):,}", advice, where=where))
         rows.append(row)
         if len(rows) > MOST_ROWS:
             raise DataError(Problem(f"at most {MOST_ROWS:,} rows", "more", "Send several requests."))
     if not rows:
-        raise DataError(Problem("a header and at least one row", "none"))
+        advice = "Send the names of the columns in the first line, and each row in one of its own."
+        raise DataError(Problem("a header and at least one row", "none", advice))
     return rows

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lingqu import __version__
 from lingqu.bundle.example import example
 from lingqu.serve.schemas import answer_schema, json_row, request_schema, row_schema
+from lingqu.serve.why import MOST_EXPLAINED
 from lingqu.serve.words import LANGUAGES, Say, in_language
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def openapi(service: Service, language: str) -> Node:
     if service.inbox is not None:
         for name in service.engines:
             paths[f"/v1/models/{name}/predict"]["post"]["responses"]["200"]["links"] = {"feedback": _LINK}
-        paths["/v1/feedback"] = {"post": _feedback(say)}
+        paths["/v1/feedback"] = {"post": _feedback(service, say)}
     document: Node = {
         "openapi": "3.1.0",
         "info": {"title": "lingqu", "version": __version__, "description": _about(say)},
@@ -94,11 +95,11 @@ def _model_paths(name: str, bundle: Bundle, language: str) -> Node:
         parameters=[scores, version], statuses=_WRITING,
         body=request_schema(bundle, language), example={"rows": [row]},
     )  # fmt: skip
-    alone = {**row_schema(bundle, language, alone=True), "description": say("One row.")}
-    chosen: Node = {"type": "string", "description": say("The label to explain; the predicted one unless given.")}
+    alone = {**row_schema(bundle, language, alone=True, most=MOST_EXPLAINED), "description": say("One row.")}
     given: Node = {"row": alone}
     if labels := bundle.memory.get("labels"):
-        given["label"] = {**chosen, "enum": labels}
+        chosen = say("The label to explain; the predicted one unless given.")
+        given["label"] = {"enum": [*labels, None], "description": chosen}
     explain = _operation(
         f"explain-{name}", say("Which parts of a row the answer of {name} rests on.", name=name), _parts(say),
         parameters=[version], statuses=_WRITING, example={"row": row},
@@ -185,43 +186,11 @@ def _predictions(bundle: Bundle, language: str) -> Node:
     return {"type": "object", "properties": told, "required": list(told)}
 
 
-def _feedback(say: Say) -> Node:
-    text: Node = {"type": "string", "minLength": 1, "maxLength": 2000}
-    label = [
-        text,
-        {"type": "number", "minimum": -1e15, "maximum": 1e15},
-        {"type": "array", "items": text, "maxItems": 5},
-    ]
-    given = {
-        "prediction_id": {**text, "maxLength": 200, "description": say("The id of the answer that this is about.")},
-        "label": {"anyOf": label, "description": say("The right answer.")},
-        "reward": {
-            "type": "number",
-            "minimum": -1e15,
-            "maximum": 1e15,
-            "description": say("How good the outcome was, any number."),
-        },
-        "rating": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 5,
-            "description": say("How good the answer was, 1 to 5."),
-        },
-        "comment": {**text, "description": say("What a person says about it.")},
-        "source": {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9._-]{1,64}$",
-            "description": say("Where the feedback comes from."),
-        },
-        "origin": {"enum": ["person", "model"], "description": say("Whether a person or a model judged.")},
-    }
-    body = {
-        "type": "object",
-        "properties": given,
-        "required": ["prediction_id"],
-        "oneOf": [{"required": [name]} for name in ("label", "reward", "rating")],
-        "additionalProperties": False,
-    }
+def _feedback(service: Service, say: Say) -> Node:
+    # Only who keeps answers has a database, and only the inbox knows what it takes.
+    from lingqu.serve.votes import vote_schema
+
+    answers = {engine.bundle().manifest["answer"] for engine in service.engines.values()}
     answer = {
         "type": "object",
         "properties": {
@@ -230,12 +199,13 @@ def _feedback(say: Say) -> Node:
                 "type": "string",
                 "description": say("What became of it: it waits for review, or was taken."),
             },
+            "reason": {"type": "string", "description": say("Why it was rejected at once, where it was.")},
         },
         "required": ["feedback_id", "status"],
     }
     return _operation(
         "feedback", say("Say what the right answer was, or how good an answer was."), answer,
-        statuses=(*_WRITING, 409), body=body, example={"prediction_id": "…", "rating": 5}, status=202,
+        statuses=(*_WRITING, 409), body=vote_schema(say, answers), example={"prediction_id": "…", "rating": 5}, status=202,
     )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from lingqu.bundle.threads import threads_asked
+
 if TYPE_CHECKING:
     from lingqu.spec.running import ServeSettings
 
@@ -58,7 +60,8 @@ def threads(workers: int) -> int:
 
 def threads_given(workers: int) -> str:
     """The same for the environment of a worker, where OMP_NUM_THREADS may ask for less."""
-    return str(min(threads(workers), int(os.environ.get("OMP_NUM_THREADS") or 1024)))
+    most = threads(workers)
+    return str(min(most, threads_asked() or most))
 
 
 def plain(settings: ServeSettings) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """Limits of keys: requests in a time (a pace) and rows in a day or month (a quota), over all workers of a machine.
 
-The pace is the generic cell rate algorithm (ITU-T I.371): one number for each key, the moment at which everything it
-has asked for so far would have been due; so nothing needs to be counted down or swept. Workers share the numbers
-through a file (`store.slots`). Machines that share a PostgreSQL database see each other's rows when usage is written,
-once a second, and each of them grants the pace by itself.
+A pace is kept by the times of the requests that went through: the next one waits until the time of a pace has gone by
+since the one that came `count` before it, so that in no such time more than `count` go through. A slot has room for
+TIMES of them; a pace of more is kept in groups, each with the time of its last request, so that its count is kept at
+every moment and at most the rest of a group, a 31st of the count, has to wait longer than it must.
+
+Workers share the slots through a file (`store.slots`). Machines that share a PostgreSQL database see each other's rows
+when usage is written, once a second, and each of them grants the pace by itself.
 
 >>> from lingqu.spec.tariff import Pace
 >>> limits = Limits(getfixture("tmp_path") / "limits")
->>> [limits.spend("k1", "anna", 1, pace=Pace.parse("2 per minute"), quota=None, now=1000.0) for _ in range(2)]
+>>> [limits.spend("k1", "anna", 1, pace=Pace.parse("2 per minute"), quota=None, now=1000.0 + i) for i in range(2)]
 [None, None]
->>> limits.spend("k1", "anna", 1, pace=Pace.parse("2 per minute"), quota=None, now=1000.0)
+>>> limits.spend("k1", "anna", 1, pace=Pace.parse("2 per minute"), quota=None, now=1002.0)
 Traceback (most recent call last):
-lingqu.errors.QuotaError: Expected at most 2 per minute with the key 'anna', found more. Come again in 30 s.
+lingqu.errors.QuotaError: Expected at most 2 per minute with the key 'anna', found more. Come again in 58 s.
 """
 
 from __future__ import annotations
@@ -23,15 +26,18 @@ from lingqu.errors import Problem, QuotaError
 from lingqu.spec.tariff import Allowance, Pace
 from lingqu.store.slots import Slots
 
-_DUE, _BEGAN, _ROWS = range(3)
-"""What a slot holds: when all that was asked for is due, when the period of the quota began, and its rows so far."""
+TIMES = 32
+
+_BEGAN, _ROWS, _REQUESTS, _TIMES = range(4)
+"""What a slot holds: when the period of the quota began, its rows so far; how many requests went through, and the first
+of the times of the last groups of them."""
 
 
 class Limits:
     """What keys have asked for, shared by every process that opens the same file."""
 
     def __init__(self, path: Path) -> None:
-        self._slots = Slots(path)
+        self._slots = Slots(path, f"3q{TIMES}d")
 
     def spend(self, key: str, name: str, rows: int, *, pace: Pace | None, quota: Allowance | None, now: float) -> None:
         """Take one request of these rows from what a key may ask; QuotaError when it may not, and nothing is taken."""
@@ -44,7 +50,12 @@ class Limits:
                     raise _over_quota(name, quota, int(slot[_ROWS]), rows, now)
                 slot[_ROWS] += rows
             if pace is not None:
-                slot[_DUE] = _due(float(slot[_DUE]), name, pace, now)
+                _go(slot, name, pace, now)
+
+    def check(self, key: str, name: str, rows: int, *, quota: Allowance | None, now: float) -> None:
+        """QuotaError where a key has fewer rows than these left of its quota; nothing is taken."""
+        if quota is not None and (taken := self.rows(key, quota=quota, now=now)) + rows > quota.rows:
+            raise _over_quota(name, quota, taken, rows, now)
 
     def give_back(self, key: str, rows: int, *, quota: Allowance | None, now: float) -> None:
         """Undo the rows of a request that was not answered; its place in the pace stays taken."""
@@ -76,17 +87,22 @@ def _taken(slot: list[float | int], quota: Allowance, now: float) -> tuple[int, 
     return began, int(slot[_ROWS]) if slot[_BEGAN] == began else 0
 
 
-def _due(due: float, name: str, pace: Pace, now: float) -> float:
-    # A clock that was set back must not shut a key out: what is due later than any burst allows is not believed.
-    start = now if due <= now or due > now + pace.seconds * 1.001 else due
-    after = start + pace.seconds / pace.count
-    # Rounding of seconds since 1970 is below a microsecond.
-    wait = after - pace.seconds - now
-    if wait > 1e-6:
+def _go(slot: list[float | int], name: str, pace: Pace, now: float) -> None:
+    """Let one request through and keep its time; QuotaError when it is too early."""
+    size = -(-pace.count // (TIMES - 1))
+    group, place = divmod(int(slot[_REQUESTS]), size)
+    # Where the request is that came `count` before; its group is full, for none of them has more than `count`.
+    before = _TIMES + (group - -(-(pace.count - place) // size)) % TIMES
+    wait = slot[before] + pace.seconds - now
+    # A clock that was set back must not shut a key out: a time that is further off than the pace's own is not believed.
+    if 0 < wait <= 2 * pace.seconds:
         again = math.ceil(wait)
         problem = Problem(f"at most {pace.text} with the key '{name}'", "more", f"Come again in {again} s.")
         raise QuotaError(problem, retry_after=again)
-    return after
+    own = _TIMES + group % TIMES
+    # Another worker may have looked at the clock a moment later and been quicker.
+    slot[own] = slot[own] if place and now < slot[own] <= now + pace.seconds else now
+    slot[_REQUESTS] += 1
 
 
 def _over_quota(name: str, quota: Allowance, taken: int, rows: int, now: float) -> QuotaError:

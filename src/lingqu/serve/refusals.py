@@ -72,7 +72,7 @@ def refusal(error: BaseException, identity: str, family: Family) -> Response:
         # Other protocols have one status for whatever is wrong with a request.
         status, body = (400 if status == 422 else status), {"error": message}
     else:
-        body = {"error": {"message": message, "problems": [_parts(problem) for problem in problems], "id": identity}}
+        body = {"error": {"message": message, "problems": [parts_of(problem) for problem in problems], "id": identity}}
     return Response(orjson.dumps(body), status, _headers(error, status), "application/json")
 
 
@@ -87,7 +87,7 @@ def _problems(error: BaseException, status: int, identity: str) -> tuple[Problem
     return (Problem("an answer", "a fault of the service", advice),)
 
 
-def _parts(problem: Problem) -> dict[str, str]:
+def parts_of(problem: Problem) -> dict[str, str]:
     parts = {"expected": problem.expected, "found": problem.found, "next": problem.next, "where": problem.where}
     return {name: text for name, text in parts.items() if text}
 

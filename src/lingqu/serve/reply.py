@@ -40,6 +40,7 @@ class Reply:
 
     `answers` holds one a row, in order; a row that breaks the contract has a Refusal. `queue_seconds` is how long the
     request waited before its first row was computed, `compute_seconds` how long the batches took that held its rows.
+    Others had rows in them too: `own_seconds` is the part that its own rows took, and what is charged.
     """
 
     answers: list[Answer]
@@ -47,3 +48,4 @@ class Reply:
     role: Role
     queue_seconds: float
     compute_seconds: float
+    own_seconds: float = 0.0

@@ -111,7 +111,9 @@ def refused(answer: Refusal, where: str = "row") -> DataError:
     """
     expected, _, rest = answer.error.removeprefix("Expected ").partition(", found ")
     found, dot, advice = rest.partition(". ")
-    return DataError(Problem(expected, found.removesuffix("."), advice if dot else "", where=where))
+    return DataError(
+        Problem(expected, found.removesuffix("."), advice if dot else "Correct it, and ask again.", where=where)
+    )
 
 
 async def _rows(call: Call, bundle: Bundle) -> tuple[Rows, bool]:
@@ -142,37 +144,45 @@ def _of_json(given: Any, limits: list[dict[str, Any]]) -> tuple[Rows, bool]:
 
 
 def _of_form(fields: list[tuple[str, str | bytes]], limits: list[dict[str, Any]]) -> tuple[Rows, bool]:
-    """A form is one row; one that names its only column several times is as many rows."""
+    """A form is one row; one that names its only column several times is as many rows. A file may hold any column's value."""
+    binary = {limit["source"] for limit in limits if limit["kind"] in BINARY}
     names = {name: limit["source"] for limit in limits for name in (limit["name"], limit["source"])}
     columns: dict[str, list[Any]] = {}
     for name, value in fields:
         if name not in names:
             raise DataError(Problem("a part for each column", repr(name[:60]), f"Columns: {', '.join(names)}."))
-        columns.setdefault(names[name], []).append(value)
+        source = names[name]
+        if isinstance(value, bytes) and source not in binary:
+            value = _text(value)
+        columns.setdefault(source, []).append(value)
     counts = {len(values) for values in columns.values()}
     if not columns or len(counts) > 1 or max(counts) > MOST_ROWS:
-        raise DataError(Problem("a form with one part for each column", f"{len(fields)} parts"))
+        advice = f"Columns: {', '.join(limit['source'] for limit in limits)}."
+        raise DataError(Problem("a form with one part for each column", f"{len(fields)} parts", advice))
     return Rows(columns), counts == {1}
 
 
 def _text(body: bytes) -> str:
+    """The text of a body or a file; the mark that some editors write before it is no part of it."""
     try:
-        return body.decode()
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ProtocolError(Problem("text in UTF-8", "other bytes"), status=400) from None
+        raise ProtocolError(Problem("text in UTF-8", "other bytes", "Encode it as UTF-8."), status=400) from None
 
 
 async def feedback(call: Call) -> Response:
     """Take feedback on an answer; 202, for it is quarantined until it was looked at."""
     given = await call.json()
     if not isinstance(given, dict):
-        raise DataError(Problem("an object with 'prediction_id'", "no object"))
+        advice = 'Send {"prediction_id": the id of the answer, "label": the right one}.'
+        raise DataError(Problem("an object with 'prediction_id'", "no object", advice))
     if call.service.inbox is None:
         advice = "Serve a model of a store, not a folder alone."
         raise UnknownNameError(Problem("a service that keeps its answers", "one that does not", advice))
     key = call.headers.get("idempotency-key")
-    receipt = await asyncio.to_thread(call.service.inbox.receive, given, call.principal, key)
+    receipt = await call.service.inbox.hear(given, call.principal, key)
     source = given.get("source", "api")
     # Whoever may choose a label of a metric may fill the memory of whoever collects it.
     call.service.metrics.feedback(source if source in SOURCES else "other", receipt.status)
-    return as_json({"feedback_id": receipt.feedback_id, "status": receipt.status}, 202)
+    told = {"feedback_id": receipt.feedback_id, "status": receipt.status}
+    return as_json({**told, **({"reason": receipt.reason} if receipt.status == "rejected" else {})}, 202)

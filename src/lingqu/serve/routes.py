@@ -31,7 +31,10 @@ LOOK = ("read", "predict")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. A key with any of `scopes` may; `about` is one sentence for the reference."""
+    """One line of the table. A key with any of `scopes` may; `about` is one sentence for the reference.
+
+    What is `browsed` is opened by its address, where a browser can send a key by HTTP Basic alone.
+    """
 
     path: str
     methods: tuple[str, ...]
@@ -39,6 +42,7 @@ class Route:
     handler: Handler
     about: str
     family: Family = "native"
+    browsed: bool = False
 
 
 ROUTES: tuple[Route, ...] = (
@@ -47,8 +51,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/models/{name}", GET, LOOK, rest.model, "What a model takes and gives, with an example."),
     Route("/v1/models", GET, LOOK, rest.models, "The models that answer here."),
     Route("/v1/feedback", POST, ("feedback",), rest.feedback, "The right answer, or how good an answer was."),
-    Route("/openapi.json", GET, LOOK, docs.openapi, "This interface as OpenAPI 3.1."),
-    Route("/docs", GET, LOOK, docs.page, "This interface for people, with examples."),
+    Route("/openapi.json", GET, LOOK, docs.openapi, "This interface as OpenAPI 3.1.", browsed=True),
+    Route("/docs", GET, LOOK, docs.page, "This interface for people, with examples.", browsed=True),
     Route("/docs.css", GET, None, docs.style, "The style of /docs."),
     Route("/metrics", GET, ("read",), probing.metrics, "Numbers for Prometheus."),
     Route("/livez", GET, None, probing.live, "Whether the process lives.", "plain"),

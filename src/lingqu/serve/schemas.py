@@ -9,14 +9,13 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lingqu.bundle.example import example
 from lingqu.contract import Task
-from lingqu.data.accept import MOST_CHARACTERS, reach
-from lingqu.data.values import MISSING
+from lingqu.data.accept import MOST_CHARACTERS, MOST_NAME, NAMED, reach
+from lingqu.serve.patterns import NO_VALUE, SIGN
 from lingqu.serve.rows import BINARY, MOST_ROWS
 from lingqu.serve.words import in_language
 
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 SHOWN_NAMES = 5
 
-# Spellings of "no value"; JSON Schema has no flag for the case of letters.
-_NO_VALUE = "|".join(
-    "".join(f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word)
-    for word in sorted(MISSING)
-)
 _KIND: dict[str, Schema] = {
     "number": {"type": "number"},
     "text": {"type": "string"},
@@ -38,7 +32,14 @@ _KIND: dict[str, Schema] = {
     "id": {"type": ["string", "number"]},
     "time": {"type": ["string", "number"]},
 }
-_BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
+_STRING: Schema = {"type": "string", "contentEncoding": "base64"}
+_OBJECT: Schema = {
+    "type": "object",
+    "properties": {"b64": _STRING},
+    "required": ["b64"],
+    "additionalProperties": False,
+}
+_BASE64: Schema = {"anyOf": [_STRING, _OBJECT]}
 
 
 def describe_columns(limits: Sequence[Mapping[str, Any]], task: Task, language: str) -> list[dict[str, Any]]:
@@ -91,41 +92,60 @@ def about(limit: Mapping[str, Any], task: Task, language: str) -> str:
     return ("" if language == "zh" else " ").join(sentences)
 
 
-def row_schema(bundle: Bundle, language: str, *, alone: bool) -> Schema:
-    """JSON Schema (2020-12) of one row.
+def row_schema(bundle: Bundle, language: str, *, alone: bool, most: int = MOST_CHARACTERS) -> Schema:
+    """JSON Schema (2020-12) of one row whose texts have `most` characters at most.
 
     `alone` is the row that is asked for by itself: whatever the bundle would refuse by a limit is refused by its schema.
     Among many rows a row is refused by itself, so there only names and kinds are the schema's.
     """
     limits = bundle.manifest["columns"]
     properties: dict[str, Schema] = {}
+    required: list[str] = []
+    rules: list[Schema] = []
     for limit in limits:
-        schema = _tight(limit) if alone else dict(_KIND.get(limit["kind"], _BASE64))
+        schema = tight(limit, most) if alone else dict(_KIND.get(limit["kind"], _BASE64))
         if limit["missing"]:
             schema = {"anyOf": [schema, {"type": "null"}]}
-        properties[limit["source"]] = {**schema, "description": about(limit, bundle.task, language)}
+        names = list(dict.fromkeys((limit["source"], limit["name"])))
+        described = {**schema, "description": about(limit, bundle.task, language)}
+        properties |= dict.fromkeys(names, described)
+        if len(names) == 1:
+            required += [] if limit["missing"] else names
+        else:
+            # By the user's own name or by its role, never by both.
+            one = [{"required": [name]} for name in names]
+            rules.append({"not": {"required": names}} if limit["missing"] else {"oneOf": one})
     return {
         "type": "object",
         "properties": properties,
-        "required": [limit["source"] for limit in limits if not limit["missing"]],
+        "required": required,
+        **({"allOf": rules} if rules else {}),
         "additionalProperties": False,
         "examples": [json_row(example(bundle.manifest, bundle.task))],
     }
 
 
-def _tight(limit: Mapping[str, Any]) -> Schema:
+def tight(limit: Mapping[str, Any], most: int = MOST_CHARACTERS) -> Schema:
+    """JSON Schema of one value, with all that the bundle would refuse it for.
+
+    >>> tight({"kind": "number", "missing": False, "low": 20.0, "high": 60.0})
+    {'type': 'number', 'minimum': -380.0, 'maximum': 460.0}
+    """
     kind = limit["kind"]
     schema = dict(_KIND.get(kind, _BASE64))
     if kind == "number" and "low" in limit:
         schema["minimum"], schema["maximum"] = reach(limit)
+    if kind == "text":
+        schema["maxLength"] = most
+    if kind in NAMED:
+        schema["maxLength"] = MOST_NAME
     if limit["missing"]:
         return schema
     if kind == "text":
-        schema.update(minLength=1, maxLength=MOST_CHARACTERS, pattern=r"\S")
-    if kind in ("category", "id"):
-        schema["not"] = {"type": "string", "pattern": rf"^\s*(?:{_NO_VALUE})\s*$"}
-    if kind == "time":
-        schema = {"type": "string", "pattern": r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"}
+        schema.update(minLength=1, pattern=SIGN)
+    if kind in ("category", "id", "time"):
+        # No pattern knows the calendar: a time that is none is refused for what it is.
+        schema["not"] = {"type": "string", "pattern": NO_VALUE}
     return schema
 
 

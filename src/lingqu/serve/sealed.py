@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import math
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ from typing import Any
 import orjson
 
 from lingqu.errors import Problem, StoreError
-from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys
+from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys, is_record
 from lingqu.privacy.mask import mask_row
+
+_SEALED, _PLAIN = "enc:", "not-enc:"
+_DAMAGED = "It is damaged: restore it from a backup."
 
 
 class Sealed:
@@ -40,19 +44,45 @@ class Sealed:
         return None if kept is None else unspell(self.open(kept, f"input:{identity}"))
 
     def close(self, plain: str, place: str) -> str:
-        """A text as it is kept at a place."""
+        """A text as it is kept at a place.
+
+        >>> Sealed(None).close("enc: see attachment", "comment:1")
+        'not-enc:enc: see attachment'
+        """
         if self.keys is None:
-            return plain
-        return "enc:" + base64.b64encode(self.keys.seal(plain.encode("utf-8", "replace"), place.encode())).decode()
+            # Whoever writes a comment shall not choose what it is taken for.
+            return _PLAIN + plain if plain.startswith((_SEALED, _PLAIN)) else plain
+        return _SEALED + base64.b64encode(self.keys.seal(plain.encode("utf-8", "replace"), place.encode())).decode()
 
     def open(self, kept: str, place: str) -> str:
         """The text that is kept at a place; StoreError without the key that it was closed with."""
-        if not kept.startswith("enc:"):
+        if kept.startswith(_PLAIN):
+            return kept.removeprefix(_PLAIN)
+        if not kept.startswith(_SEALED):
             return kept
+        record = _record(kept.removeprefix(_SEALED))
+        if record is None and place.startswith("comment:"):
+            # Comments were once kept as they were given, whatever they began with; all else is JSON.
+            return kept
+        if record is None:
+            raise StoreError(Problem("an encrypted record as it was written", "something else", _DAMAGED))
         if self.keys is None:
             advice = f"Set {KEY_VARIABLE}."
             raise StoreError(Problem("the key that inputs were encrypted with", "none", advice))
-        return self.keys.open(base64.b64decode(kept[4:]), place.encode()).decode()
+        return self.keys.open(record, place.encode()).decode()
+
+
+def _record(text: str) -> bytes | None:
+    """The bytes of an encrypted record; None for a text that can be none.
+
+    >>> _record(" see attachment"), _record("渠")
+    (None, None)
+    """
+    try:
+        record = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return record if is_record(record) else None
 
 
 def iso(moment: float) -> str:

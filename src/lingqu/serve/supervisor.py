@@ -14,16 +14,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from lingqu.errors import LingquError, Problem, RequestError, WorkError
-from lingqu.serve.plan import BACKLOG, Plan, threads_given
+from lingqu.serve.plan import Plan, threads_given
+from lingqu.serve.port import take_no_more
+from lingqu.serve.shared import Shared, remove_abandoned, shared_folder
 
 STEADY = 10.0
 """A worker that lived so many seconds was well; the next one starts without a pause."""
@@ -34,7 +34,12 @@ it loads it may take longer."""
 LOOK, LONGEST_LOOK = 0.25, 1.0
 """How often the workers are looked at, and what one look counts at most: where this process itself had to wait, because the
 machine stood still or had no time for it, its workers had to as well."""
+LAST_CALL = 0.25
+"""So many seconds before the workers close the port nobody can begin to connect to it any more."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+ARENAS = "2"
+"""Heaps of the C library in a worker. It makes one for every thread, up to eight a core, and each keeps for ever what the
+longest text of its thread once took: 380 MB after texts of a million characters, 174 MB with two."""
 
 Tell = Callable[[str], None]
 
@@ -58,21 +63,27 @@ class Child:
     error: LingquError | None = None
 
     @classmethod
-    def begin(cls, folder: Path, workers: int) -> Child:
+    def begin(cls, shared: Shared, workers: int) -> Child:
         """Start a worker, which loads its libraries and waits to be told what to serve."""
         reports, status = os.pipe()
         ours, theirs = socket.socketpair()
         # Another thread of OpenBLAS, which NumPy brings and no answer needs, would spin for a tenth of a second at the start.
-        environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
-        environment |= {FOLDER: str(folder / "metrics"), "OMP_NUM_THREADS": threads_given(workers)}
-        with theirs:
+        environment = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": ARENAS, **os.environ}
+        environment |= {FOLDER: str(shared.path / "metrics"), "OMP_NUM_THREADS": threads_given(workers)}
+        # Ctrl-C reaches every process of a terminal; a worker, however young, is ended by this one alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lingqu.serve.worker", str(status)],
                 stdin=theirs.fileno(),
-                pass_fds=(status,),
+                # It may live a little longer than this process does, and the folder with it.
+                pass_fds=(status, shared.lock),
                 env=environment,
             )
-        os.close(status)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+            os.close(status)
         os.set_blocking(reports, False)
         return cls(process, ours, reports, time.monotonic())
 
@@ -88,18 +99,18 @@ class Child:
 
 
 @contextmanager
-def nursery(workers: int) -> Iterator[tuple[Path, list[Child]]]:
+def nursery(workers: int) -> Iterator[tuple[Shared, list[Child]]]:
     """A folder that the workers of one service share, and its first worker, which loads its libraries meanwhile.
 
     Whoever takes the worker out of the list looks after it; one that nobody has taken is ended.
     """
-    with tempfile.TemporaryDirectory(prefix="lingqu-serve-") as made:
-        folder = Path(made)
-        (folder / "metrics").mkdir()
-        (folder / "trials").mkdir()
-        waiting = [Child.begin(folder, workers)]
+    with shared_folder() as shared:
+        (shared.path / "metrics").mkdir()
+        (shared.path / "trials").mkdir()
+        waiting = [Child.begin(shared, workers)]
         try:
-            yield folder, waiting
+            remove_abandoned()
+            yield shared, waiting
         finally:
             for child in waiting:
                 child.end()
@@ -113,7 +124,7 @@ class Supervisor:
 
     plan: Plan
     listener: socket.socket
-    folder: Path
+    shared: Shared
     waiting: list[Child]
     on_ready: Callable[[list[str]], None]
     tell: Tell
@@ -126,7 +137,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; 0 when every worker ended well. LingquError when no worker could begin."""
         with _signals() as wake:
-            self.plan = replace(self.plan, shared=str(self.folder / "trials"))
+            self.plan = replace(self.plan, shared=str(self.shared.path / "trials"))
             try:
                 self._watch(wake)
             finally:
@@ -142,7 +153,7 @@ class Supervisor:
     # Starting
 
     def _start(self) -> None:
-        child = self.waiting.pop() if self.waiting else Child.begin(self.folder, self.plan.workers)
+        child = self.waiting.pop() if self.waiting else Child.begin(self.shared, self.plan.workers)
         child.give(self.plan, self.listener)
         self.children.append(child)
 
@@ -219,15 +230,16 @@ class Supervisor:
         self.children.remove(child)
         child.end()
         # What a dead process had in progress or in line is nobody's now; its counters stay.
-        for path in (self.folder / "metrics").glob(f"gauge_live*_{child.process.pid}.db"):
+        for path in (self.shared.path / "metrics").glob(f"gauge_live*_{child.process.pid}.db"):
             path.unlink()
 
     def _stop(self) -> int:
         """Ask every worker to end and wait; those that do not in time are ended."""
-        self.listener.close()
         for child in self.children:
             child.process.terminate()
-        worst, until = 0, time.monotonic() + self.plan.patience
+        began = time.monotonic()
+        self._close(began + float(self.plan.settings.get("drain_seconds", 0.0)) - LAST_CALL)
+        worst, until = 0, began + self.plan.patience
         for child in [*self.children]:
             try:
                 child.process.wait(max(0.0, until - time.monotonic()))
@@ -235,32 +247,19 @@ class Supervisor:
                 self.tell(f"Worker {child.process.pid} does not stop and is ended.")
                 child.process.kill()
                 child.process.wait()
-            worst = max(worst, abs(child.process.returncode))
+            # One that was still loading has no way of its own to end yet.
+            early = not child.ready and child.process.returncode == -signal.SIGTERM
+            worst = max(worst, 0 if early else abs(child.process.returncode))
             self._forget(child)
         return min(worst, 1)
 
-
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket; RequestError when the address cannot be had.
-
-    >>> with listen("127.0.0.1", 0) as listener:
-    ...     listener.getsockname()[0]
-    '127.0.0.1'
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise RequestError(Problem("an address of this machine", repr(host), f"{error.strerror}.")) from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        found = f"{host}:{port}, where {(error.strerror or str(error)).lower()}"
-        raise RequestError(Problem("an address to listen on", found, "Choose another: --port 0 takes any.")) from None
-    listener.listen(BACKLOG)
-    return listener
+    def _close(self, moment: float) -> None:
+        """Let nobody connect any more, shortly before the workers take the last of those who have."""
+        for child in self.children:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, moment - time.monotonic()))
+        take_no_more(self.listener)
+        self.listener.close()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class Usage:
         self.source = os.urandom(16).hex()
         self._lock = threading.Lock()
         self._counts: dict[Place, list[int]] = {}
+        """The four counts of a place, and the nanoseconds that are not yet a microsecond."""
         self._changed: set[Place] = set()
 
     def add(
@@ -63,24 +64,24 @@ class Usage:
         now: float | None = None,
     ) -> None:
         """Count what was answered, at the price of now; takes a microsecond and touches no disk."""
-        micro = round(compute_seconds * 1e6)
-        cost = price.cost(requests=requests, rows=rows, compute_us=micro) if price else 0
         place = (key, name, hour_of(time.time() if now is None else now), price.currency if price else "")
         with self._lock:
             counts = self._counts.get(place)
             if counts is None:
-                counts = self._counts[place] = [0, 0, 0, 0]
+                counts = self._counts[place] = [0] * (len(_COUNTS) + 1)
+            # A share of a batch may be less than a microsecond: what is left of it is kept for the next one.
+            micro, counts[4] = divmod(counts[4] + round(compute_seconds * 1e9), 1000)
             counts[0] += requests
             counts[1] += rows
             counts[2] += micro
-            counts[3] += cost
+            counts[3] += price.cost(requests=requests, rows=rows, compute_us=micro) if price else 0
             self._changed.add(place)
 
     def flush(self) -> None:
         """Write the counts that have changed, in one transaction; StoreError when that fails, and they stay here."""
         with self._lock:
             changed, self._changed = self._changed, set()
-            counts = {place: list(self._counts[place]) for place in changed}
+            counts = {place: self._counts[place][: len(_COUNTS)] for place in changed}
         if not counts:
             return
         try:
@@ -139,13 +140,14 @@ class Line:
 def report(
     store: Store,
     *,
-    key: str | None = None,
+    keys: Iterable[str] | None = None,
     since: str = "",
     until: str = "9999",
     by: Iterable[str] = (),
 ) -> list[Line]:
     """What keys were answered from `since` to before `until` (days or hours in UTC, as ISO 8601), summed for each key.
 
+    `keys` are the ids of those that are asked for (default: all).
     `by` (model, day) splits the sums further; a key that has paid in two currencies has a line for each.
     """
     split = set(by)
@@ -157,7 +159,7 @@ def report(
     query = select(*parts, *sums, func.max(KEYS.c.name).label("key_name"))
     query = query.select_from(USAGE.outerjoin(KEYS, KEYS.c.id == USAGE.c.key))
     query = query.where(and_(USAGE.c.hour >= since, USAGE.c.hour < until))
-    query = query.where(USAGE.c.key == key) if key is not None else query
+    query = query if keys is None else query.where(USAGE.c.key.in_(list(keys)))
     with store.database.reading() as connection:
         return [_line(row) for row in connection.execute(query.group_by(*parts).order_by(*parts))]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lingqu.contract import Refusal, Rows
-from lingqu.errors import DataError, Problem, UnknownNameError
+from lingqu.errors import DataError, Problem, UnknownNameError, near
 from lingqu.serve.answers import told
 from lingqu.serve.ask import ask
 from lingqu.serve.call import Call
@@ -18,6 +18,7 @@ from lingqu.serve.probing import as_json
 from lingqu.serve.response import Response
 from lingqu.serve.rest import refused
 from lingqu.serve.rows import Limits, found, read_rows
+from lingqu.serve.v2 import REFUSED, outputs_of
 
 SIGNATURE = "serving_default"
 
@@ -28,7 +29,7 @@ async def predict(call: Call) -> Response:
     bundle = call.service.engine(name).bundle(version)
     given = await call.json()
     by_rows, rows = read_request(given, bundle.manifest["columns"])
-    asked = await ask(call, name, rows, version=version)
+    asked = await ask(call, name, rows, version=version, needed=len(rows))
     answers = answers_of(asked.reply.answers, "instances" if by_rows else "inputs")
     if by_rows:
         return as_json({"predictions": answers}, headers=asked.headers())
@@ -47,10 +48,12 @@ def answers_of(answers: Sequence[Any], where: str) -> list[dict[str, Any]]:
 def read_request(given: Any, limits: Limits) -> tuple[bool, Rows]:
     """Whether the request has rows rather than columns, and its rows."""
     if not isinstance(given, dict) or ("instances" in given) == ("inputs" in given):
-        raise DataError(Problem("an object with either 'instances' or 'inputs'", "none or both of them"))
+        advice = 'Send {"instances": [row, …]} or {"inputs": {column: [value, …]}}.'
+        raise DataError(Problem("an object with either 'instances' or 'inputs'", "none or both of them", advice))
     signature = given.get("signature_name", SIGNATURE)
     if signature not in (SIGNATURE, ""):
-        raise DataError(Problem(f"the signature '{SIGNATURE}'", repr(signature)[:60], where="signature_name"))
+        found_other, where = repr(signature)[:60], "signature_name"
+        raise DataError(Problem(f"the signature '{SIGNATURE}'", found_other, "Leave it out.", where=where))
     if "instances" in given:
         return True, read_rows(as_rows(given["instances"], limits), limits, where="instances", closed=False)
     return False, read_rows(as_columns(given["inputs"], limits), limits, where="inputs", closed=False)
@@ -87,10 +90,12 @@ def as_columns(inputs: Any, limits: Limits) -> Any:
         lists = {name: values if isinstance(values, list) else [values] for name, values in inputs.items()}
         sizes = {len(values) for values in lists.values()}
         if len(sizes) != 1:
-            raise DataError(Problem("as many values in every column", f"{sorted(sizes)[:10]}", where="inputs"))
+            advice = "Give each column one value for each row."
+            raise DataError(Problem("as many values in every column", f"{sorted(sizes)[:10]}", advice, where="inputs"))
         return [{name: _alone(values[i]) for name, values in lists.items()} for i in range(sizes.pop())]
     if len(limits) != 1:
-        raise DataError(Problem("an object {column: values}", found(inputs), where="inputs"))
+        advice = "Name the values by their column."
+        raise DataError(Problem("an object {column: values}", found(inputs), advice, where="inputs"))
     return as_rows(inputs if isinstance(inputs, list) else [inputs], limits)
 
 
@@ -100,23 +105,31 @@ def _alone(value: Any) -> Any:
 
 
 async def status(call: Call) -> Response:
-    """The state of the versions that are loaded, as TensorFlow Serving tells it."""
+    """The state of the versions that are loaded or were refused, as TensorFlow Serving tells it."""
     engine = call.service.engine(call.params["name"])
     wanted = call.params.get("version")
+    versions = engine.versions()
+    # A version that could not be loaded has come to its end, says TensorFlow Serving.
+    told = {
+        True: {"state": "END", "status": {"error_code": "FAILED_PRECONDITION", "error_message": REFUSED}},
+        False: {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}},
+    }
     states = [
-        {"version": served.version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-        for served, aliases, _ in engine.versions()
+        {"version": served.version, **told[state == "refused"]}
+        for served, aliases, state in versions
         if wanted is None or wanted == served.version or wanted in aliases
     ]
     if not states:
-        raise UnknownNameError(Problem(f"a version of {engine.name} that is loaded", repr(wanted)))
+        known = [
+            name for served, aliases, state in versions if state != "refused" for name in (served.version, *aliases)
+        ]
+        advice = near(str(wanted), known, say="Loaded: {}.")
+        raise UnknownNameError(Problem(f"a version of {engine.name} that is loaded", repr(wanted), advice))
     return as_json({"model_version_status": states})
 
 
 async def metadata(call: Call) -> Response:
     """What a model takes and gives, as a signature of TensorFlow Serving."""
-    from lingqu.serve.v2 import outputs_of
-
     engine = call.service.engine(call.params["name"])
     bundle = engine.bundle()
     inputs = {

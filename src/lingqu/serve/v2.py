@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 JSON_LENGTH = "inference-header-content-length"
 OCTETS = "application/octet-stream"
 PLATFORM = "lingqu_onnxv1"
+REFUSED = "The service refuses this version; its log says why."
+"""Why it does so may tell of files, and of a version that nobody was to see."""
 
 Tensor = dict[str, Any]
 
@@ -56,15 +58,20 @@ async def models(call: Call) -> Response:
 
 
 async def index(call: Call) -> Response:
-    """Every version that is loaded, as the repository extension lists them."""
+    """Every version that is loaded or was refused, as the repository extension lists them."""
     body = await call.body()
     if body.strip():
         read_json(body)
     return as_json(
         [
-            {"name": engine.name, "version": served.version, "state": "READY", "reason": ""}
+            {
+                "name": engine.name,
+                "version": served.version,
+                "state": "UNAVAILABLE" if state == "refused" else "READY",
+                "reason": REFUSED if state == "refused" else "",
+            }
             for engine in call.service.engines.values()
-            for served, _, _ in engine.versions()
+            for served, _, state in engine.versions()
         ]
     )
 
@@ -73,10 +80,11 @@ async def model(call: Call) -> Response:
     """The tensors that a model takes and gives."""
     engine = call.service.engine(call.params["name"])
     bundle = engine.bundle(call.params.get("version"))
+    loaded = [served.version for served, _, state in engine.versions() if state != "refused"]
     return as_json(
         {
             "name": engine.name,
-            "versions": list(dict.fromkeys(served.version for served, _, _ in engine.versions())),
+            "versions": list(dict.fromkeys(loaded)),
             "platform": PLATFORM,
             "inputs": [
                 {"name": limit["source"], "datatype": datatype(limit["kind"]), "shape": [-1]}
@@ -124,7 +132,7 @@ async def infer(call: Call) -> Response:
     request, behind = await _read(call)
     rows = _rows(request, behind, bundle)
     wanted = _wanted(request, bundle)
-    asked = await ask(call, name, rows, version=version, seconds=_timeout(request))
+    asked = await ask(call, name, rows, version=version, seconds=_timeout(request), needed=len(rows))
     for place, answer in enumerate(asked.reply.answers):
         if isinstance(answer, Refusal):
             raise refused(answer, where=f"row {place}")
@@ -141,15 +149,17 @@ async def _read(call: Call) -> tuple[dict[str, Any], bytes]:
     if given is not None:
         if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) <= len(body)):
             found = f"{given[:20]!r} with a body of {len(body):,} bytes"
-            raise ProtocolError(Problem(f"{JSON_LENGTH} within the body", found), status=400)
+            advice = "Give the bytes of the JSON, or leave the header out."
+            raise ProtocolError(Problem(f"{JSON_LENGTH} within the body", found, advice), status=400)
         length = int(given)
     request = read_json(body[:length])
     identity = request.get("id", "") if isinstance(request, dict) else None
     if not isinstance(request, dict) or not isinstance(identity, str) or len(identity) > 1000:
-        raise DataError(Problem("an object with 'inputs' and a text as 'id'", "something else"))
+        advice = 'Send {"inputs": [tensor, …]}; the id may be left out.'
+        raise DataError(Problem("an object with 'inputs' and a text as 'id'", "something else", advice))
     parameters = request.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
-        raise DataError(Problem("an object", "something else", where="parameters"))
+        raise DataError(Problem("an object", "something else", "Leave them out.", where="parameters"))
     return request, body[length:]
 
 
@@ -164,7 +174,8 @@ def _rows(request: Mapping[str, Any], behind: bytes, bundle: Bundle) -> Rows:
     if not isinstance(tensors, list) or not all(
         isinstance(x, dict) and isinstance(x.get("name"), str) for x in tensors
     ):
-        raise DataError(Problem("a list of tensors, each with a name", "something else", where="inputs"))
+        advice = 'Send [{"name": …, "shape": [rows], "datatype": …, "data": [value, …]}, …].'
+        raise DataError(Problem("a list of tensors, each with a name", "something else", advice, where="inputs"))
     limits = {limit["source"]: limit for limit in bundle.manifest["columns"]}
     roles = {limit["name"]: limit["source"] for limit in bundle.manifest["columns"]}
     columns: dict[str, list[Any]] = {}
@@ -172,20 +183,22 @@ def _rows(request: Mapping[str, Any], behind: bytes, bundle: Bundle) -> Rows:
     for tensor in tensors:
         source = tensor["name"] if tensor["name"] in limits else roles.get(tensor["name"])
         if source is None or source in columns:
-            found = repr(tensor["name"][:60])
-            raise DataError(
-                Problem("each input of the model once", found, near(tensor["name"], limits), where="inputs")
-            )
+            advice = "Send it once." if source else near(tensor["name"], limits)
+            raise DataError(Problem("each input of the model once", repr(tensor["name"][:60]), advice, where="inputs"))
         raw, place = _behind(tensor, behind, place)
         columns[source] = [_value(value, limits[source]["kind"], source) for value in read_tensor(tensor, raw)]
     if place != len(behind):
-        raise DataError(Problem(f"{place:,} bytes behind the JSON", f"{len(behind):,}", where="inputs"))
+        advice = "Let the binary_data_size of all inputs add up to what is sent."
+        raise DataError(Problem(f"{place:,} bytes behind the JSON", f"{len(behind):,}", advice, where="inputs"))
     if len({len(values) for values in columns.values()}) != 1:
-        raise DataError(Problem("as many rows in every input", "different numbers of them", where="inputs"))
+        advice = "Give each input one value for each row."
+        raise DataError(Problem("as many rows in every input", "different numbers of them", advice, where="inputs"))
     lacking = [name for name, limit in limits.items() if name not in columns and not limit["missing"]]
     if lacking:
         found = ", ".join(columns)
-        raise DataError(Problem(f"an input '{name}'", found, near(name, columns), where="inputs") for name in lacking)
+        raise DataError(
+            Problem(f"an input '{name}'", found, near(name, columns, say="Add it."), where="inputs") for name in lacking
+        )
     return Rows(columns)
 
 
@@ -197,7 +210,9 @@ def _behind(tensor: Tensor, behind: bytes, place: int) -> tuple[bytes | None, in
         return None, place
     if type(size) is not int or not 0 <= size <= len(behind) - place or "data" in tensor:
         found = f"{size!r} with {len(behind) - place:,} left"[:80]
-        raise DataError(Problem("a binary_data_size of what is sent", found, where=f"inputs.{tensor['name'][:60]}"))
+        advice = "Give the bytes of this tensor, and no 'data' beside them."
+        where = f"inputs.{tensor['name'][:60]}"
+        raise DataError(Problem("a binary_data_size of what is sent", found, advice, where=where))
     return behind[place : place + size], place + size
 
 
@@ -210,7 +225,9 @@ def _value(value: Any, kind: str, source: str) -> Any:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise DataError(Problem("text in UTF-8", "other bytes", where=f"inputs.{source}")) from None
+        raise DataError(
+            Problem("text in UTF-8", "other bytes", "Encode it as UTF-8.", where=f"inputs.{source}")
+        ) from None
 
 
 def _wanted(request: Mapping[str, Any], bundle: Bundle) -> list[tuple[str, bool]]:
@@ -221,7 +238,8 @@ def _wanted(request: Mapping[str, Any], bundle: Bundle) -> list[tuple[str, bool]
     if given is None or given == []:
         return [(name, binary) for name in known if name != "scores"]
     if not isinstance(given, list) or not all(isinstance(x, dict) and isinstance(x.get("name"), str) for x in given):
-        raise DataError(Problem("a list of outputs, each with a name", "something else", where="outputs"))
+        advice = 'Send [{"name": …}, …], or leave it out.'
+        raise DataError(Problem("a list of outputs, each with a name", "something else", advice, where="outputs"))
     unknown = [tensor["name"] for tensor in given if tensor["name"] not in known]
     if unknown or len(given) > MOST_ROWS:
         name = unknown[0] if unknown else "too many"

@@ -35,6 +35,7 @@ NUMPY = {
     "FP64": "<f8",
 }
 DATATYPES = (*NUMPY, "BYTES")
+_LENGTHS = "Write the length of each element before it, in four bytes, little-endian."
 
 
 def read_tensor(tensor: dict[str, Any], raw: bytes | None) -> list[Any]:
@@ -45,26 +46,32 @@ def read_tensor(tensor: dict[str, Any], raw: bytes | None) -> list[Any]:
     name, datatype = str(tensor["name"])[:100], tensor.get("datatype")
     if datatype not in DATATYPES:
         raise wrong("a datatype of the protocol", repr(datatype)[:40], name, near(str(datatype), DATATYPES))
-    rows = _rows_of(tensor.get("shape"), name)
-    values = _json_values(tensor, name) if raw is None else _raw_values(raw, datatype, name)
-    if len(values) != rows:
-        raise wrong(f"{rows} values for the shape {tensor['shape']}", f"{len(values):,}", name)
+    _check_shape(tensor.get("shape"), name)
+    if raw is not None and datatype != "BYTES":
+        return _raw_numbers(raw, datatype, tensor["shape"], name)
+    values = _json_values(tensor, name) if raw is None else read_bytes(raw, name)
+    _agree(len(values), tensor["shape"], name)
     return values if raw is not None else [_of_json(value, datatype, name) for value in values]
 
 
-def _rows_of(shape: Any, name: str) -> int:
+def _agree(found: int, shape: list[int], name: str) -> None:
+    if found != shape[0]:
+        advice = "Let the shape and the values agree."
+        raise wrong(f"{shape[0]} values for the shape {shape}", f"{found:,}", name, advice)
+
+
+def _check_shape(shape: Any, name: str) -> None:
     whole = isinstance(shape, list) and shape and all(type(size) is int and size >= 0 for size in shape)
     if not whole or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        raise wrong("the shape [rows] or [rows, 1]", repr(shape)[:60], name)
+        raise wrong("the shape [rows] or [rows, 1]", repr(shape)[:60], name, "Send each column as a tensor of its own.")
     if not 1 <= shape[0] <= MOST_ROWS:
-        raise wrong(f"1 to {MOST_ROWS:,} rows", f"{shape[0]:,}", name)
-    return shape[0]
+        raise wrong(f"1 to {MOST_ROWS:,} rows", f"{shape[0]:,}", name, "Send several requests, none of them empty.")
 
 
 def _json_values(tensor: dict[str, Any], name: str) -> list[Any]:
     data = tensor.get("data")
     if not isinstance(data, list):
-        raise wrong("its values as 'data'", "none", name)
+        raise wrong("its values as 'data'", "none", name, "Send them in a list, or behind the JSON.")
     return [part[0] if isinstance(part, list) and len(part) == 1 else part for part in data]
 
 
@@ -76,16 +83,16 @@ def _of_json(value: Any, datatype: str, name: str) -> Any:
     else:
         allowed = (int, float) if datatype.startswith("FP") else (int,)
     if not isinstance(value, allowed) or (isinstance(value, bool) and datatype != "BOOL"):
-        raise wrong(f"values of {datatype}", type(value).__name__, name)
+        raise wrong(f"values of {datatype}", type(value).__name__, name, "Send such values, or name another datatype.")
     return value
 
 
-def _raw_values(raw: bytes, datatype: str, name: str) -> list[Any]:
-    if datatype == "BYTES":
-        return read_bytes(raw, name)
+def _raw_numbers(raw: bytes, datatype: str, shape: list[int], name: str) -> list[Any]:
+    """The numbers of these bytes, counted before they become objects of thirty times their size."""
     kind = np.dtype(NUMPY[datatype])
     if len(raw) % kind.itemsize:
-        raise wrong(f"a whole number of {datatype}", f"{len(raw):,} bytes", name)
+        raise wrong(f"a whole number of {datatype}", f"{len(raw):,} bytes", name, f"Each takes {kind.itemsize}.")
+    _agree(len(raw) // kind.itemsize, shape, name)
     return np.frombuffer(raw, kind).tolist()
 
 
@@ -99,10 +106,10 @@ def read_bytes(raw: bytes, name: str) -> list[bytes]:
     place = 0
     while place < len(raw):
         if place + 4 > len(raw) or len(values) >= MOST_ROWS:
-            raise wrong("elements with their length before them", f"{len(raw):,} bytes that are none", name)
+            raise wrong("elements with their length before them", f"{len(raw):,} bytes that are none", name, _LENGTHS)
         length = struct.unpack_from("<I", raw, place)[0]
         if place + 4 + length > len(raw):
-            raise wrong(f"an element of {length:,} bytes", f"{len(raw) - place - 4:,}", name)
+            raise wrong(f"an element of {length:,} bytes", f"{len(raw) - place - 4:,}", name, _LENGTHS)
         values.append(raw[place + 4 : place + 4 + length])
         place += 4 + length
     return values
@@ -119,6 +126,6 @@ def write_raw(values: Sequence[Any], datatype: str) -> bytes:
     return write_bytes(values) if datatype == "BYTES" else np.array(values, NUMPY[datatype]).tobytes()
 
 
-def wrong(expected: str, found: str, name: str, advice: str = "") -> DataError:
+def wrong(expected: str, found: str, name: str, advice: str) -> DataError:
     """What is wrong with a tensor of this name."""
     return DataError(Problem(expected, found, advice, where=f"inputs.{name}"))

@@ -2,7 +2,8 @@
 
 Each part (words, patches, a column's value) is taken away in turn and the model is asked again, at most MOST times, all at
 once, through the same queue and within the same deadline as any other question. So an explanation can be late or refused
-like an answer, and never slows the service more than a request of as many rows. The weight of a part is what the
+like an answer, and never slows the service more than a request of as many rows; rows are taken apart one at a time, and
+the text of one has an end, for each question holds nearly all of it. The weight of a part is what the
 log-odds of the label lose without it, or the number itself; what is taken away and how: `lingqu.bundle.occlusion`.
 """
 
@@ -11,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lingqu.contract import Answer, LabelScores, NumberValue, Refusal, Rows
 from lingqu.data.accept import accept
-from lingqu.errors import DataError, Problem, near
+from lingqu.errors import DataError, DeadlineError, Problem, near
 from lingqu.serve.answers import told
 from lingqu.serve.ask import ask
 from lingqu.serve.call import Call
@@ -31,61 +33,102 @@ from lingqu.serve.v1 import as_rows
 if TYPE_CHECKING:
     from lingqu.bundle.occlusion import Apart, Unit
     from lingqu.bundle.read import Bundle
+    from lingqu.serve.reply import Served
 
 MOST = 64
 """So many extra questions to the model for each row, or as many as it has columns."""
 
 MOST_INSTANCES = 8
+MOST_EXPLAINED = 20_000
+"""Characters of a text: of a longer one no run of words would tell much, and all questions together hold it so many times."""
+
 LEAST_CHANCE = 5e-7
 """Scores are rounded to six digits; a chance that was rounded to nothing is at most this."""
+
+_APART = ThreadPoolExecutor(1, "apart")
 
 
 async def explain(call: Call) -> Response:
     """The parts of one row, the weightiest first."""
-    name, version = call.params["name"], call.query("version")
-    bundle = call.service.engine(name).bundle(version)
+    name = call.params["name"]
+    chosen = call.service.engine(name).chosen(call.query("version"), call.user)
+    bundle = chosen[1]
     given = await call.json()
     if not isinstance(given, dict) or "row" not in given or not given.keys() <= {"row", "label"}:
-        raise DataError(Problem("an object with 'row' and perhaps 'label'", found(given)))
+        advice = 'Send {"row": {column: value}}.'
+        raise DataError(Problem("an object with 'row' and perhaps 'label'", found(given), advice))
+    if "label" in given:
+        # Before anything is asked, for an error must cost nothing.
+        _check_label(given["label"], bundle.memory.get("labels", []))
     rows = read_rows([given["row"]], bundle.manifest["columns"], where="row")
-    explained, served = await _explain(call, name, version, rows, given.get("label"))
+    _check_length(bundle, rows)
+    explained, served = await _explain(call, chosen, rows, given.get("label"))
     body = {"model": name, "version": served.version, "request_id": call.id, **explained}
     return as_json(body, headers={"x-model-name": name, "x-model-version": served.version})
 
 
 async def v1_explain(call: Call) -> Response:
     """KServe's `:explain`: an explanation for each of a few instances."""
-    name, version = call.params["name"], call.params.get("version")
-    limits = call.service.engine(name).bundle(version).manifest["columns"]
+    chosen = call.service.engine(call.params["name"]).chosen(call.params.get("version"), call.user)
+    limits = chosen[1].manifest["columns"]
     given = await call.json()
     instances = given.get("instances") if isinstance(given, dict) else None
     rows = read_rows(as_rows(instances, limits), limits, where="instances", closed=False)
     if len(rows) > MOST_INSTANCES:
-        raise DataError(Problem(f"at most {MOST_INSTANCES} instances to explain", f"{len(rows):,}"))
-    every = [(await _explain(call, name, version, rows.take([place]), None))[0] for place in range(len(rows))]
+        raise DataError(
+            Problem(f"at most {MOST_INSTANCES} instances to explain", f"{len(rows):,}", "Send several requests.")
+        )
+    _check_length(chosen[1], rows)
+    # All of them before the first is asked for, for a request that is refused must cost nothing.
+    _, errors = await asyncio.to_thread(accept, rows, limits)
+    for place, error in enumerate(errors):
+        if error is not None:
+            raise refused(Refusal(error), where=f"instances[{place}]")
+    every = [(await _explain(call, chosen, rows.take([place]), None))[0] for place in range(len(rows))]
     return as_json({"explanations": every})
 
 
-async def _explain(call: Call, name: str, version: str | None, rows: Rows, label: Any) -> tuple[dict[str, Any], Any]:
+async def _explain(call: Call, chosen: tuple[Served, Bundle], rows: Rows, label: Any) -> tuple[dict[str, Any], Served]:
     began = time.perf_counter()
-    engine = call.service.engine(name)
-    bundle = engine.bundle(version)
+    served, bundle = chosen
     # The version is pinned, for a swap may come between taking a row apart and asking for its parts.
-    pinned = version or (engine.current.version if engine.current.number is not None else None)
-    parts = await asyncio.to_thread(_take_apart, bundle, rows)
+    pinned = served.version if served.number is not None else None
+    parts = await _parts(call, bundle, rows)
     asked = [apart.row for apart in parts] + [away for apart in parts for unit in apart.units for away in unit.without]
-    reply = (await ask(call, name, Rows.from_dicts([*rows_of(rows, bundle), *asked]), version=pinned, kept=False)).reply
+    questions = Rows.from_dicts([*rows_of(rows, bundle), *asked])
+    reply = (await ask(call, served.name, questions, version=pinned, kept=False, needed=1)).reply
     whole = reply.answers[0]
     if isinstance(whole, Refusal):
         raise refused(whole)
-    chosen = choose_label(whole, label)
+    explained = choose_label(whole, label)
     # Parts are of roles; who asks knows their own columns.
     names = {limit["name"]: limit["source"] for limit in bundle.manifest["columns"]}
-    weighed = [{**part, "column": names[part["column"]]} for part in _weigh(parts, reply.answers[1:], chosen)]
+    weighed = [{**part, "column": names[part["column"]]} for part in _weigh(parts, reply.answers[1:], explained)]
     weighed.sort(key=lambda part: -abs(part["weight"]))
     answer = told(whole)
     seconds = round(time.perf_counter() - began, 4)
-    return {"prediction": answer["prediction"], "label": chosen, "parts": weighed, "seconds": seconds}, reply.version
+    return {"prediction": answer["prediction"], "label": explained, "parts": weighed, "seconds": seconds}, reply.version
+
+
+def _check_length(bundle: Bundle, rows: Rows) -> None:
+    """DataError for a text that is too long to be explained."""
+    for limit in bundle.manifest["columns"]:
+        for value in rows[limit["source"]] if limit["kind"] == "text" else ():
+            if isinstance(value, str) and len(value) > MOST_EXPLAINED:
+                expected = f"at most {MOST_EXPLAINED:,} characters in '{limit['source']}' to explain"
+                raise DataError(Problem(expected, f"{len(value):,}", "Explain a part of the text.", where="row"))
+
+
+async def _parts(call: Call, bundle: Bundle, rows: Rows) -> list[Apart]:
+    """The row's parts, where its key has two rows left at least, the fewest that there are."""
+    if call.service.keys is not None:
+        call.service.keys.check(call.principal, 2)
+    taking = asyncio.get_running_loop().run_in_executor(_APART, _take_apart, bundle, rows)
+    try:
+        return await asyncio.wait_for(taking, call.service.settings.deadline_seconds)
+    except TimeoutError:
+        advice = "Try again, or ask for fewer rows."
+        raise DeadlineError(Problem("the row taken apart before the deadline", "it not yet", advice)) from None
 
 
 def rows_of(rows: Rows, bundle: Bundle) -> list[dict[str, Any]]:
@@ -115,14 +158,24 @@ def choose_label(answer: Answer, label: Any) -> str | None:
     scores = getattr(answer, "scores", None)
     if not scores:
         if label is not None or not isinstance(answer, NumberValue):
-            raise DataError(Problem("no label, for this model has none", found(label), where="label"))
+            raise _no_label(label)
         return None
     if label is None:
         return max(scores, key=lambda one: scores[one])
-    if label not in scores:
-        advice = near(str(label), scores)
-        raise DataError(Problem("a label of this model", found(label), advice, where="label"))
+    _check_label(label, scores)
     return label
+
+
+def _check_label(label: Any, known: Collection[str]) -> None:
+    if not known:
+        raise _no_label(label)
+    if label is not None and (not isinstance(label, str) or label not in known):
+        advice = near(str(label), known)
+        raise DataError(Problem("a label of this model", found(label), advice, where="label"))
+
+
+def _no_label(label: Any) -> DataError:
+    return DataError(Problem("no label, for this model has none", found(label), "Leave it out.", where="label"))
 
 
 def _weigh(parts: Sequence[Apart], answers: Sequence[Answer], label: str | None) -> list[dict[str, Any]]:

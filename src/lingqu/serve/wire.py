@@ -16,7 +16,11 @@ import socket
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from lingqu.errors import Problem
+from lingqu.serve.refusals import parts_of
 
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 << 10
@@ -35,7 +39,8 @@ BEYOND_SECONDS = 2.0
 PROBES = frozenset((b"/livez", b"/readyz", b"/healthz", b"/health", b"/ping", b"/v2/health/live", b"/v2/health/ready"))
 """What is answered on them."""
 
-_FULL = "No more connections are taken for the moment"
+_FULL = Problem("a free connection", "all of them busy", "Come again in 1 s.")
+_NO_HTTP = Problem("a request of HTTP/1.1", "something else", "Ask as RFC 9112 has it, without TLS.")
 
 
 class _RefusedError(Exception):
@@ -54,7 +59,7 @@ class Wire(HttpToolsProtocol):
     beyond: ClassVar[dict[Wire, None]] = {}
     """Those that are beyond the most, from the first."""
 
-    _refused: tuple[int, str] | None = None
+    _refused: tuple[int, Problem] | None = None
     _reading: asyncio.TimerHandle | None = None
     _has_cycle = False
     _is_incomplete = False
@@ -82,6 +87,14 @@ class Wire(HttpToolsProtocol):
         self.beyond.pop(self, None)
         super().connection_lost(exc)
 
+    def _rest(self) -> None:
+        """Nothing is asked here although something came: the rest of a body after its answer, or a line end too many.
+
+        uvicorn stops waiting for the next request whatever comes, and begins again with the next answer alone.
+        """
+        self.resting.setdefault(self, self.loop.time())
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     def _make_room(self) -> bool:
         """Close the connection that has rested longest; whether there was one that had rested long enough."""
         for longest, since in self.resting.items():
@@ -105,17 +118,23 @@ class Wire(HttpToolsProtocol):
         overhead = self._received - self._body_bytes
         if overhead > MOST_OVERHEAD_BYTES + self._body_bytes:
             status = 400 if self._has_cycle else 431
-            self._refuse(status, f"At most {MOST_OVERHEAD_BYTES:,} bytes that are no body are read")
+            expected = f"at most {MOST_OVERHEAD_BYTES:,} bytes that are no body"
+            self._refuse(status, Problem(expected, "more", "Send shorter headers, or larger chunks."))
             return
         self._received += len(data)
         super().data_received(data)
-        if self._is_incomplete and self._reading is None and not self.transport.is_closing():
-            self._await_request()
+        if self.transport.is_closing():
+            return
+        if self._is_incomplete:
+            if self._reading is None:
+                self._await_request()
+        elif self.timeout_keep_alive_task is None and self._has_cycle and self.cycle.response_complete:
+            self._rest()
 
     def eof_received(self) -> None:
         """A client that ends its side in the middle of a request hears why there will be no answer."""
         if self._reading is not None and self.headers and not self.transport.is_closing():
-            self._refuse(400, "The request ended before its end")
+            self._refuse(400, Problem("a whole request", "one that ends early", "Send all that Content-Length says."))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -126,12 +145,14 @@ class Wire(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > MOST_URL_BYTES:
-            self._stop(414, f"An address of at most {MOST_URL_BYTES:,} bytes is read")
+            expected = f"an address of at most {MOST_URL_BYTES:,} bytes"
+            self._stop(414, Problem(expected, "a longer one", "Send rows in the body."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
         if len(self.headers) >= MOST_HEADERS or self._header_bytes > MOST_HEADER_BYTES:
-            self._stop(431, f"At most {MOST_HEADERS} headers of {MOST_HEADER_BYTES:,} bytes in all are read")
+            expected = f"at most {MOST_HEADERS} headers of {MOST_HEADER_BYTES:,} bytes in all"
+            self._stop(431, Problem(expected, "more", "Send fewer, or shorter ones."))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -146,7 +167,8 @@ class Wire(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         self._chunks += 1
         if self._chunks > FREE_CHUNKS and self._body_bytes < self._chunks * LEAST_CHUNK_BYTES:
-            self._stop(400, f"Chunks of at least {LEAST_CHUNK_BYTES} bytes are read")
+            expected = f"chunks of at least {LEAST_CHUNK_BYTES} bytes on average"
+            self._stop(400, Problem(expected, "smaller ones", "Send larger chunks."))
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -165,14 +187,13 @@ class Wire(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says of anything its parser refuses; a limit of ours says its own."""
-        status, text = self._refused or (400, "The request is no HTTP")
-        self._refuse(status, text)
+        self._refuse(*(self._refused or (400, _NO_HTTP)))
 
-    def _stop(self, status: int, text: str) -> None:
-        self._refused = (status, text)
-        raise _RefusedError(text)
+    def _stop(self, status: int, problem: Problem) -> None:
+        self._refused = (status, problem)
+        raise _RefusedError
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, problem: Problem) -> None:
         self._stop_waiting()
         if self._has_cycle:
             # The application may wait for the rest of a body that will not come.
@@ -181,10 +202,10 @@ class Wire(HttpToolsProtocol):
         if self.headers is None or (self._has_cycle and self.cycle.response_started):
             self.transport.close()
             return
-        self._say(status, text)
+        self._say(status, problem)
 
-    def _say(self, status: int, text: str) -> None:
-        body = b'{"error":{"message":"' + text.encode() + b'."}}'
+    def _say(self, status: int, problem: Problem) -> None:
+        body = orjson.dumps({"error": {"message": str(problem), "problems": [parts_of(problem)]}})
         again = "retry-after: 1\r\n" if status == 503 else ""
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
@@ -204,7 +225,8 @@ class Wire(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._reading = None
         if not self.transport.is_closing():
-            self._refuse(408, f"A request is read for {READ_SECONDS:.0f} seconds")
+            expected = f"a request within {READ_SECONDS:.0f} seconds"
+            self._refuse(408, Problem(expected, "one that takes longer", "Send it faster, or in parts."))
 
 
 def with_at_most(connections: int) -> type[Wire]:

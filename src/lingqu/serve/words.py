@@ -74,6 +74,8 @@ CHINESE = {
     "Say what the right answer was, or how good an answer was.": "告诉我们正确答案，或者对回答的评价。",
     "The id of the answer that this is about.": "所评价的回答的编号。",
     "The right answer.": "正确答案。",
+    "Another name of label.": "label 的另一个名称。",
+    "Another name of comment.": "comment 的另一个名称。",
     "How good the outcome was, any number.": "结果有多好，任意数值。",
     "How good the answer was, 1 to 5.": "回答有多好，1 到 5。",
     "What a person says about it.": "用户的说明。",
@@ -81,6 +83,7 @@ CHINESE = {
     "Whether a person or a model judged.": "由人还是由模型作出的判断。",
     "The id of this feedback.": "这条反馈的编号。",
     "What became of it: it waits for review, or was taken.": "它的状态：等待审核，或已被采纳。",
+    "Why it was rejected at once, where it was.": "若被立即拒绝，拒绝的原因。",
     "The label to explain; the predicted one unless given.": "要解释的标签；默认为预测的标签。",
     "Parts, the weightiest first.": "各个部分，影响最大的在前。",
     "The column that the part belongs to.": "该部分所属的列。",
@@ -94,6 +97,7 @@ CHINESE = {
         "本服务还支持 Open Inference Protocol v2（/v2）、TensorFlow Serving 的 :predict 和 MLflow 的 /invocations。"
     ),
     "An example that works": "一个可以运行的例子",
+    "This service asks for a key. Give yours to the examples first:": "本服务需要密钥。请先把您的密钥交给例子：",
     "Answer": "回答",
 }
 

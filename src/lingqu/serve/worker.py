@@ -54,7 +54,6 @@ class Status:
 
 def main(status: int) -> int:
     """Serve until told to stop; the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = Status(status)
     # Nearly all that is made until it serves stays: to look for garbage among it a dozen times would only take time.
     gc.disable()
@@ -152,7 +151,7 @@ async def _life(service: Service, server: Any, listener: socket.socket, parent: 
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    _stop_on_signals(loop, stop)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     threading.Thread(target=_until_orphaned, args=(loop, stop), name="parent", daemon=True).start()
     await service.start()
     await server.start(listener)
@@ -169,11 +168,6 @@ async def _life(service: Service, server: Any, listener: socket.socket, parent: 
     await server.stop(service.settings.drain_seconds, service.settings.deadline_seconds, tell=lambda: parent.say({}))
     await service.close()
     return service.stuck
-
-
-def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
 
 
 def _until_orphaned(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -195,7 +195,8 @@ def _where_to_look(text: str, folder: Path) -> str:
         return "Nothing is replaced in a spec: write the path itself."
     looked = (folder / text).parent
     try:
-        beside = [entry.name for entry in looked.iterdir()] if looked.is_dir() else []
+        # A link that leads nowhere is no name to give.
+        beside = [entry.name for entry in looked.iterdir() if _exists(entry)] if looked.is_dir() else []
     except OSError:
         beside = []
     return near(Path(text).name, beside, say="") or f"It is looked for in {folder}."

@@ -139,7 +139,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a group of settings"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     return str(value)[:60]
 
 

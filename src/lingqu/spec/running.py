@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lingqu.spec import amounts
 from lingqu.spec.amounts import Limit
@@ -21,6 +21,7 @@ from lingqu.spec.fields import (
     Switch,
     Whole,
 )
+from lingqu.spec.problems import refuse
 
 
 class JournalSettings(Settings):
@@ -48,7 +49,9 @@ class ServeSettings(Settings):
     host: Host = Field(default="127.0.0.1", description="The address to listen on; any but this machine's needs a key.")
     port: Whole = Field(default=8000, ge=0, le=65_535, description="The port; 0 takes any free one.")
     hosts: list[Host] = Field(
-        default_factory=list, description="Names under which the service is reached, besides localhost and addresses."
+        default=[],
+        title="a list of names such as [models.example.org]",
+        description="Names under which the service is reached, besides localhost and addresses.",
     )
     workers: Whole = Field(default=1, ge=1, le=256, description="Processes that answer on the one port.")
     queue: Whole = Field(default=64, ge=1, le=100_000, description="Requests of a model that may wait in a process.")
@@ -113,7 +116,9 @@ class MonitorSettings(Settings):
         default=None, description="The share of answers that may be refusals, as '<= 5 %'."
     )
     webhook_hosts: list[str] = Field(
-        default=[], description="Hosts that alerts may go to; the address itself is LINGQU_WEBHOOK."
+        default=[],
+        title="a list of names such as [alerts.example.org]",
+        description="Hosts that alerts may go to; the address itself is LINGQU_WEBHOOK.",
     )
 
     @property
@@ -141,6 +146,10 @@ class ImproveSettings(Settings):
         default="auto",
         description="Whether it answers unseen before that; auto: where a service answered within a day.",
     )
+    proof: Literal["gate", "unseen"] = Field(
+        default="gate",
+        description="What shows that it is better: gate rows, or unseen, today's traffic beside the champion.",
+    )
     canary: Whole = Field(
         default=200,
         ge=0,
@@ -150,9 +159,17 @@ class ImproveSettings(Settings):
     canary_shares: list[Annotated[Real, Field(gt=0, lt=1)]] = Field(
         default=[0.05, 0.25],
         min_length=1,
+        title="a list of shares above 0 and below 1",
         description="These shares of users, from the smallest to the largest, before all.",
     )
     patience: Duration = Field(default="14 d", description="One that has not proved itself by then is dropped.")
+
+    @model_validator(mode="after")
+    def _prove_somewhere(self) -> ImproveSettings:
+        if self.proof == "unseen" and self.shadow == "never":
+            found = "proof: unseen with shadow: never"
+            raise refuse("a challenger that may answer unseen", found, "Leave shadow out, or set proof: gate.")
+        return self
 
     @property
     def patience_seconds(self) -> float:

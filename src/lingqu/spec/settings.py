@@ -114,6 +114,7 @@ class DataSettings(Settings):
     group: ColumnName | None = Field(default=None, description="Rows with the same value here stay in one split.")
     identity: list[ColumnName] = Field(
         default=[],
+        title="a list of names of columns",
         description="The columns of a table that tell a row from others and alone decide its split; [] is all.",
     )
     time: ColumnName | None = Field(
@@ -147,7 +148,7 @@ def _augment_tag(value: Any) -> str:
 Way = Literal["flip", "shift", "crop", "colour", "cutout", "mixup", "drop", "swap"]
 Augment = Annotated[
     Annotated[Literal["auto", "none"], Tag("one word")]
-    | Annotated[list[Way], Field(min_length=1), Tag("several ways")],
+    | Annotated[list[Way], Field(min_length=1, title="a list such as [shift, flip]"), Tag("several ways")],
     Discriminator(_augment_tag),
 ]
 

@@ -34,7 +34,7 @@ _UNIT = {"次": "request", "行": "row", "条": "row", "计算秒": "compute sec
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """At most `count` requests in any `seconds`; that many may come at once."""
+    """At most `count` requests in any `seconds`, wherever they begin; that many may come at once."""
 
     count: int
     seconds: float

@@ -119,7 +119,7 @@ def _step(node: Node, part: str | int) -> Node | None:
 def _choices(node: Node, root: Node) -> list[str]:
     branches = _branches(node, root)
     if len(branches) > 1:
-        return [choice for branch in branches for choice in _choices(branch, root)]
+        return [choice for branch in branches for choice in _beside(branch, branches, root)]
     node = branches[0]
     if "title" in node:
         return [node["title"]]
@@ -129,12 +129,19 @@ def _choices(node: Node, root: Node) -> list[str]:
     if kind in ("integer", "number"):
         return [("a whole number" if kind == "integer" else "a number") + _range(node)]
     if kind == "array":
-        return ["a list of them"]
+        return ["a list"]
     if kind == "object" and "properties" in node:
         return [f"a group of {either(list(node['properties'])).replace(' or ', ' and ')}"]
     if kind == "object" and isinstance(inner := node.get("additionalProperties"), Mapping):
         return [f"{{NAME: {words(inner, root)}}}"]
     return [_KINDS.get(kind, kind)]
+
+
+def _beside(branch: Node, branches: Sequence[Node], root: Node) -> list[str]:
+    """The choices of one of several branches; a list of what another one takes is a list of them."""
+    if branch.get("type") == "array" and "title" not in branch and branch.get("items") in branches:
+        return ["a list of them"]
+    return _choices(branch, root)
 
 
 _KINDS = {

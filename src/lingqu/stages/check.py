@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from lingqu.contract import LabelScores, LabelSet, Task
+from lingqu.contract import LabelScores, LabelSet, NumberValue, Task
 from lingqu.data import augment
 from lingqu.data.look import problems_beside, task_named
 from lingqu.data.roles import roles_of
 from lingqu.errors import MissingPackageError, Problem, RequestError, SpecError, missing_package
 from lingqu.metrics import METRICS
-from lingqu.models import family_names, find_family
+from lingqu.models import IN_SHORT, family_names, find_family
 from lingqu.spec import Spec, load_spec
 from lingqu.tasks import find_task, task_names
 from lingqu.train import ladder
+
+_KINDS: dict[type, str] = {LabelScores: "classification", LabelSet: "multilabel", NumberValue: "regression"}
 
 
 def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
@@ -35,6 +37,8 @@ def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
         beside = problems_beside(spec, task) if task and isinstance(spec, str | Path) else []
         known = {(one.expected, one.found) for one in error.problems}
         raise SpecError(*error.problems, *(one for one in beside if (one.expected, one.found) not in known)) from None
+    if task and (problems := _misfits(checked, task)):
+        raise SpecError(*problems)
     if checked.compress.cascade and task is not None and task.answer not in (LabelScores, LabelSet):
         found = f"{task.name}, whose answers are as sure for every row"
         raise SpecError(Problem("compress.cascade for a task that answers with labels", found, "Leave it out."))
@@ -43,6 +47,22 @@ def check(spec: str | Path | Mapping[str, Any] | Spec) -> Spec:
     if task and (checked.train.method == "pretrain" or not isinstance(checked.train.augment, str)):
         _check_families(checked, task)
     return checked
+
+
+def _misfits(spec: Spec, task: Task) -> list[Problem]:
+    """Our own families under `model` that cannot read what this task has, or cannot learn what it asks."""
+    kind = _KINDS.get(task.answer)
+    advice = f"Write model: auto, or model: {task.ladder[0]}."
+    problems: list[Problem] = []
+    for name in spec.families or ():
+        fronts, kinds = IN_SHORT.get(name, ((), ()))
+        if fronts and not {*fronts} & {*task.fronts}:
+            expected = f"a model family that reads {' or '.join(task.fronts)}, as {task.name} needs"
+            problems.append(Problem(expected, f"'{name}', which reads {' or '.join(fronts)}", advice))
+        elif kinds and kind is not None and kind not in kinds:
+            expected = f"a model family for {kind}, as {task.name} needs"
+            problems.append(Problem(expected, f"'{name}', which is for {' and '.join(kinds)}", advice))
+    return problems
 
 
 def _check_families(spec: Spec, task: Task) -> None:

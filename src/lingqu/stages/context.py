@@ -6,6 +6,7 @@ makes it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from lingqu.contract import Task
 from lingqu.errors import missing_package
 from lingqu.spec import Spec
 from lingqu.store import Store
-from lingqu.store.canonical import is_digest
+from lingqu.store.canonical import canonical_json, is_digest
 from lingqu.store.source import libraries, source_beside
 
 Tell = Callable[[str, float, str], None]
@@ -73,7 +74,8 @@ class Context:
                 return found
             self.tell(name, 0.0, "")
             started = time.perf_counter()
-            result = self.work(name, work, self.store.work(key))
+            # As it will be found again: what follows must not depend on whether this stage was done just now.
+            result = json.loads(canonical_json(self.work(name, work, self.store.work(key))))
             self.store.finish_stage(key, result, time.perf_counter() - started, blobs=blobs_of(result, self.store))
             self.store.clear_work(key)
             self.tell(name, 1.0, "done")

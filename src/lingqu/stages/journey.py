@@ -145,6 +145,11 @@ class Stages:
         data: DataVersion,
         *,
         fresh: Fresh | None = None,
+        unseen: bool = False,
     ) -> dict[str, Any]:
-        """Its gate and its number; with `fresh` rows it has to be better there, and no worse on the test rows."""
-        return trial.conclude(self.context, shipped, measured, rungs, data, fresh=fresh, tuned=self.tuned)
+        """Its gate and its number; with `fresh` rows it has to be better there, and no worse on the test rows.
+
+        One that proves itself `unseen` has to be no worse on the test rows.
+        """
+        more: dict[str, Any] = {"fresh": fresh, "unseen": unseen, "tuned": self.tuned}
+        return trial.conclude(self.context, shipped, measured, rungs, data, **more)

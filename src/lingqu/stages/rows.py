@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lingqu.data.forgotten import remembered
-from lingqu.data.sources import fingerprints
+from lingqu.data.sources import fingerprints, named_sources
 from lingqu.data.version import DataVersion
-from lingqu.errors import Problem, RequestError, near
+from lingqu.errors import DataError, Problem, RequestError, near
+from lingqu.spec.addresses import scheme, sheet_of
+from lingqu.spec.settings import DataSettings
 from lingqu.stages.context import DATA, Context, Say
 
 
@@ -16,6 +18,7 @@ def data_version(context: Context) -> DataVersion:
     """The data version of the spec's rows; RequestError where gates or champion ask for columns that are not there."""
     spec, task, store = context.spec, context.task, context.store
     settings = spec.located_data()
+    before = _states(settings)
     inputs = {
         "task": task.name,
         "settings": settings.model_dump(mode="json", exclude={"source", "root"}),
@@ -27,13 +30,30 @@ def data_version(context: Context) -> DataVersion:
     def work(_: Path, say: Say) -> dict[str, Any]:
         from lingqu.data.ingest import ingest
 
-        return ingest(settings, task, store, say).as_dict()
+        version = ingest(settings, task, store, say)
+        # The version is found again by what its sources held before they were read.
+        if changed := [source for source, state in _states(settings).items() if state != before.get(source)]:
+            found = f"{', '.join(Path(source).name for source in changed)} changed meanwhile"
+            advice = "Run again when nobody writes there any more, or read a copy."
+            raise DataError(Problem("sources that stay as they are while they are read", found, advice))
+        return version.as_dict()
 
     told = context.once("data", inputs, DATA, work)
     data = DataVersion.from_dict(told)
     _check_slices(context, data)
     _check_champion(context, data)
     return data
+
+
+def _states(settings: DataSettings) -> dict[str, tuple[int, ...] | None]:
+    """What tells a file of rows that was written to from one that was not; folders and databases are not watched."""
+    states: dict[str, tuple[int, ...] | None] = {}
+    for source in named_sources(settings).values():
+        path = Path(sheet_of(source)[0])
+        if not scheme(source) and path.is_file():
+            state = path.stat()
+            states[source] = (state.st_ino, state.st_size, state.st_mtime_ns)
+    return states
 
 
 def _check_champion(context: Context, data: DataVersion) -> None:

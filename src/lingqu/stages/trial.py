@@ -36,6 +36,7 @@ def conclude(
     data: DataVersion,
     *,
     fresh: Fresh | None = None,
+    unseen: bool = False,
     tuned: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Its gate, then its number in the registry; asked again about the same bundle, the answer stands.
@@ -52,13 +53,14 @@ def conclude(
         "rungs": [rung["bundle"] for rung in rungs],
         "gates": spec.gates.model_dump(mode="json"),
         **({"fresh": fresh.digest()} if fresh else {}),
+        **({"proof": "unseen"} if unseen else {}),
     }
 
     def work(folder: Path, say: Say) -> dict[str, Any]:
         from lingqu.evaluate.trial import Trial
 
         made: dict[str, Any] = {"shipped": shipped, "measured": measured, "rungs": rungs, "tuned": tuned}
-        return Trial(spec, context.task, data, context.store, **made, fresh=fresh).decide(folder, say)
+        return Trial(spec, context.task, data, context.store, **made, fresh=fresh, unseen=unseen).decide(folder, say)
 
     decided = context.once("gate", inputs, (*EVALUATE, "stages/trial"), work)
     return register(decided, spec, context.task, data, context.store)

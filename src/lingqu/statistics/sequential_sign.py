@@ -44,6 +44,11 @@ class SignTest:
         return replace(self, wins=wins, losses=losses, log_highest=max(self.log_highest, _log_evalue(wins, losses)))
 
     @property
+    def rows(self) -> int:
+        """On how many rows exactly one of the two was right."""
+        return self.wins + self.losses
+
+    @property
     def evalue(self) -> float:
         """The evidence now, against "the challenger is no better"."""
         log_now = _log_evalue(self.wins, self.losses)
@@ -64,10 +69,9 @@ class SignTest:
         >>> SignTest(30, 20, 0.9).sentence()
         'Of 50 rows on which exactly one model is right, the challenger won 30: p = 0.41, valid at any look.'
         """
-        rows = self.wins + self.losses
         p = f"p = {self.p:.2g}" if self.p >= 1e-4 else "p < 0.0001"
         return (
-            f"Of {rows:,} rows on which exactly one model is right, the challenger won {self.wins:,}: {p}, valid at any "
+            f"Of {self.rows:,} rows on which exactly one model is right, the challenger won {self.wins:,}: {p}, valid at any "
             "look."
         )
 

@@ -53,8 +53,8 @@ def check_digest(text: str) -> str:
 
     >>> check_digest("latest")
     Traceback (most recent call last):
-    lingqu.errors.StoreError: Expected a digest of 64 hexadecimal digits, found 'latest'.
+    lingqu.errors.StoreError: Expected a digest of 64 hexadecimal digits, found 'latest'. See: lingqu fsck
     """
     if not is_digest(text):
-        raise StoreError(Problem("a digest of 64 hexadecimal digits", repr(text)[:100]))
+        raise StoreError(Problem("a digest of 64 hexadecimal digits", repr(text)[:100], "See: lingqu fsck"))
     return text

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -62,9 +62,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the database, however many queries it makes."""
+        """A connection that sees one moment of the database, however many queries it makes.
+
+        StoreError when another process wrote meanwhile in a database that is read as it stands.
+        """
         engine = self.engine
-        with _told(self.url), engine.connect() as connection:
+        with _told(self.url), _unchanged(engine.url), engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
@@ -111,6 +114,8 @@ class Database:
                 return True
             cursor = raw.cursor()
             cursor.execute("VACUUM")
+            # How long is waited for a reader is counted here, and not by SQLite, which has the patience of a writer.
+            cursor.execute("PRAGMA busy_timeout = 0")
             deadline = time.monotonic() + COMPACT_SECONDS
             while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 if time.monotonic() > deadline:
@@ -128,18 +133,27 @@ class Database:
         """The SQLite file, or None."""
         return Path(str(self.url.database)) if self.is_sqlite else None
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write in the file and beside it; of a server nobody knows before it is asked."""
+        return self.path is None or (
+            os.access(self.path.parent, os.W_OK) and (not self.path.exists() or os.access(self.path, os.W_OK))
+        )
+
     def _connectable(self) -> Engine:
         # Connections are opened for each use: it costs a millisecond, survives a fork and a restart of the server,
-        # and leaves nothing open behind.
+        # and leaves nothing open behind. What a statement holds, inputs of users too, is no part of any error.
         if self.path is None:
             try:
-                return create_engine(self.url, poolclass=NullPool, isolation_level="READ COMMITTED")
+                return create_engine(
+                    self.url, poolclass=NullPool, isolation_level="READ COMMITTED", hide_parameters=True
+                )
             except ModuleNotFoundError as error:
                 raise missing_package("psycopg", "pg", "a PostgreSQL database") from error
         url = _as_it_stands(self.path) or self.url
         if url is self.url:
             _make_private(self.path)
-        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": self.patience})
+        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": self.patience}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -196,17 +210,42 @@ def _wrong_url(found: str, advice: str = "Look at LINGQU_DATABASE_URL.") -> Prob
     return Problem("a database URL that begins with postgresql:// or sqlite:///", found, advice)
 
 
+_AS_IT_STANDS = {"mode": "ro", "immutable": "1", "uri": "true"}
+
+
 def _as_it_stands(path: Path) -> URL | None:
     """How a database is read in a folder that may not be written: reads go on, and a write is refused.
 
-    SQLite would make its side files there first. Without a log beside it all is in the file, which nobody can change.
+    SQLite would make its side files there first. Where they are, another process is writing, or was killed, and SQLite reads
+    them; where they are not, all is in the file.
     """
-    log = path.with_name(f"{path.name}-wal")
-    if os.access(path.parent, os.W_OK) or not path.is_file() or (log.exists() and log.stat().st_size):
+    log, index = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+    if os.access(path.parent, os.W_OK) or not path.is_file() or index.exists():
         return None
-    return URL.create(
-        "sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "immutable": "1", "uri": "true"}
-    )
+    if log.exists() and log.stat().st_size:
+        return None
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=_AS_IT_STANDS)
+
+
+@contextmanager
+def _unchanged(url: URL) -> Iterator[None]:
+    """What was read of a file as it stands counts only if nobody wrote in it meanwhile: SQLite takes no lock on it."""
+    if url.query.get("immutable") is None:
+        yield
+        return
+    path = Path(unquote(str(url.database).removeprefix("file:")))
+    before = path.stat()
+    problem: DatabaseError | UnicodeDecodeError | None = None
+    try:
+        yield
+    except (DatabaseError, UnicodeDecodeError) as error:
+        problem = error
+    after = path.stat()
+    if (before.st_ino, before.st_size, before.st_mtime_ns) != (after.st_ino, after.st_size, after.st_mtime_ns):
+        found = "that another process wrote in it"
+        raise StoreError(Problem(f"{path} to stay as it is while it is read", found, "Run the same command again."))
+    if problem is not None:
+        raise problem
 
 
 def _make_private(path: Path) -> None:
@@ -263,8 +302,10 @@ def _not_working(url: URL, reason: str) -> Problem:
 
 def _advice(reason: str) -> str:
     known = {
+        "unable to open": "Look at who may read it; with a log beside it (-wal), copy both to a folder of yours first.",
         "readonly": "Choose another place (--home, or LINGQU_HOME), or change who may write there.",
         "full": "Free some space, then run the same command again.",
+        "disk I/O": "If the disk is full, free some space; if not, look at the disk.",
         "locked": _BUSY,
         "lock timeout": _BUSY,
         "malformed": "It is damaged: restore it from a backup.",

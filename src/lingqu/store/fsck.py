@@ -17,6 +17,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, func, or_, select, text
@@ -29,9 +30,11 @@ from lingqu.store.canonical import is_digest
 from lingqu.store.database import Database
 from lingqu.store.folders import Folders
 from lingqu.store.history import row_hash
+from lingqu.store.locks import hold
 from lingqu.store.tables import DATA_VERSIONS, FEEDBACK, KEYS, STAGES, USAGE, VERSIONS
 from lingqu.store.upgrades import upgrade
 
+LOOKS = 2
 LEFTOVER_SECONDS = 24 * 3600
 _RESTORE = "Restore the database from a backup."
 _LOST = "Restore it from a backup, or roll back to a version whose bundle is there."
@@ -50,15 +53,35 @@ def _blobs(folders: Folders) -> Iterator[Problem]:
         if not is_digest(digest) or path.parent.name != digest[:2]:
             yield Problem(f"only blobs in {folders.blobs.folder}", str(path), "Remove it.")
         elif path.is_dir() and path.name.endswith(".d"):
-            yield from folders.check(digest)
+            yield from _folder(folders, path, digest)
         else:
             yield from _blob(path, digest)
+
+
+def _folder(folders: Folders, path: Path, digest: str) -> list[Problem]:
+    """What is wrong with a folder; nothing when it was let go meanwhile, for what still refers to it is told of elsewhere."""
+    found: list[Problem] = []
+    for _ in range(LOOKS):
+        try:
+            found = folders.check(digest)
+        except FileNotFoundError:
+            # A file went between the look at its name and the look into it.
+            found = [Problem(f"to read the folder {path}", "files that come and go", "Look at the disk.")]
+        if not found or not path.is_dir():
+            return []
+        # Whoever lets a folder go, file by file, holds the lock until all of it is gone.
+        with suppress(StoreError), hold(folders.lock):
+            pass
+    return found
 
 
 def _blob(path: Path, digest: str) -> Iterator[Problem]:
     try:
         with path.open("rb", buffering=0) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        # Let go since it was listed; what still refers to it is told of elsewhere.
+        return
     except OSError as error:
         yield Problem(f"to read the blob {path}", str(error.strerror).lower(), remove_first(path))
         return

@@ -17,12 +17,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from lingqu.errors import Problem, RequestError
 from lingqu.store.aliases import CHAMPION, PREVIOUS
 from lingqu.store.canonical import canonical_json, digest_of
 from lingqu.store.tables import HEAD, HISTORY
 
 BEGINNING = "0" * 64
 """What the first row holds in place of the hash before it."""
+EVERYTHING = "*"
+"""The name of a row that tells of the whole store."""
 
 
 def now() -> str:
@@ -54,7 +57,13 @@ def append(
     alias: str | None = None,
     evidence: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write the next row and move the head, inside the caller's write transaction; gives the row's number."""
+    """Write the next row and move the head, inside the caller's write transaction; gives the row's number.
+
+    RequestError when `who` or `why` holds half a character, as an argument in another encoding than UTF-8 does.
+    """
+    for what, words in (("a reason", why), ("who it was", who)):
+        if any("\ud800" <= sign <= "\udfff" for sign in words):
+            raise RequestError(Problem(f"{what} in UTF-8", repr(words[:100]), "Write it in another way."))
     head = connection.execute(select(HEAD)).mappings().one()
     fields = {
         "seq": head["seq"] + 1,

@@ -10,7 +10,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,9 +45,10 @@ def hold(path: Path, *, on_wait: Callable[[str], None] | None = None, wait: bool
     try:
         _take(descriptor, path, on_wait, wait)
         _held[descriptor] = (path, threading.get_ident())
-        # Only for people: who holds it is decided by the kernel, never by what stands in the file.
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
+        # Only for people: who holds it is decided by the kernel, never by what stands in the file. A full disk may refuse it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
         yield
     finally:
         _held.pop(descriptor, None)

@@ -3,10 +3,10 @@
 A change holds the kernel's lock on the file, which is released when its holder is killed. Nothing is flushed to the
 disk: the counters survive a process, not a power cut.
 
->>> slots = Slots(getfixture("tmp_path") / "limits", records=8)
+>>> slots = Slots(getfixture("tmp_path") / "limits", "d2q", records=8)
 >>> with slots.change("a1") as counters:
 ...     counters[1] += 5
->>> with Slots(getfixture("tmp_path") / "limits", records=8).change("a1") as counters:
+>>> with Slots(getfixture("tmp_path") / "limits", "d2q", records=8).change("a1") as counters:
 ...     counters
 [0.0, 5, 0]
 >>> slots.close()
@@ -19,6 +19,7 @@ import mmap
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +27,22 @@ from pathlib import Path
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import make_folder, not_written
 
-RECORD = struct.Struct("<16sdqq8x")
 RECORDS = 4096
 
 
 class Slots:
-    """Records of one real number and two whole ones, found by a name of at most 16 bytes; all zero at first."""
+    """Records of numbers, found by a name of at most 16 bytes; all zero at first.
 
-    def __init__(self, path: Path, *, records: int = RECORDS) -> None:
+    `form` says which numbers, in the letters of `struct`: d is a real number and q a whole one.
+    """
+
+    def __init__(self, path: Path, form: str, *, records: int = RECORDS) -> None:
         self.path = path
+        self._record = struct.Struct(f"<16s{form}")
         self.records = records
         self._lock = threading.Lock()
         make_folder(path.parent)
-        size = records * RECORD.size
+        size = records * self._record.size
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             # A hole in the file would be filled on first touch, and a full disk would then end the process by SIGBUS.
@@ -60,7 +64,7 @@ class Slots:
                 before = list(counters)
                 yield counters
                 if counters != before:
-                    RECORD.pack_into(self._memory, offset, key, *counters)
+                    self._record.pack_into(self._memory, offset, key, *counters)
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
@@ -70,14 +74,17 @@ class Slots:
         os.close(self._file)
 
     def _find(self, key: bytes) -> tuple[int, list[float | int]]:
-        # Names are random, so their own bytes are the hash; a record is never removed, so a search ends at an empty one.
-        start = int.from_bytes(key[:6], "little") % self.records
+        # A record is never removed, so a search ends at an empty one.
+        size, unpack = self._record.size, self._record.unpack_from
+        start = self._start(key)
         for step in range(self.records):
-            offset = (start + step) % self.records * RECORD.size
-            found, *counters = RECORD.unpack_from(self._memory, offset)
-            if found == key:
+            offset = (start + step) % self.records * size
+            found, *counters = unpack(self._memory, offset)
+            if found == key or not any(found):
                 return offset, counters
-            if not any(found):
-                return offset, [0.0, 0, 0]
         advice = f"Stop the service and remove {self.path}; it is made anew."
         raise StoreError(Problem(f"at most {self.records:,} keys with limits", "more", advice))
+
+    def _start(self, key: bytes) -> int:
+        """Where the search for a name begins: spread over all records, though names may be of a few letters only."""
+        return zlib.crc32(key) % self.records

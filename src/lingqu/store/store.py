@@ -161,19 +161,36 @@ class Store:
                 pass
             yield
 
-    def secret(self, name: str) -> bytes:
+    def secret(self, name: str, *, passing: bool = False) -> bytes:
         """32 random bytes of this store, made on first use; for hashes that nobody outside can repeat.
+
+        With `passing` a store that may not be written gives bytes that are good for this once, where it has none.
 
         >>> store = Store.open(getfixture("tmp_path"))
         >>> store.secret("users") == store.secret("users"), store.secret("users") == store.secret("groups")
         (True, False)
         """
-        path = self.folder / "secrets" / _file_name(name)
-        with self.lock(f"secret-{name}"):
-            if not path.exists():
-                make_folder(path.parent)
-                write_bytes(path, os.urandom(32), permissions=0o600)
-            return path.read_bytes()
+        path = self._secret(name)
+        if not path.exists() and passing and not self.writable:
+            return os.urandom(32)
+        if not path.exists():
+            with self.lock(f"secret-{name}"):
+                if not path.exists():
+                    make_folder(path.parent)
+                    write_bytes(path, os.urandom(32), permissions=0o600)
+        return path.read_bytes()
+
+    def has_secret(self, name: str) -> bool:
+        """Whether this secret was made."""
+        return self._secret(name).exists()
+
+    def _secret(self, name: str) -> Path:
+        return self.folder / "secrets" / _file_name(name)
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write in the folder, and in the database if that is a file."""
+        return os.access(self.folder, os.W_OK) and self.database.writable
 
     # The database. SQLAlchemy takes a fifth of a second to import, so its users are imported on first use.
 

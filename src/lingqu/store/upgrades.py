@@ -54,8 +54,8 @@ CURRENT = len(UPGRADES)
 def version_of(connection: Connection) -> int:
     """The number of the last upgrade that this database has had; 0 for an empty one.
 
-    >>> from sqlalchemy import create_engine
-    >>> with create_engine("sqlite://").connect() as connection:
+    >>> from sqlalchemy import NullPool, create_engine
+    >>> with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
     ...     version_of(connection)
     0
     """
@@ -67,8 +67,8 @@ def version_of(connection: Connection) -> int:
 def upgrade(connection: Connection, upgrades: tuple[Callable[[Connection], None], ...] = UPGRADES) -> int:
     """Do the upgrades that this database has not had, in order; StoreError when it comes from a newer lingqu.
 
-    >>> from sqlalchemy import create_engine
-    >>> with create_engine("sqlite://").begin() as connection:
+    >>> from sqlalchemy import NullPool, create_engine
+    >>> with create_engine("sqlite://", poolclass=NullPool).begin() as connection:
     ...     upgrade(connection), upgrade(connection)
     (2, 2)
     """

@@ -18,11 +18,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lingqu.contract import Task
+from lingqu.contract.outside import installed
 from lingqu.errors import Problem, UnknownNameError, near
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint, EntryPoints
+    from importlib.metadata import EntryPoint
 
+GROUP = "lingqu.tasks"
 OURS = {
     "text-classification": "lingqu.tasks.text_classification:TextClassification",
     "multi-label-text-classification": "lingqu.tasks.multi_label_text_classification:MultiLabelTextClassification",
@@ -34,7 +36,7 @@ OURS = {
 
 def task_names() -> list[str]:
     """The names of all tasks, ours first, then those of installed packages."""
-    theirs = sorted(entry.name for entry in _installed())
+    theirs = sorted(entry.name for entry in installed(GROUP))
     return list(dict.fromkeys([*OURS, *theirs]))
 
 
@@ -46,7 +48,7 @@ def find_task(name: str) -> Task:
     if name in OURS:
         module, attribute = OURS[name].split(":")
         return getattr(import_module(module), attribute)()
-    for entry in _installed().select(name=name):
+    for entry in installed(GROUP).select(name=name):
         return _theirs(entry)
     raise UnknownNameError(Problem("a task that lingqu knows", f"'{name}'", near(name, task_names())))
 
@@ -58,13 +60,6 @@ def is_ours(task: Task) -> bool:
     True
     """
     return type(task).__module__.startswith("lingqu.tasks.")
-
-
-def _installed() -> EntryPoints:
-    """The entry points of installed packages; who asks for a task of ours does not wait until they have been looked for."""
-    from importlib.metadata import entry_points
-
-    return entry_points(group="lingqu.tasks")
 
 
 def _theirs(entry: EntryPoint) -> Task:

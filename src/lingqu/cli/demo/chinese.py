@@ -48,11 +48,11 @@ CHINESE: dict[str, str] = {
     ),
     "{model} learned anew with {joined} labels and proved in {seconds} s: {metric} {new} against {old} on {rows} audit "
     "rows, p = {p}; no worse on old ones": (
-        "{model} 用 {joined} 个标签从头学成并得到证明，共 {seconds} 秒：在 {rows} 行审核数据上 {metric} 为 {new}，现任为 {old}，"
+        "{model} 用 {joined} 个标签从头学成并得到证明，共 {seconds} 秒：在 {rows} 行审计数据上 {metric} 为 {new}，现任为 {old}，"
         "p = {p}；在旧数据上不更差"
     ),
     "{model} answered unseen beside the champion: it won {wins} and lost {losses} of the audit labels on which one of them is "
-    "right": "{model} 与现任同时暗中作答：在只有一方正确的审核标签上，它赢 {wins} 个，输 {losses} 个",
+    "right": "{model} 与现任同时暗中作答：在只有一方正确的审计标签上，它赢 {wins} 个，输 {losses} 个",
     "{model} answered {share} of users, and its guardrails held": "{model} 为 {share} 的用户作答，各项护栏都守住了",
     "{model} answers; of {all} requests so far {failed} have failed": (
         "由 {model} 作答；至今 {all} 次请求中 {failed} 次失败"
@@ -75,7 +75,7 @@ CHINESE: dict[str, str] = {
     ),
     "after {seconds} s and {answers} answers ({right} right): {wrong} of {labels} audit labels say that it errs, so "
     "{model} is back by itself": (
-        "{seconds} 秒、{answers} 个回答（{right} 正确）之后：{labels} 个审核标签中 {wrong} 个说它错了，于是 {model} 自动复位"
+        "{seconds} 秒、{answers} 个回答（{right} 正确）之后：{labels} 个审计标签中 {wrong} 个说它错了，于是 {model} 自动复位"
     ),
     "after a rollback all automation waits; `lingqu thaw {model}` lets it go on": (
         "回滚之后一切自动化都停下；`lingqu thaw {model}` 让它继续"
@@ -115,7 +115,7 @@ CHINESE: dict[str, str] = {
     "Accuracy over time": "准确率随时间的变化",
     "The share of answers that were right, of 60 in a row for each point, with the 95 % band. The numbers are the acts below. "
     "Only the world knows all truths; lingqu knows what people and the audit told it.": (
-        "答对的比例，每个点是连续的 60 个回答，带 95 % 区间。数字对应下面的各幕。只有这个小世界知道全部真相；lingqu 只知道人们和审核告诉它的。"
+        "答对的比例，每个点是连续的 60 个回答，带 95 % 区间。数字对应下面的各幕。只有这个小世界知道全部真相；lingqu 只知道人们和审计告诉它的。"
     ),
     "seconds": "秒",
     "second": "第几秒",

@@ -88,6 +88,10 @@ def because(gate: Mapping[str, Any], say: Words) -> str:
     failed = [say.told(check["name"]) for check in gate.get("checks", []) if not check["passed"]]
     if failed:
         return say("Did not pass: {failed}.", failed=", ".join(failed))
+    if gate["decision"] == "unseen":
+        return say(
+            "It does no harm on the {rows} test rows; today's traffic has to prove it.", rows=f"{gate['rows']:,}"
+        )
     numbers = {"rows": f"{gate['rows']:,}", "p": f"{gate['p']:.2g}", "alpha": f"{gate['alpha']:.2g}"}
     if gate.get("first"):
         return say("It leads its baseline on the same {rows} rows, p = {p} < {alpha}.", **numbers)

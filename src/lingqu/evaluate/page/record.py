@@ -39,9 +39,14 @@ def gate(report: Report, say: Words) -> Markup | None:
         for one in found.get("checks", [])
     ]
     rival = say("its baseline") if found.get("first") else say("the champion")
+    asked = {one["name"] for one in found.get("checks", [])}
     guide = say(
         "The model against {rival} on the same rows. Luck alone passes this gate at most {alpha} of the time in this round; "
-        "all rounds together stay within the budget.",
+        "all rounds together stay within the budget."
+        if not asked or "better" in asked
+        else "The model against {rival} on the same rows, where it only has to do no harm. Today's traffic has to prove "
+        "that it is better: luck alone brings this one through at most {alpha} of the time, and all that try against one "
+        "champion stay within the budget.",
         rival=rival,
         alpha=percent(found["alpha"]),
     )
@@ -93,7 +98,7 @@ def data(report: Report, say: Words) -> list[Markup]:
         own = section(say("Data"), guide, share, told, labels)
         look = {**look, "findings": [*look["findings"], *doubts]}
         return [own, profile.columns(look, say), profile.findings(look, say, quarantined)]
-    kinds = [el("li", name, el("span", say(kind))) for name, kind in (found.get("kinds") or {}).items()]
+    kinds = [el("li", name, el("span", say(kind))) for name, kind in dict(found.get("kinds") or ()).items()]
     chips = join(el("h3", say("Columns")), el("ul", *kinds, cls="chips")) if kinds else None
     bare = {"findings": [{"level": "note", "rows": [], **one} for one in (*(found.get("findings") or []), *doubts)]}
     return [section(say("Data"), guide, share, told, labels, chips), profile.findings(bare, say, quarantined)]

@@ -26,7 +26,7 @@ h1 small{font-size:18px;letter-spacing:0;font-weight:400;color:var(--soft);margi
 white-space:nowrap}
 .pill::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;background:currentColor;
 margin-right:9px;vertical-align:1px}
-.promote{color:var(--good)}.keep{color:rgb(var(--bad))}.not-enough-rows{color:var(--wait)}
+.promote{color:var(--good)}.keep{color:rgb(var(--bad))}.not-enough-rows,.unseen{color:var(--wait)}
 .verdict p{margin:0;color:var(--soft);font-size:15px}
 .hero{display:grid;grid-template-columns:auto minmax(0,1fr);gap:20px 72px;align-items:end;margin:48px 0 44px}
 .hero .figure{font-size:clamp(76px,13vw,132px);line-height:.86;letter-spacing:-.05em;font-weight:500}

@@ -10,31 +10,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lingqu.data.forgotten import ACTION, KEYED_BY
+from lingqu.data.forgotten import ACTION, secret_of
 from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError, UnknownNameError, near
 from lingqu.evaluate.page import write_page
 from lingqu.evaluate.translation import language_of
 from lingqu.feedback.forget import rows, sweep, tables
+from lingqu.feedback.forget.earlier import Earlier
+from lingqu.feedback.forget.left_out import Unsure, ignored, left_out
 from lingqu.feedback.forget.origins import Origin, origins
-from lingqu.feedback.forget.versions import clear_version, concerned
+from lingqu.feedback.forget.versions import aliases, clear_version, concerned
 from lingqu.feedback.forget.wanted import Wanted
 from lingqu.feedback.grow import typed
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry, Version
 from lingqu.store import Store, write_bytes
-from lingqu.store.history import append, redact
+from lingqu.store.history import EVERYTHING, append, redact
 from lingqu.store.store import FORGETTING
 from lingqu.tasks import find_task
 
-ALL = "*"
-"""The name under which the history tells what was forgotten in the whole store."""
 SHORTEST = 2
 BACKUPS = "lingqu makes no backups: copies of this store that you made, or that your database server keeps, are yours to clear."
 
@@ -59,6 +58,10 @@ class Forgotten:
     left: list[str]
     compacted: bool = True
     backups: list[str] = field(default_factory=list)
+    begun: bool = False
+    """Whether the same was asked for before, and so perhaps not finished."""
+    unsure: list[Unsure] = field(default_factory=list)
+    """The data versions of which some rows may be theirs too, and nobody can tell any more."""
 
     @property
     def rows(self) -> int:
@@ -67,9 +70,9 @@ class Forgotten:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing of it in the store."""
+        """Whether there is nothing of it in the store, as far as anybody can tell."""
         found = (self.data, self.models, self.predictions, self.feedback, self.keys, self.history, self.left)
-        return not any(found) and not any(origin.rows for origin in self.origins)
+        return not any((*found, self.unsure)) and not any(origin.rows for origin in self.origins)
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -84,6 +87,7 @@ class Forgotten:
             "stages": self.stages,
             "sources": [origin.to_json() for origin in self.origins],
             "left": self.left,
+            "unsure": [one.to_json() for one in self.unsure],
             "compacted": self.compacted,
             "backups": self.backups,
             "about_backups": BACKUPS,
@@ -103,12 +107,13 @@ def forget(
 
     Each text (an e-mail address, a telephone number, a user's id, a name) is looked for in every cell, standing alone and in
     any case; with `column`, rows go whose cell there is one of the texts. `source` is what feedback said of where it came from, or
-    the name or id of a key. With `dry_run` nothing changes. RequestError when nothing or too short a text is
-    asked for, UnknownNameError for a column or a source that is not known, ConflictError while a run goes on.
+    the name or id of a key. With `dry_run` nothing changes but that the store gets its secrets and a lock's file, where it may be
+    written. RequestError when nothing or too short a text is asked for, UnknownNameError for a column or a source that is not
+    known, ConflictError while a run goes on, StoreError when something cannot be read that has to be.
     """
     _check(texts, column, source)
     store = store or Store.open(Path(os.environ.get("LINGQU_HOME") or ".lingqu"))
-    with _alone(store):
+    with nullcontext() if dry_run and not store.writable else _alone(store):
         work = _Forgetting(store, texts, column, source)
         return work.told(done=False) if dry_run else work.do(who, why)
 
@@ -116,6 +121,7 @@ def forget(
 def _check(texts: Sequence[str], column: str | None, source: str | None) -> None:
     if bool(texts) == bool(source) or (column and not texts):
         found = "both" if texts and source else "neither"
+        found = "a column without texts" if column and not texts else found
         raise RequestError(Problem("texts that name a person, or a source", found, "See: lingqu forget --help"))
     short = [text for text in texts if len(text.strip()) < SHORTEST and column is None]
     short += [text for text in texts if not text.strip() and column is not None]
@@ -142,46 +148,61 @@ class _Forgetting:
 
     def __init__(self, store: Store, texts: Sequence[str], column: str | None, source: str | None) -> None:
         self.store, self.registry, self.source = store, Registry(store), source
-        self.wanted = Wanted(tuple(texts), column, store.secret(KEYED_BY)) if texts else None
-        self.known = rows.known_versions(store)
+        secret, self.known = secret_of(store), rows.known_versions(store)
+        columns = [data.columns for data in self.known]
+        self.wanted = Wanted(tuple(texts), column, secret, columns) if texts else None
+        self.marks = [rule.keyed for rule in self.wanted.rules.rules] if self.wanted else [tables.mark(source, secret)]
+        self.earlier = Earlier(store, self.marks)
         self.origins = origins(store, self.wanted.rules) if self.wanted is not None else []
         if column is not None:
             self._check_column(column)
         if source is not None:
             self.held = tables.of_source(store, source)
-            if not self.held.feedback and source not in tables.sources(store):
+            # Of a request that was killed nothing may be left but its row of the history, and it has to be finished.
+            if not (self.held.feedback or self.earlier.begun or source in tables.sources(store)):
                 raise UnknownNameError(
                     Problem("a source of feedback", repr(source), near(source, tables.sources(store)))
                 )
         elif self.wanted is not None:
             self.held = tables.of_person(store, self.wanted)
-        self.learned = tables.rounds(store, self.held.voices)
+        self.unsure: list[Unsure] = []
+        self.learned = self._learned()
         self.touched = self._touched()
 
     def _check_column(self, column: str) -> None:
         known = {name for data in self.known for name in (*data.kinds, *data.columns.values())}
         known |= {name for origin in self.origins for name in origin.columns}
+        known |= {name for names in ignored(self.store).values() for name in names}
         if known and column not in known:
             raise UnknownNameError(Problem("a column of the data", repr(column), near(column, known)))
 
+    def _learned(self) -> dict[tuple[str, int], set[str]]:
+        """The voices that each version learned from; not those whose rows an earlier request took out of its data.
+
+        Rows are told by what is in them, so that the second time those of others would go, which are equal.
+        """
+        joined = tables.rounds(self.store, self.held.voices)
+        left = {version: {*ids} - self.earlier.out.get(version, set()) for version, ids in joined.items()}
+        return {version: ids for version, ids in left.items() if ids}
+
     def _touched(self) -> list[rows.Touched]:
         """The data versions that hold rows that go: those of the person, and those that the feedback brought."""
-        found = rows.by_person(self.store, self.wanted, self.known) if self.wanted is not None else []
+        found: list[rows.Touched] = []
+        if self.wanted is not None:
+            own: dict[str, frozenset[int]] = {}
+            for origin in self.origins:
+                own[origin.source] = own.get(origin.source, frozenset()) | origin.places
+            found = rows.by_person(self.store, self.wanted, self.known, own)
+            more, self.unsure = left_out(self.store, self.wanted, self.known, self.origins)
+            found = rows.together(found, more)
         gone = {}
         for (name, number), joined in self.learned.items():
             version = self.registry.get(f"{name}@{number}")
             data = next((one for one in self.known if one.id == version.data_version), None)
             if data is not None:
-                given = [voice for voice in voices(self.store, name) if voice.id in set(joined)]
+                given = [voice for voice in voices(self.store, name) if voice.id in joined]
                 gone[data.id] = typed(given, data, find_task(data.task), self.store).rows
-        for more in rows.by_rows(self.store, gone):
-            same = next((place for place, one in enumerate(found) if one.data == more.data), None)
-            if same is None:
-                found.append(more)
-            else:
-                both = found[same].places.get("train", set()) | more.places["train"]
-                found[same] = replace(found[same], places={**found[same].places, "train": both})
-        return found
+        return rows.together(found, rows.by_rows(self.store, gone))
 
     def told(self, *, done: bool, left: Sequence[str] = (), stages: int = 0, compacted: bool = True) -> Forgotten:
         """What there is of it, or was."""
@@ -189,7 +210,7 @@ class _Forgetting:
             left = [str(path) for path in sweep.files_with(self.store, self.wanted)]
         return Forgotten(
             done,
-            [{"id": one.data.id, "rows": one.rows, "set_aside": one.aside} for one in self.touched],
+            [{"id": one.data.id, "rows": one.rows, "set_aside": len(one.broken)} for one in self.touched],
             self.models,
             len(self.held.predictions),
             len(self.held.voices),
@@ -199,18 +220,27 @@ class _Forgetting:
             self.origins,
             list(left),
             compacted,
+            begun=self.earlier.begun,
+            unsure=self.unsure,
         )
 
     @property
     def models(self) -> list[dict[str, Any]]:
-        """The registered models that the rows had a part in, with what to do about each."""
+        """The registered models that the rows had a part in, with what to do about each.
+
+        So are those of which a request that was killed has already taken the rows.
+        """
         by_id = {one.data.id: one for one in self.touched if one.rows}
         found = []
         for version in self._versions:
             if (one := by_id.get(version.data_version)) is not None:
                 learned = any(one.places.get(split) for split in ("train", "validation"))
                 found.append(concerned(self.registry, version, one.data, one.rows, learned=learned))
-        return found
+        before = {(one["name"], one["version"]): one for one in self.earlier.models}
+        for one in found:
+            before.pop((one["name"], one["version"]), None)
+        found += [{**one, "aliases": aliases(self.registry, *version)} for version, one in before.items()]
+        return sorted(found, key=lambda one: (one["name"], one["version"]))
 
     @property
     def _versions(self) -> list[Version]:
@@ -221,22 +251,22 @@ class _Forgetting:
     def do(self, who: str, why: str) -> Forgotten:
         """Let it go. What was done stays done when this is killed: the same request goes on from there."""
         began = time.time()
-        told = self.told(done=False)
-        if told.nothing and self.wanted is None:
-            return replace(told, done=True)
-        self._remember(who, why)
+        if self.wanted is not None or self.held.voices or self.touched:
+            self._remember(who, why)
         new = {one.data.folder + one.data.id: rows.without(self.store, one, self.wanted) for one in self.touched}
         pages = self._clear_versions(new, who)
         stages = sweep.affected_stages(self.store, self._digests(), {data.id for data in self.known}, self.wanted)
         self.store.records.forget_stages(stages)
         # What tells which rows go leaves last, so that a request that was killed finds them again.
         with self.store.database.erasing() as connection:
+            # A service may have written since: what is kept and what goes is decided while nobody else writes.
+            self.held = tables.again(connection, self.store, self.held, self.wanted or self.source, since=began)
             tables.remove(connection, self.held, self.wanted)
         sweep.clear_caches(self.store, began)
         sweep.collect(self.store, began)
         self._pages(pages)
         compacted = self.store.database.compact()
-        return self.told(done=True, left=self._left(), stages=len(stages), compacted=compacted)
+        return self.told(done=True, left=self._left(compacted), stages=len(stages), compacted=compacted)
 
     def _remember(self, who: str, why: str) -> None:
         """The sentence of the history, without what was forgotten; and the history without it."""
@@ -246,14 +276,17 @@ class _Forgetting:
         )
         told += f"{len(self.held.voices):,} feedbacks"
         evidence: dict[str, Any] = {"gone": {"rows": sum(one.rows for one in self.touched)}}
+        if models := self.models:
+            evidence["models"] = [{name: told for name, told in one.items() if name != "aliases"} for one in models]
         with self.store.database.erasing() as connection:
             if self.wanted is not None:
                 evidence["rules"] = [rule.to_json() for rule in self.wanted.rules.rules]
-                # Numbers of the history count and measure; they are nobody's, and the registry goes by them.
-                if changed := redact(connection, partial(self.wanted.cleared, numbers=False)):
+                if changed := redact(connection, self.wanted.cleared):
                     evidence["rewritten"] = changed
+            else:
+                evidence["sources"] = self.marks
             reason = f"{told}; {clear(why)}" if why else told
-            append(connection, name=ALL, who=clear(who), action=ACTION, why=reason, evidence=evidence)
+            append(connection, name=EVERYTHING, who=clear(who), action=ACTION, why=reason, evidence=evidence)
 
     def _what(self) -> str:
         if self.wanted is None:
@@ -272,7 +305,9 @@ class _Forgetting:
             data = new[one.data.folder + one.data.id] if one is not None else None
             cleared = clear_version(self.store, version, one, data, self.wanted)
             if cleared is not None:
-                self.registry.restate(cleared, who=clear_who, why="its data, bundle or report held some of it")
+                out = self.learned.get((version.name, version.number), ()) if one is not None else ()
+                reason = "its data, bundle or report held some of it"
+                self.registry.restate(cleared, who=clear_who, why=reason, without=out)
                 changed.append(cleared)
         return changed
 
@@ -283,12 +318,13 @@ class _Forgetting:
             for one in self.touched
             for digest in (one.data.id, one.data.folder, one.data.quarantine, one.data.profile)
             if digest
-        }
+        } | self.earlier.replaced
 
     def _pages(self, changed: Sequence[Version]) -> None:
-        """The pages of the reports that changed, written anew; other pages that hold it go."""
+        """The pages of the reports that changed, now or before a kill, written anew; other pages that hold it go."""
         folder = self.store.folder / "reports"
-        for version in changed:
+        before = [self.registry.get(f"{name}@{number}") for name, number in self.earlier.out]
+        for version in {(one.name, one.number): one for one in (*before, *changed)}.values():
             page = folder / f"{version.name}-{version.number}.html"
             if page.is_file():
                 full = {**self.store.get_json(version.lineage["report"]), "version": version.number}
@@ -299,11 +335,15 @@ class _Forgetting:
                 if page.parent == folder:
                     page.unlink(missing_ok=True)
 
-    def _left(self) -> list[str]:
+    def _left(self, compacted: bool) -> list[str]:
         if self.wanted is None:
             return []
-        files = [str(path) for path in sweep.files_with(self.store, self.wanted)]
-        return [*tables.still_in(self.store, self.wanted), *files]
+        rows = tables.still_in(self.store, self.wanted)
+        files = sweep.files_with(self.store, self.wanted)
+        if compacted and not rows and self.wanted.is_number:
+            # All that the file of the tables holds are rows, and none has it but as something counted.
+            files = [path for path in files if path != self.store.database.path]
+        return [*rows, *map(str, files)]
 
 
 __all__ = ["BACKUPS", "Forgotten", "forget"]

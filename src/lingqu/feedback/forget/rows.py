@@ -25,11 +25,11 @@ from lingqu.tasks import find_task
 
 @dataclass(frozen=True)
 class Touched:
-    """A data version that holds rows that go: their places by split, and how many broken rows that were set aside."""
+    """A data version that holds rows that go: their places by split, and source and number of broken rows that were set aside."""
 
     data: DataVersion
     places: Mapping[str, set[int]] = field(default_factory=dict)
-    aside: int = 0
+    broken: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def rows(self) -> int:
@@ -54,16 +54,19 @@ def _report(version: Any) -> str:
     return version.lineage.get("report") or "0" * 64
 
 
-def by_person(store: Store, wanted: Wanted, versions: Iterable[DataVersion]) -> list[Touched]:
-    """The data versions that hold a person's rows."""
+def by_person(
+    store: Store, wanted: Wanted, versions: Iterable[DataVersion], known: Mapping[str, frozenset[int]]
+) -> list[Touched]:
+    """The data versions that hold a person's rows; `known` are the rows of the user's own files that do."""
     found = []
     for data in versions:
         places = {split: wanted.rules.places(rows, data.columns) for split, rows in _searched(store, data)}
-        aside = sum(_broken(wanted, one) for one in data.set_aside(store)) if _kept(store, data.quarantine) else 0
+        told = data.set_aside(store) if _kept(store, data.quarantine) else []
+        broken = frozenset((one["source"], one["row"]) for one in told if _broken(wanted, one, known))
         named = wanted.in_value(data.as_dict()["findings"])
         shown = _kept(store, data.profile) and wanted.in_value(store.get_json(data.profile))
-        if any(places.values()) or aside or named or shown:
-            found.append(Touched(data, places, aside))
+        if any(places.values()) or broken or named or shown:
+            found.append(Touched(data, places, broken))
     return found
 
 
@@ -87,6 +90,21 @@ def by_rows(store: Store, gone: Mapping[str, Rows]) -> list[Touched]:
     return found
 
 
+def together(found: Iterable[Touched], more: Iterable[Touched]) -> list[Touched]:
+    """Both, each data version once."""
+    told = [*found]
+    for one in more:
+        place = next((place for place, known in enumerate(told) if known.data == one.data), None)
+        if place is None:
+            told.append(one)
+            continue
+        known = told[place]
+        splits = dict.fromkeys((*known.places, *one.places))
+        both = {split: known.places.get(split, set()) | one.places.get(split, set()) for split in splits}
+        told[place] = Touched(one.data, both, known.broken | one.broken)
+    return told
+
+
 def _searched(store: Store, data: DataVersion) -> Iterator[tuple[str, Rows]]:
     """What can be searched of a version, split by split: every column but pictures, and the names of groups."""
     names = [name for name, kind in data.kinds.items() if kind != "image"]
@@ -95,12 +113,11 @@ def _searched(store: Store, data: DataVersion) -> Iterator[tuple[str, Rows]]:
         yield split, from_parquet(folder / f"{split}.parquet", names)
 
 
-def _broken(wanted: Wanted, one: Mapping[str, Any]) -> bool:
-    return wanted.in_value([one["raw"], one["reason"]]) or (
-        # How it looked is `column=value, column=value`, or a line of the file.
-        wanted.column is not None
-        and any(f"{wanted.column}={text}".casefold() in one["raw"].casefold() for text in wanted.texts)
-    )
+def _broken(wanted: Wanted, one: Mapping[str, Any], known: Mapping[str, frozenset[int]]) -> bool:
+    """Whether a broken row is the person's: by what is kept of it, or by its number in a file that tells the whole of it."""
+    if one["row"] in known.get(one["source"], ()):
+        return True
+    return wanted.in_value(one["reason"]) or wanted.in_broken(one["raw"])
 
 
 def _kept(store: Store, digest: str) -> bool:
@@ -129,7 +146,9 @@ def without(store: Store, touched: Touched, wanted: Wanted | None) -> DataVersio
     names = [label_names(rows[task.target.name], task.target.kind) or [] for rows in splits.values()]
     profile = look_over(splits, data.kinds, task, findings) if _kept(store, data.profile) else None
     aside = (
-        [one for one in data.set_aside(store) if wanted is None or not _broken(wanted, one)] if data.quarantine else []
+        [one for one in data.set_aside(store) if (one["source"], one["row"]) not in touched.broken]
+        if data.quarantine
+        else []
     )
     return replace(
         data,
@@ -156,4 +175,4 @@ def _key(wanted: Wanted, key: str) -> str:
     )
 
 
-__all__ = ["ROW", "Touched", "by_person", "by_rows", "known_versions", "without"]
+__all__ = ["ROW", "Touched", "by_person", "by_rows", "known_versions", "together", "without"]

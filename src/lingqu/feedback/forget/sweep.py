@@ -14,9 +14,11 @@ from sqlalchemy import select
 
 from lingqu.data.parquet import from_parquet
 from lingqu.errors import LingquError
+from lingqu.feedback.forget.tables import as_json
 from lingqu.feedback.forget.wanted import Wanted
 from lingqu.store import Store
 from lingqu.store.atomic import TEMPORARY, remove_folder
+from lingqu.store.canonical import is_digest
 from lingqu.store.tables import DATA_VERSIONS, RUNS, STAGES, VERSIONS
 
 _DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
@@ -72,7 +74,8 @@ def collect(store: Store, before: float) -> int:
     gone = 0
     for path in list(store.blobs.paths()):
         digest = path.name.removesuffix(".d")
-        if path.name.startswith(TEMPORARY) or digest in live or not path.exists() or path.stat().st_mtime >= before:
+        # What is named otherwise is none of lingqu's: a file manager's, or that of a network file system.
+        if not is_digest(digest) or digest in live or not path.exists() or path.stat().st_mtime >= before:
             continue
         if path.is_dir():
             store.folders.remove(digest)
@@ -133,13 +136,21 @@ def _holds(path: Path, wanted: Wanted) -> bool:
         file.seek(0)
         while chunk := file.read(_CHUNK):
             if wanted.in_bytes(kept + chunk):
-                return True
+                return not _only_counts(path, wanted)
             kept = chunk[-_OVERLAP:]
     if head == b"PAR1":
         return _in_parquet(path, wanted)
     if head[:2] == b"\x1f\x8b" or head == b"PK\x03\x04":
         return any(wanted.in_bytes(part) for part in _unpacked(path.read_bytes()))
     return False
+
+
+def _only_counts(path: Path, wanted: Wanted) -> bool:
+    """Whether a blob of JSON holds nothing but a number that was counted or measured and looks the same."""
+    if path.stat().st_size > _LARGEST_JSON:
+        return False
+    found = as_json(path.read_bytes().decode("utf-8", "replace"))
+    return not isinstance(found, str) and not wanted.in_record(found)
 
 
 def _in_parquet(path: Path, wanted: Wanted) -> bool:

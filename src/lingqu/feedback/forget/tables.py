@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+import hmac
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, or_, select, update
@@ -15,12 +17,15 @@ from lingqu.feedback.voice import QUARANTINED, RULE, TRIAL
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.inbox import RESERVED
 from lingqu.serve.journal import Sealed, pseudonym, unspell
+from lingqu.serve.sealed import iso
 from lingqu.serve.shadow import BESIDE, SHADOW, shadow_id
-from lingqu.store import Store
+from lingqu.store import Store, canonical_json
 from lingqu.store.history import now
 from lingqu.store.tables import DATA_VERSIONS, FEEDBACK, HISTORY, KEYS, METADATA, PREDICTIONS, RUNS
 
 _PART = 500
+LATE_SECONDS = 3600
+"""So long after an answer was given may it come to the journal at most: a service waits while somebody else writes."""
 
 
 @dataclass(frozen=True)
@@ -40,34 +45,50 @@ class Held:
 
 def of_person(store: Store, wanted: Wanted) -> Held:
     """What there is of a person; StoreError when inputs are encrypted and the key is not given."""
-    seal = Sealed(MasterKeys.given())
-    users = {pseudonym(store, text) for text in wanted.texts}
     with store.database.reading() as connection:
-        keys = {
-            row["id"]
-            for row in connection.execute(select(KEYS)).mappings()
-            if wanted.in_value([row["name"], row["tenant"]])
-            or wanted.is_one(row["name"])
-            or wanted.is_one(row["tenant"])
-        }
-        predictions = [
-            row["id"]
-            for row in connection.execute(select(PREDICTIONS)).mappings()
-            if row["user"] in users or row["principal"] in keys or _in_answer(wanted, seal, row)
-        ]
-        predictions += _unseen(connection, predictions)
-        gone = set(predictions)
-        feedback: dict[str, list[str]] = {}
-        for row in connection.execute(select(FEEDBACK).order_by(FEEDBACK.c.id)).mappings():
-            mine = row["user"] in users or row["principal"] in keys or row["prediction_id"] in gone
-            if mine or _in_answer(wanted, seal, row) or _in_feedback(wanted, seal, row):
-                feedback.setdefault(row["name"], []).append(row["id"])
+        held = _of_person(connection, store, wanted, Held(), "")
         history = tuple(
             row["seq"]
             for row in connection.execute(select(HISTORY).order_by(HISTORY.c.seq)).mappings()
-            if wanted.in_value([row["who"], row["why"], unspell(row["evidence"])])
+            if wanted.in_record([row["who"], row["why"], unspell(row["evidence"])])
         )
-    return Held(tuple(predictions), feedback, tuple(sorted(keys)), history)
+    return replace(held, history=history)
+
+
+def _of_person(connection: Connection, store: Store, wanted: Wanted, known: Held, since: str) -> Held:
+    """What is `known` of a person, and what else came `since` then."""
+    seal = Sealed(MasterKeys.given())
+    users = {pseudonym(store, text) for text in wanted.texts}
+    keys = {
+        row["id"]
+        for row in connection.execute(select(KEYS)).mappings()
+        if wanted.in_value([row["name"], row["tenant"]]) or wanted.is_one(row["name"]) or wanted.is_one(row["tenant"])
+    } | {*known.keys}
+    gone = {*known.predictions}
+    predictions = [
+        row["id"]
+        for row in connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.at >= since)).mappings()
+        if row["id"] not in gone and (row["user"] in users or row["principal"] in keys or _in_answer(wanted, seal, row))
+    ]
+    predictions = [*known.predictions, *predictions]
+    predictions += _unseen(connection, predictions)
+    gone.update(predictions)
+    feedback = {name: [*ids] for name, ids in known.feedback.items()}
+    lately = select(FEEDBACK).where(FEEDBACK.c.at >= since).order_by(FEEDBACK.c.id)
+    for row in connection.execute(lately).mappings():
+        mine = row["user"] in users or row["principal"] in keys or row["prediction_id"] in gone
+        if row["id"] not in known.voices and (mine or _in_answer(wanted, seal, row) or _in_feedback(wanted, seal, row)):
+            feedback.setdefault(row["name"], []).append(row["id"])
+    return Held(tuple(predictions), feedback, tuple(sorted(keys)))
+
+
+def again(connection: Connection, store: Store, known: Held, whom: Wanted | str | None, *, since: float) -> Held:
+    """What is `known` of a person or a source, and what a service has written `since` that moment."""
+    if isinstance(whom, Wanted):
+        found = _of_person(connection, store, whom, known, iso(since - LATE_SECONDS))
+    else:
+        found = _of_source(connection, whom or "")
+    return replace(found, history=known.history)
 
 
 def _unseen(connection: Connection, predictions: Iterable[str]) -> list[str]:
@@ -90,13 +111,26 @@ def of_source(store: Store, source: str) -> Held:
     `file:anna` is what anna brought in files.
     """
     with store.database.reading() as connection:
-        named = select(KEYS.c.id).where(or_(KEYS.c.name == source, KEYS.c.id == source))
-        principals = [source, principal_of(source), *connection.execute(named).scalars()]
-        mine = or_(FEEDBACK.c.source == source, FEEDBACK.c.principal.in_(principals))
-        feedback: dict[str, list[str]] = {}
-        for row in connection.execute(select(FEEDBACK.c.name, FEEDBACK.c.id).where(mine).order_by(FEEDBACK.c.id)):
-            feedback.setdefault(row.name, []).append(row.id)
+        return _of_source(connection, source)
+
+
+def _of_source(connection: Connection, source: str) -> Held:
+    named = select(KEYS.c.id).where(or_(KEYS.c.name == source, KEYS.c.id == source))
+    principals = [source, principal_of(source), *connection.execute(named).scalars()]
+    mine = or_(FEEDBACK.c.source == source, FEEDBACK.c.principal.in_(principals))
+    feedback: dict[str, list[str]] = {}
+    for row in connection.execute(select(FEEDBACK.c.name, FEEDBACK.c.id).where(mine).order_by(FEEDBACK.c.id)):
+        feedback.setdefault(row.name, []).append(row.id)
     return Held(feedback=feedback)
+
+
+def mark(source: str | None, secret: bytes) -> str:
+    """What the history knows a source by, when even its name may be gone from there.
+
+    >>> len(mark("file:anna", bytes(32))), mark("file:anna", bytes(32)) == mark("file:ben", bytes(32))
+    (64, False)
+    """
+    return hmac.digest(secret, canonical_json(["source", source]), "sha256").hex()
 
 
 def sources(store: Store) -> list[str]:
@@ -146,9 +180,28 @@ def still_in(store: Store, wanted: Wanted) -> list[str]:
     found = []
     with store.database.reading() as connection:
         for table in METADATA.sorted_tables:
-            count = sum(wanted.in_value(dict(row)) for row in connection.execute(select(table)).mappings())
+            count = sum(wanted.in_record(_read(row)) for row in connection.execute(select(table)).mappings())
             found += [f"table {table.name}: {count:,} rows"] if count else []
     return found
+
+
+def _read(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row with its cells of JSON read, so that what was counted in them is told from what was said."""
+    return {name: as_json(cell) for name, cell in row.items()}
+
+
+def as_json(text: Any) -> Any:
+    """What a text holds as JSON, or the text.
+
+    >>> as_json('{"rows": 17}'), as_json("{broken"), as_json("17")
+    ({'rows': 17}, '{broken', '17')
+    """
+    if not isinstance(text, str) or not text.startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _delete(connection: Connection, table: Table, ids: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from lingqu.bundle.folder import restate
 from lingqu.data.overview import shown_row
 from lingqu.data.version import DataVersion
+from lingqu.evaluate.doubts import pictures
 from lingqu.feedback.forget.rows import Touched
 from lingqu.feedback.forget.wanted import Wanted
 from lingqu.registry import Registry, Version
@@ -23,9 +24,7 @@ def clear_version(
     """The version without what is forgotten, its bundle and report written anew; None when nothing in it is."""
     change: Change = lambda value: value  # noqa: E731 - nothing to clear but rows
     if wanted is not None:
-        inside = frozenset(_names(wanted, touched.data if touched else None))
-        clearing = wanted.keeping(_labels(store, version))
-        change = lambda value: clearing.cleared(value, inside)  # noqa: E731 - one of two of the same kind
+        change = wanted.keeping(_labels(store, version)).cleared
     report = store.get_json(version.lineage["report"])
     before = canonical_json(report)
     if touched is not None and data is not None:
@@ -38,14 +37,6 @@ def clear_version(
         digest = store.put_json(report)
         new = replace(new, run=digest, lineage={**report.get("lineage", {}), "report": digest})
     return None if new == version else new
-
-
-def _names(wanted: Wanted, data: DataVersion | None) -> set[str]:
-    """What the column is called: in the user's file, and inside."""
-    if wanted.column is None:
-        return set()
-    inside = {name for name, source in (data.columns if data else {}).items() if source == wanted.column}
-    return {wanted.column, *inside}
 
 
 def _labels(store: Store, version: Version) -> list[str]:
@@ -76,14 +67,15 @@ def _without_rows(store: Store, report: dict[str, Any], touched: Touched, data: 
     told["network"], told["lineage"] = None, {"data": data.id}
     if gone and isinstance(told.get("doubts"), dict):
         rows = touched.data.rows("test", store)
-        shown = {canonical_json(_plain(shown_row(rows, place))) for place in gone}
-        kept = [row for row in told["doubts"]["rows"] if canonical_json(_plain(row)) not in shown]
+        shown = {canonical_json({**shown_row(rows, place), **pictures(rows.row(place))}) for place in gone}
+        kept = [row for row in told["doubts"]["rows"] if canonical_json(_given(row)) not in shown]
         told["doubts"] = {**told["doubts"], "rows": kept}
     return told
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "probably" and not isinstance(value, dict)}
+def _given(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that was doubted as it was given, without what the model says of it."""
+    return {name: value for name, value in row.items() if name != "probably"}
 
 
 def _renumbered(value: Any, gone: set[int]) -> Any:
@@ -101,13 +93,17 @@ def _renumbered(value: Any, gone: set[int]) -> Any:
 
 def concerned(registry: Registry, version: Version, data: DataVersion, rows: int, *, learned: bool) -> dict[str, Any]:
     """What is told of a model that the rows had a part in."""
-    aliases = sorted(alias for alias, number in registry.aliases(version.name).items() if number == version.number)
     return {
         "name": version.name,
         "version": version.number,
-        "aliases": aliases,
+        "aliases": aliases(registry, version.name, version.number),
         "rows": rows,
         "learned_from_them": learned,
         "data": data.id,
         "next": "lingqu improve" if "feedback" in data.sources else "lingqu run",
     }
+
+
+def aliases(registry: Registry, name: str, number: int) -> list[str]:
+    """The aliases that mean a version."""
+    return sorted(alias for alias, version in registry.aliases(name).items() if version == number)

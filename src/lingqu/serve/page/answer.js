@@ -18,12 +18,12 @@ export const brief = (card, given) => {
   return card.answer.kind === "label-set" ? setOf(given.prediction).join(", ") || word("none") : String(given.prediction);
 };
 
-export function showAnswer(place, { card, row, given, fields, milliseconds }) {
+export function showAnswer(place, { card, row, given, fields, version, milliseconds }) {
   const parts = [];
   if (given.error) parts.push(refusal(given.error, fields));
   else {
     parts.push(...(SHOW[card.answer.kind] ?? anything)(card, given));
-    parts.push(whyOf(card, row, given, fields), verdictOf(card, given));
+    parts.push(whyOf(card, row, fields, version), verdictOf(card, given));
   }
   place.replaceChildren(...parts);
   if (milliseconds !== undefined) place.dataset.milliseconds = milliseconds;
@@ -85,24 +85,32 @@ function bars(scores, chosen) {
 
 // Why
 
-function whyOf(card, row, given, fields) {
+// The version that answered is asked, not the one that would answer now.
+function whyOf(card, row, fields, version) {
   const place = make("div", { className: "why", ariaLive: "polite" });
   const button = make("button", { type: "button", className: "plain", word: "why" });
   button.addEventListener("click", async () => {
     button.disabled = true;
     const waiting = setTimeout(() => place.replaceChildren(make("p", { className: "soft", word: "why-doing" })), 150);
     try {
-      const found = await call(`/v1/models/${encodeURIComponent(card.name)}/explain`, { body: { row } });
+      const found = await call(`/v1/models/${encodeURIComponent(card.name)}/explain?version=${encodeURIComponent(version)}`, { body: { row } });
       clearTimeout(waiting);
       place.replaceChildren(...because(card, row, found, fields));
       button.hidden = true;
     } catch (fault) {
       clearTimeout(waiting);
-      place.replaceChildren(make("p", { className: "bad" }, [404, 422, 501].includes(fault.status) ? word("no-explain") : faultText(fault)));
+      place.replaceChildren(make("p", { className: "bad" }, noReason(fault)));
       button.disabled = false;
     }
   });
   return make("section", { className: "more" }, button, place);
+}
+
+function noReason(fault) {
+  if (fault.status === 404) return word("why-gone");
+  // The service names the label where a model has none to explain; any other fault of a row is told as it is.
+  const none = fault.status === 501 || (fault.status === 422 && fault.problems.some((problem) => problem.where === "label"));
+  return none ? word("no-explain") : faultText(fault);
 }
 
 function because(card, row, found, fields) {
@@ -211,7 +219,7 @@ function verdictOf(card, given) {
 }
 
 function correction(card, given, send, close) {
-  const { node, read } = (CORRECT[card.answer.kind] ?? (() => ({ node: null, read: () => null })))(card, given);
+  const { node, read, check = () => true } = (CORRECT[card.answer.kind] ?? (() => ({ node: null, read: () => null })))(card, given);
   const comment = make("textarea", { rows: 2, maxLength: 2000 });
   const trouble = make("p", { className: "bad", role: "alert" });
   const go = make("button", { type: "submit", className: "main", word: "send" });
@@ -219,12 +227,13 @@ function correction(card, given, send, close) {
   const form = make("form", { className: "correct", noValidate: true }, node, make("label", {}, make("span", { word: "comment" }), " ", make("small", { word: "optional" }), comment), trouble, make("div", { className: "actions" }, go, leave));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    trouble.textContent = "";
+    if (!check()) return;
     const value = read();
     const body = { ...(value === null ? {} : { label: value }), ...(comment.value.trim() ? { comment: comment.value.trim() } : {}) };
     if (!Object.keys(body).length) { trouble.textContent = word("pick"); return; }
     if (value === null) body.rating = WORST;
     go.disabled = true;
-    trouble.textContent = "";
     await send(body, "thanks", trouble);
     go.disabled = false;
   });
@@ -253,8 +262,21 @@ function pills(type, names, title, chosen, told) {
 }
 
 function oneNumber() {
+  const trouble = make("small", { className: "bad", id: "right-trouble" });
   const input = make("input", { type: "text", inputMode: "decimal", autocomplete: "off" });
-  return { node: make("label", {}, make("span", { word: "wrong-number" }), input), read: () => { const value = asNumber(input.value); return typeof value === "number" ? value : null; } };
+  input.setAttribute("aria-describedby", trouble.id);
+  const mark = (text) => {
+    trouble.textContent = text;
+    if (text) input.setAttribute("aria-invalid", "true"); else input.removeAttribute("aria-invalid");
+  };
+  input.addEventListener("input", () => mark(""));
+  const check = () => {
+    const wrong = typeof asNumber(input.value) === "string";
+    mark(wrong ? word("need-number", word("wrong-number")) : "");
+    if (wrong) input.focus();
+    return !wrong;
+  };
+  return { node: make("div", {}, make("label", {}, make("span", { word: "wrong-number" }), input), trouble), read: () => asNumber(input.value), check };
 }
 
 const CORRECT = { "label-scores": oneLabel, "label-set": severalLabels, "number-value": oneNumber };

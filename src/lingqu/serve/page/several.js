@@ -6,28 +6,40 @@ import { call } from "./service.js";
 import { make, number, reason, say, share, word } from "./words.js";
 
 const PART = 64;
+const PART_BYTES = 6e6; // of JSON, well below what the service takes; a larger row goes alone
 const MOST = 5000;
 const MOST_PICTURES = 100;
 const SHOWN = 200;
 
-// CSV by RFC 4180: cells between commas, semicolons or tabs, quoted cells with "" for a quote; rows of empty cells are left out.
-export function readCsv(text) {
-  const first = text.slice(0, (text.search(/[\r\n]/) + 1 || text.length + 1) - 1);
-  const count = (mark) => first.split(mark).length;
+const trimmed = (text) => text.replace(/^[\ufeff\r\n]+/, "");
+const firstLine = (text) => /^[^\r\n]*/.exec(trimmed(text))[0];
+
+// CSV by RFC 4180: cells between the commas, semicolons or tabs of its first line, quoted cells with "" for a quote; rows of
+// empty cells are left out. A first line of one name has nothing between cells, so that the lines below may hold commas.
+// What quotes make unclear is an Error, or one quote too many would swallow the rows that follow.
+export function readCsv(given) {
+  const text = trimmed(given);
+  const first = firstLine(text);
+  const count = (mark) => first.split(mark).length - 1;
   const mark = [",", ";", "\t"].reduce((best, one) => (count(one) > count(best) ? one : best));
+  const apart = count(mark) > 0;
   const rows = [];
   let row = [], cell = "", quoted = false;
+  const unclear = () => new Error(word("rows-quote", cell.slice(0, 40)));
+  const ends = (one) => one === undefined || one === "\n" || one === "\r" || (apart && one === mark);
   const endRow = () => { row.push(cell); if (row.some((one) => one !== "")) rows.push(row); row = []; cell = ""; };
-  for (let at = text.charCodeAt(0) === 0xfeff ? 1 : 0; at < text.length; at += 1) {
+  for (let at = 0; at < text.length; at += 1) {
     const here = text[at];
     if (quoted) {
       if (here !== '"') cell += here;
-      else if (text[at + 1] === '"') { cell += '"'; at += 1; } else quoted = false;
+      else if (text[at + 1] === '"') { cell += '"'; at += 1; }
+      else if (ends(text[at + 1])) quoted = false; else throw unclear();
     } else if (here === '"' && cell === "") quoted = true;
-    else if (here === mark) { row.push(cell); cell = ""; }
+    else if (apart && here === mark) { row.push(cell); cell = ""; }
     else if (here === "\n") endRow();
     else if (here !== "\r" || text[at + 1] !== "\n") { if (here === "\r") endRow(); else cell += here; }
   }
+  if (quoted) throw unclear();
   endRow();
   return rows;
 }
@@ -51,18 +63,28 @@ export function decode(bytes) {
   try { return new TextDecoder("utf-8", { fatal: true }).decode(bytes); } catch { return new TextDecoder("gb18030").decode(bytes); }
 }
 
-// Cells as rows for the service: [{column: value}]; an Error says in the user's words what is lacking.
-export function toRows(card, cells) {
-  const names = card.columns.map((column) => column.name);
-  const low = (cells[0] ?? []).map((name) => name.trim().toLowerCase());
-  const places = names.map((name) => low.indexOf(name.toLowerCase()));
-  const only = card.columns.length === 1 && card.columns[0].kind === "text" && places[0] < 0;
-  const body = only ? cells : cells.slice(1);
+const onlyText = (card) => card.columns.length === 1 && card.columns[0].kind === "text";
+const low = (cells) => (cells ?? []).map((name) => name.trim().toLowerCase());
+const named = (card, text) => { try { return low(readCsv(firstLine(text))[0]).includes(card.columns[0].name.toLowerCase()); } catch { return false; } };
+
+// What was pasted: the names of its columns and the cells below; one text a line, as it stands, where the first does not name the only column.
+function parsed(card, text) {
+  if (onlyText(card) && !named(card, text)) return { body: trimmed(text).split(/\r\n|\r|\n/).filter((line) => line.trim()).map((line) => [line]) };
+  const [head = [], ...body] = readCsv(text);
+  return { head, body };
+}
+
+// Rows for the service: [{column: value}]; an Error says in the user's words what is lacking.
+export function readRows(card, text) {
+  const { head = [card.columns[0].name], body } = parsed(card, text);
   if (!body.length) throw new Error(word("rows-none"));
   if (body.length > MOST) throw new Error(word("rows-many", number(MOST), number(body.length)));
-  if (only) return body.map((row) => ({ [names[0]]: row.join(",") }));
+  const places = card.columns.map((column) => low(head).indexOf(column.name.toLowerCase()));
   const lacking = card.columns.filter((column, place) => column.required && places[place] < 0).map((column) => column.name);
-  if (lacking.length) throw new Error(word("rows-lack", lacking.join(", "), cells[0].join(", ")));
+  if (lacking.length) throw new Error(word("rows-lack", lacking.join(", "), head.join(", ")));
+  // A number written 1,200 would else push every cell behind it under the wrong name.
+  const wide = body.find((row) => row.slice(head.length).some((cell) => cell.trim()));
+  if (wide) throw new Error(word("rows-wide", head.length, wide.join(", ").slice(0, 60)));
   const value = (column, text) => (text === undefined || text.trim() === "" ? null : column.kind === "number" ? asNumber(text) : text);
   return body.map((row) => Object.fromEntries(card.columns.map((column, place) => [column.name, places[place] < 0 ? null : value(column, row[places[place]])])));
 }
@@ -70,7 +92,7 @@ export function toRows(card, cells) {
 export function drawSeveral(form, table, getCard) {
   const card = getCard();
   const pictures = card.columns.length === 1 && card.columns[0].kind === "image";
-  const texts = card.columns.length === 1 && card.columns[0].kind === "text";
+  const texts = onlyText(card);
   let files = [];
   let stop = null;
   const area = make("textarea", { rows: 9, id: "rows", spellcheck: false, wrap: "off" });
@@ -87,8 +109,10 @@ export function drawSeveral(form, table, getCard) {
     trouble.textContent = "";
     if (pictures) { files = [...list].slice(0, MOST_PICTURES); say(state, "rows-ready", files.length); return; }
     area.value = decode(await list[0].arrayBuffer());
-    const rows = readCsv(area.value).length;
-    say(state, "rows-ready", () => number(Math.max(0, rows - 1)));
+    try {
+      const rows = parsed(card, area.value).body.length;
+      say(state, "rows-ready", () => number(rows));
+    } catch (error) { trouble.textContent = error.message; }
   };
   file.addEventListener("change", () => { if (file.files.length) taken(file.files); });
   form.ondragover = (event) => event.preventDefault();
@@ -100,7 +124,7 @@ export function drawSeveral(form, table, getCard) {
     try {
       if (pictures && !files.length) throw new Error(word("rows-none"));
       names = pictures ? files.map((one) => one.name) : null;
-      rows = pictures ? await Promise.all(files.map(async (one) => ({ [card.columns[0].name]: (await readPicture(one)).bytes }))) : toRows(card, readCsv(area.value));
+      rows = pictures ? await Promise.all(files.map(async (one) => ({ [card.columns[0].name]: (await readPicture(one)).bytes }))) : readRows(card, area.value);
     } catch (error) { trouble.textContent = error.message; return; }
     stop = new AbortController();
     go.disabled = true;
@@ -128,16 +152,27 @@ function lacking(card, row) {
   return "";
 }
 
+// So many of the next rows as go well into one request: photographs weigh more than lines of a table.
+function partOf(rows, from) {
+  let to = from;
+  for (let bytes = 0; to < rows.length && to - from < PART; to += 1) {
+    bytes += new Blob([JSON.stringify(rows[to])]).size + 1;
+    if (to > from && bytes > PART_BYTES) break;
+  }
+  return rows.slice(from, to);
+}
+
 async function askAll(card, rows, answers, signal, step) {
   while (answers.length < rows.length) {
     step(answers.length);
-    const part = rows.slice(answers.length, answers.length + PART);
+    const part = partOf(rows, answers.length);
     const errors = part.map((row) => lacking(card, row));
     const sent = part.filter((row, place) => !errors[place]);
     try {
       const found = sent.length ? await call(`/v1/models/${encodeURIComponent(card.name)}/predict`, { body: { rows: sent }, signal }) : { predictions: [] };
       answers.push(...errors.map((error) => (error ? { error } : found.predictions.shift())));
     } catch (fault) {
+      if (fault.status === 413 && sent.length === 1) { answers.push(...errors.map((error) => ({ error: error || fault.message }))); continue; }
       if (fault.status !== 429 || fault.wait > 30) throw fault;
       await new Promise((resolve) => { setTimeout(resolve, 1000 * fault.wait); });
     }

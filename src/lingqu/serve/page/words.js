@@ -16,7 +16,7 @@ const WORDS = {
     "sure": "{0} sure", "between": "between {0} and {1}, nine times in ten", "none": "None of them", "all": "Show all {0}", "fewer": "Show fewer",
     "each": "How likely each is", "answered": "Answer: {0}, {1} sure", "answered-plain": "Answer: {0}", "version": "version {0}", "ms": "{0} ms",
     "refused": "This could not be answered", "refused-more": "Please change it and ask again.",
-    "why": "Why?", "why-title": "Why “{0}”", "why-number": "Why this number", "why-doing": "Looking for the reasons …", "why-none": "No part stands out.",
+    "why": "Why?", "why-title": "Why “{0}”", "why-number": "Why this number", "why-doing": "Looking for the reasons …", "why-none": "No part stands out.", "why-gone": "The version that gave this answer is no longer here. Please ask again to see why.",
     "why-for": "speaks for it", "why-against": "speaks against it", "why-words": "The words that counted most: {0}.",
     "why-patch": "The picture’s weightiest patch lies {0} from the left and {1} from the top.", "why-how": "Each part is left out in turn; what the answer loses is its weight.",
     "raises": "makes it larger", "lowers": "makes it smaller", "why-missing": "not known",
@@ -25,7 +25,7 @@ const WORDS = {
     "thanks": "Thank you. A person looks at it before the model learns from it.", "thanks-right": "Thank you for telling.", "twice": "You have told us about this answer already. Thank you.",
     "rows-about": "Paste rows as CSV with the columns’ names in the first line, or choose a file.", "rows-texts": "Paste one text a line, or CSV with the column’s name in the first line, or choose a file.",
     "rows": "Rows", "rows-file": "Choose a CSV file", "rows-pictures": "Choose pictures", "rows-pictures-about": "Choose or drop up to {0} pictures.", "rows-ask": "Ask for all", "rows-stop": "Stop",
-    "rows-none": "There are no rows in it.", "rows-lack": "The first line lacks the columns {0}. It has {1}.", "rows-many": "At most {0} rows at once, and there are {1}. Use the command `lingqu predict` for more.",
+    "rows-none": "There are no rows in it.", "rows-wide": "“{1}” has more cells than the first line, which has {0}. Put a cell that holds a comma in quotes.", "rows-quote": "The quotation marks around “{0}” are not clear. Close each cell that opens with one, and double those inside.", "rows-lack": "The first line lacks the columns {0}. It has {1}.", "rows-many": "At most {0} rows at once, and there are {1}. Use the command `lingqu predict` for more.",
     "rows-ready": "{0} rows", "rows-doing": "{0} of {1}", "rows-done": "{0} answered, {1} refused", "rows-title": "Answers", "rows-first": "The first {0} are shown; the file holds all.", "save": "Save as CSV",
     "row": "Row", "answer": "Answer", "confidence": "Confidence", "low": "Low", "high": "High", "file": "File",
     "key-title": "A key is needed", "key-about": "This service answers those who have a key. It is kept in this tab only and forgotten when the tab is closed.", "key-wrong": "That key is not accepted. Please try another.", "key": "Key", "go-on": "Go on", "not-now": "Not now",
@@ -48,7 +48,7 @@ const WORDS = {
     "sure": "有 {0} 的把握", "between": "十次中有九次在 {0} 到 {1} 之间", "none": "都不是", "all": "显示全部 {0} 项", "fewer": "收起",
     "each": "各项的可能性", "answered": "回答：{0}，有 {1} 的把握", "answered-plain": "回答：{0}", "version": "版本 {0}", "ms": "{0} 毫秒",
     "refused": "这一条无法回答", "refused-more": "请修改后再问一次。",
-    "why": "为什么？", "why-title": "为什么是“{0}”", "why-number": "为什么是这个数", "why-doing": "正在寻找原因……", "why-none": "没有特别突出的部分。",
+    "why": "为什么？", "why-title": "为什么是“{0}”", "why-number": "为什么是这个数", "why-doing": "正在寻找原因……", "why-none": "没有特别突出的部分。", "why-gone": "给出这个回答的版本已不在这里，请重新提问再看原因。",
     "why-for": "支持该回答", "why-against": "反对该回答", "why-words": "最重要的词：{0}。",
     "why-patch": "图片中最重要的区域距左边 {0}，距上边 {1}。", "why-how": "依次去掉每个部分，回答因此失去的就是该部分的权重。",
     "raises": "使数值变大", "lowers": "使数值变小", "why-missing": "未知",
@@ -57,7 +57,7 @@ const WORDS = {
     "thanks": "谢谢！模型学习之前，会有人先查看您的意见。", "thanks-right": "谢谢您的确认！", "twice": "您已经对这个回答提过意见了，谢谢！",
     "rows-about": "粘贴 CSV（第一行是列名），或选择文件。", "rows-texts": "每行粘贴一条文本，或粘贴 CSV（第一行是列名），或选择文件。",
     "rows": "数据行", "rows-file": "选择 CSV 文件", "rows-pictures": "选择图片", "rows-pictures-about": "选择或拖入最多 {0} 张图片。", "rows-ask": "全部提问", "rows-stop": "停止",
-    "rows-none": "里面没有数据行。", "rows-lack": "第一行缺少这些列：{0}。现有：{1}。", "rows-many": "一次最多 {0} 行，这里有 {1} 行。更多请用命令 `lingqu predict`。",
+    "rows-none": "里面没有数据行。", "rows-wide": "“{1}”的单元格比第一行的 {0} 个多。含逗号的单元格请加上引号。", "rows-quote": "“{0}”前后的引号不清楚。以引号开头的单元格要以引号结尾，其中的引号要写两个。", "rows-lack": "第一行缺少这些列：{0}。现有：{1}。", "rows-many": "一次最多 {0} 行，这里有 {1} 行。更多请用命令 `lingqu predict`。",
     "rows-ready": "{0} 行", "rows-doing": "{0} / {1}", "rows-done": "已回答 {0} 行，未能回答 {1} 行", "rows-title": "全部回答", "rows-first": "这里显示前 {0} 行，文件中有全部。", "save": "保存为 CSV",
     "row": "行", "answer": "回答", "confidence": "把握", "low": "下限", "high": "上限", "file": "文件",
     "key-title": "需要密钥", "key-about": "此服务只回答持有密钥的人。密钥只保存在这个标签页里，关闭后即忘记。", "key-wrong": "该密钥未被接受，请换一个再试。", "key": "密钥", "go-on": "继续", "not-now": "暂不",
@@ -72,7 +72,7 @@ const WORDS = {
 const REASONS = [
   [/^Expected '(.*)' between (\S+) and (\S+), found (\S+)\. Training rows held (\S+) to (\S+)\.$/, "“{0}”应在 {1} 到 {2} 之间，得到的是 {3}。训练数据在 {4} 到 {5} 之间。"],
   [/^Expected (?:a|an) \S+ in '(.*)', found nothing\..*$/, "“{0}”不能为空。"],
-  [/^Expected a number in '(.*)', found (.*?)\.$/, "“{0}”需要一个数字，得到的是 {1}。"],
+  [/^Expected a number in '(.*)', found (.*?)\.(?: [A-Z].*)?$/, "“{0}”需要一个数字，得到的是 {1}。"],
   [/^Expected a picture in '(.*)', found .*$/, "“{0}”需要一张可读的图片。"],
   [/^Expected at most (\S+) characters in '(.*)', found (\S+)\. .*$/, "“{1}”最多 {0} 个字符，现有 {2} 个。"],
   [/^Expected finite numbers from the model .*$/, "模型无法计算这一条，请检查是否有极端的数值。"],
@@ -85,7 +85,9 @@ export const tongue = () => language;
 const fill = (text, given) => text.replace(/\{(\d)\}/g, (_, place) => given[place] ?? "");
 export const word = (name, ...given) => fill(WORDS[language][name] ?? name, given.map((one) => (typeof one === "function" ? one() : one)));
 export const reason = (text) => {
-  if (language === "zh") for (const [pattern, said] of REASONS) { const found = pattern.exec(text); if (found) return fill(said, found.slice(1)); }
+  // A row that was asked alone has its place before the reason.
+  const bare = text.replace(/^row: /, "");
+  if (language === "zh") for (const [pattern, said] of REASONS) { const found = pattern.exec(bare); if (found) return fill(said, found.slice(1)); }
   return text;
 };
 

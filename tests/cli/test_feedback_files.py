@@ -1,0 +1,147 @@
+"""Files of labels out of lingqu and back, for every task; and no word of a command line is dropped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingqu.contract import Answer
+from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
+from lingqu.feedback.voice import voices
+from lingqu.registry import Registry
+from lingqu.serve.journal import Entry, Journal, new_id
+from lingqu.serve.keys import ANYONE
+from lingqu.spec.running import JournalSettings
+from lingqu.store import Store
+from lingqu.store.canonical import canonical_json
+from lingqu.tasks import find_task, task_names
+from tests.conftest import Lingqu
+
+SAID: dict[str, tuple[Answer, str, Any]] = {
+    "label": (LabelScores.of({"food": 0.9, "sport": 0.1}), "sport", "sport"),
+    "labels": (LabelSet.of({"food": 0.9, "sport": 0.1}, 0.5), "[]", ""),
+    "number": (NumberValue(3.0, 2.0, 4.0), "2.5", 2.5),
+}
+
+
+def answered(folder: Path, task: str, row: Mapping[str, Any], count: int = 1, target: str = "answer") -> list[str]:
+    """A store whose model of this task has answered such rows; its rows call the right answer by the name of `target`."""
+    store = Store.open(folder / ".lingqu")
+    made = find_task(task)
+    (folder / "bundle").mkdir()
+    names = [[name, "number"] for name in row]
+    report = store.put_json({"data": {"kinds": [*names, [made.target.name, ""]], "labels": {"food": 1, "sport": 1}}})
+    about = {"run": "r", "metrics": {}, "decision": {}, "lineage": {"report": report}}
+    spec = {"data": {"columns": {made.target.name: target}}}
+    bundle = store.put_folder(folder / "bundle")
+    Registry(store).register("m", bundle=bundle, data_version="d", task=task, spec=spec, **about)
+    ids = [new_id() for _ in range(count)]
+    with Journal(store, JournalSettings(inputs="plain")) as journal:
+        for id in ids:
+            said = SAID[made.target.kind][0]
+            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, dict(row), said, 1.0))
+    return ids
+
+
+def told(folder: Path) -> dict[str, tuple[Any, str, str]]:
+    given = voices(Store.open(folder / ".lingqu"), "m")
+    return {voice.prediction_id: (voice.value, voice.source, voice.reason) for voice in given}
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [*csv.DictReader(file)]
+
+
+def filled(path: Path, label: str) -> list[dict[str, str]]:
+    rows = [{**row, "label": label} for row in read(path)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0]])
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("task", task_names())
+def test_the_file_of_the_queue_and_the_export_come_back(task: str, tmp_path: Path, lingqu: Lingqu) -> None:
+    made = find_task(task)
+    toy = made.toy(8).select(name for name in made.toy(8).names if name != made.target.name)
+    (id,) = answered(tmp_path, task, next(iter(toy)))
+    _, label, value = SAID[made.target.kind]
+    assert lingqu("feedback", "queue", "-o", "q.csv").returncode == 0
+    filled(tmp_path / "q.csv", label)
+    done = lingqu("feedback", "add", "q.csv", "--who", "anna")
+    assert done.stdout.startswith("1 labels of m taken, 0 were there before."), done.stderr
+    assert told(tmp_path) == {id: (value, "file", "brought by anna")}
+    assert lingqu("feedback", "export", "-o", "e.csv").returncode == 0
+    done = lingqu("feedback", "add", "e.csv", "--who", "ben")
+    assert done.stdout.startswith("1 labels of m taken, 0 were there before."), done.stderr
+    assert {one[0] for one in told(tmp_path).values()} == {value}
+
+
+def test_a_word_that_is_no_label_ends_no_review(
+    tmp_path: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id,) = answered(tmp_path, "tabular-regression", {"x": 1.0})
+    for word, reviewed in (("n/a", 0), ("2.5", 1)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{word}\n"))
+        done = lingqu("feedback", "review")
+        assert ("Expected a number in 'label', found 'n/a'." in done.stdout) is (reviewed == 0)
+        assert done.stdout.endswith(f"{reviewed} rows reviewed.\n")
+    assert told(tmp_path)[id][0] == 2.5
+
+
+def test_no_column_of_a_request_gives_way_to_one_of_ours_unseen(tmp_path: Path, lingqu: Lingqu) -> None:
+    row = {"label": 1.0, "answered": 2.0, "id": 3.0, "status": 4.0, "price": 5.0}
+    (id,) = answered(tmp_path, "tabular-regression", row, target="price")
+    assert lingqu("feedback", "queue", "-o", "q.csv").returncode == 0
+    (asked,) = filled(tmp_path / "q.csv", "7.5")
+    assert [asked[f"row_{name}"] for name in ("label", "answered", "price")] == ["1.0", "2.0", "5.0"]
+    assert lingqu("feedback", "add", "q.csv").returncode == 0
+    assert told(tmp_path)[id][0] == 7.5
+    assert lingqu("feedback", "export", "-o", "e.csv").returncode == 0
+    (out,) = read(tmp_path / "e.csv")
+    assert [out[name] for name in row] == ["1.0", "2.0", "3.0", "4.0", "5.0"]
+    assert (out["target"], out["feedback_status"]) == ("7.5", "accepted")
+    # A file of rows whose right answer stands in no column has none, whatever a column of the request is called.
+    (tmp_path / "own.csv").write_text("label,answered,id,status\n1,2,3,4\n")
+    assert "Expected a number in 'price', found none." in lingqu("feedback", "add", "own.csv").stderr
+
+
+@pytest.mark.heavy
+def test_one_answer_is_labelled_as_a_file_would_and_what_does_not_apply_is_refused(
+    tmp_path: Path, lingqu: Lingqu
+) -> None:
+    first, other, third = answered(tmp_path, "text-classification", {"text": "a soup"}, count=3)
+    (tmp_path / "lingqu.yaml").write_text(
+        "name: m\ntask: text-classification\ndata: {source: rows.csv}\nmonitor: {audit: 1.0}\n"
+    )
+    done = lingqu("--json", "feedback", "add", first, "--label", "music", "--audit", "--who", "anna")
+    assert json.loads(done.stdout)["unknown_labels"] == ["music"], done.stderr
+    assert told(tmp_path) == {first: ("music", "audit", "brought by anna")}
+    assert lingqu("feedback", "add", other, "--label", "food", "--comment", "it is soup").returncode == 0
+    assert [v.comment for v in voices(Store.open(tmp_path / ".lingqu"), "m") if v.prediction_id == other] == [
+        "it is soup"
+    ]
+    for who in ("anna", "ben"):
+        assert lingqu("feedback", "add", third, "--rating", "5", "--who", who).returncode == 0
+    assert lingqu("feedback", "add", third, "--rating", "4", "--who", "ben").returncode == 1
+    (tmp_path / "f.csv").write_text(f"prediction_id,label\n{third},food\n")
+    for arguments, said in (
+        (["f.csv", "--label", "sport"], "what is said of answers in the file alone, found --label"),
+        (["f.csv", "--audit", "--disputed"], "one of --audit and --disputed, found both"),
+        ([third, "--rating", "5", "--audit"], "--label alone beside --audit, found rating"),
+        (["x" * 32, "--label", "food"], "the id of a prediction, found"),
+        ([third, "--label", "food", "--disputed"], "a challenger on its way would give otherwise, found"),
+    ):
+        done = lingqu("feedback", "add", *arguments)
+        assert (done.returncode, f"Expected {said}" in done.stderr or said in done.stderr) == (2, True), done.stderr
+    assert canonical_json(sorted(told(tmp_path))) == canonical_json(sorted((first, other, third)))

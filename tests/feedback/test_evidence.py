@@ -1,0 +1,234 @@
+"""Whose word counts beside whose: what was rejected is no evidence, nor is what a model says of itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from lingqu.contract import Answer, LabelScores, LabelSet, NumberValue, Task
+from lingqu.data.version import DataVersion
+from lingqu.errors import UnknownNameError
+from lingqu.feedback.circle import for_rules, for_trial
+from lingqu.feedback.far import far_off
+from lingqu.feedback.grow import grow, typed
+from lingqu.feedback.round import decide_by_rule
+from lingqu.feedback.suspects import suspected
+from lingqu.feedback.voice import REJECTED, labels_of, settle, voices
+from lingqu.loop import check
+from lingqu.registry import Registry
+from lingqu.serve.inbox import Inbox
+from lingqu.serve.journal import Entry, Journal, new_id
+from lingqu.serve.keys import ANYONE, Principal
+from lingqu.serve.shadow import shadow_id
+from lingqu.spec.running import ServeSettings
+from lingqu.stages import Stages
+from lingqu.store import Store
+from lingqu.store.tables import FEEDBACK
+from lingqu.tasks import find_task
+
+SURE = LabelScores.of({"ham": 0.9, "spam": 0.1})
+
+
+class Desk:
+    """A store whose model has answered, and the people who say something of its answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store.open(folder / ".lingqu")
+        self.inbox = Inbox(self.store, ServeSettings())
+
+    def answered(self, row: dict[str, Any], answer: Answer = SURE, *, id: str = "", role: str = "champion") -> str:
+        (given,) = self.all_answered([row], answer, id=id, role=role)
+        return given
+
+    def all_answered(
+        self, rows: list[dict[str, Any]], answer: Answer, *, id: str = "", role: str = "champion"
+    ) -> list[str]:
+        ids = [id or new_id() for _ in rows]
+        with Journal(self.store, ServeSettings().journal) as journal:
+            for one, row in zip(ids, rows, strict=True):
+                journal.record(Entry(one, "r", time.time(), "m", 1, role, ANYONE, None, row, answer, 1.0))
+        return ids
+
+    def say(self, who: str, id: str, label: Any, **more: Any) -> str:
+        whose = Principal(who, who, ANYONE.scopes, "")
+        return self.inbox.receive({"prediction_id": id, "label": label, **more}, whose).feedback_id
+
+    def ruled(self, labels: list[str] | None) -> dict[str, tuple[str, str]]:
+        decide_by_rule(self.store, "m", labels=labels)
+        return {voice.id: (voice.status, voice.reason) for voice in voices(self.store, "m")}
+
+
+def ingested(folder: Path, store: Store, task: str, columns: str) -> tuple[DataVersion, Task]:
+    """The rows of a file as a data version, without a model."""
+    told = f"name: m\ntask: {task}\ndata:\n  source: rows.csv\n  {columns}\n"
+    (folder / "lingqu.yaml").write_text(told)
+    spec = check(folder / "lingqu.yaml")
+    return Stages(spec, find_task(spec.task), store, lambda *_: None).data(), find_task(spec.task)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.mark.parametrize("told", ["at the door", "in an old store"])
+def test_a_models_label_is_no_second_opinion(desk, told):
+    row = desk.answered({"text": "a parcel"})
+    lie = desk.say("mallory", row, "spam")
+    other = desk.say("bot", row, "spam", origin="model")
+    (kept,) = (voice for voice in voices(desk.store, "m") if voice.id == other)
+    assert (kept.status, kept.reason, kept.reviewed) == ("rejected", "a model's own answer is no evidence", False)
+    if told == "in an old store":
+        with desk.store.database.writing() as connection:
+            blank = {"status": "quarantined", "reason": "", "decided_by": None}
+            connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == other).values(**blank))
+    assert desk.ruled(["ham", "spam"]) == {
+        lie: ("quarantined", "the model was sure of another answer"),
+        other: ("rejected", "a model's own answer is no evidence"),
+    }
+    # Whoever may decide may also learn from a model.
+    settle(desk.store, "m", {other: ("accepted", "")}, who="anna")
+    assert desk.ruled(["ham", "spam"])[lie] == ("accepted", "2 principals agree")
+    assert [voice.value for voice in labels_of(voices(desk.store, "m", status="accepted"))] == ["spam", "spam"]
+
+
+def test_what_a_person_has_rejected_stands_in_nobodys_way(desk):
+    row = desk.answered({"text": "a parcel"}, LabelScores.of({"ham": 0.6, "spam": 0.4}))
+    desk.answered({"text": "another"})
+    lie, honest = desk.say("mallory", row, "ham"), desk.say("anna", row, "spam")
+    conflict = ("quarantined", "another principal gave the same row another label")
+    assert desk.ruled(["ham", "spam"]) == {lie: conflict, honest: conflict}
+    settle(desk.store, "m", {lie: (REJECTED, "it is spam")}, who="boss")
+    assert desk.ruled(["ham", "spam"])[honest] == ("accepted", "nothing speaks strongly against it")
+
+
+def test_an_answer_that_nobody_got_takes_no_vote(desk):
+    row = desk.answered({"text": "a parcel"})
+    unseen = desk.answered({"text": "a parcel"}, id=shadow_id(row, 2), role="shadow")
+    desk.say("eve", row, "spam")
+    with pytest.raises(UnknownNameError, match=f"Expected the id of a prediction, found '{unseen}'"):
+        desk.say("eve", unseen, "spam")
+
+
+def test_two_who_measure_the_same_row_do_not_contradict_each_other(desk):
+    """A range of 90 either side: 300 and 340 are one number, 900 is another."""
+    price = NumberValue(300.0, 210.0, 390.0)
+    rows = desk.all_answered([{"size": size} for size in (80, 80, 80, 120, 120)], price)
+    said = [300.0, 340.0, 295.5, 300.0, 900.0]
+    ids = [desk.say(f"user{n}", row, number) for n, (row, number) in enumerate(zip(rows, said, strict=True))]
+    ruled = desk.ruled(None)
+    assert [ruled[id] for id in ids[:3]] == [("accepted", "3 principals agree")] * 3
+    assert {ruled[id][0] for id in ids[3:]} == {"quarantined"}
+    # What they said is what will be learned from.
+    assert [voice.value for voice in labels_of(voices(desk.store, "m", status="accepted"))] == said[:3]
+
+
+@pytest.mark.heavy
+def test_one_number_out_of_reach_is_left_out_alone(desk, tmp_path):
+    (tmp_path / "rows.csv").write_text("size,price\n" + "".join(f"{20 + n},{60 + 3 * n}\n" for n in range(100)))
+    base, task = ingested(tmp_path, desk.store, "tabular-regression", "columns: {target: price}")
+    rows = desk.all_answered([{"size": 20.5 + n} for n in range(13)], NumberValue(200.0, 150.0, 250.0))
+    ids = [desk.say(f"user{n % 6}", row, 61.5 + 3 * n) for n, row in enumerate(rows[:12])]
+    wild = desk.say("eve", rows[12], 9e14)
+    desk.ruled(None)
+    given = labels_of(voices(desk.store, "m", status="accepted"))
+    assert len(given) == 13
+    grown = grow(base, given, task, desk.store)
+    assert {*grown.joined} == {*ids}
+    assert grown.left == {wild: "Expected 'price' between -2910 and 3327, found 9e+14. Training rows held 60 to 357."}
+    # All of them contradict the answer by the letter, and are no block for that.
+    truth = [float(n % 7) for n in range(40)]
+    good, bad = ([NumberValue(n + off * (3 + n % 2), 0.0, 9.0) for n in truth] for off in (0.1, 1.0))
+    given = [voice for voice in given if voice.id != wild]
+    assert len(suspected(given, truth, lambda kept: bad if kept else good)) == 12
+    assert suspected(for_trial(given, task), truth, lambda kept: bad if kept else good) == {}
+
+
+def test_a_number_far_from_all_others_waits_for_a_person_and_a_world_that_moved_does_not(desk):
+    """Each is off by what others are; one is off by five times as much, though within the reach of the column."""
+    for moved, sign in ((0.0, 1), (500.0, -1)):
+        rows = desk.all_answered([{"size": n} for n in range(13)], NumberValue(200.0, 190.0, 210.0))
+        ids = [desk.say(f"user{n}", row, 200.0 + moved + 3 * (n - 6)) for n, row in enumerate(rows[:12])]
+        wild = desk.say("eve", rows[12], 200.0 + moved + sign * 150)
+        given = [voice for voice in voices(desk.store, "m") if voice.id in {*ids, wild}]
+        assert [*far_off(given)] == [wild]
+        assert far_off([replace(voice, decided_by="anna") for voice in given]) == {}
+    assert far_off(given[:1]) == far_off([]) == {}
+
+
+@pytest.mark.heavy
+def test_a_row_of_a_table_that_is_nearly_one_of_the_gate_does_not_train(desk, tmp_path):
+    """A thousandth on one number of 20 to 119 is what another program makes of it; a half is another row."""
+    towns = ["ulm", "bonn"]
+    lines = [f"{20 + n},{towns[n % 2]},{'ham' if n % 3 else 'spam'}\n" for n in range(100)]
+    (tmp_path / "rows.csv").write_text("age,town,label\n" + "".join(lines))
+    base, task = ingested(tmp_path, desk.store, "tabular-classification", "")
+    test = [*base.rows("test", desk.store)]
+    joined = []
+    for more in (0.0, 0.001, -0.001, 0.5):
+        asked = [{"age": row["age"] + more, "town": row["town"]} for row in test]
+        ids = desk.all_answered(asked, SURE)
+        given = [desk.say("anna", id, "ham") for id in ids]
+        offered = [voice for voice in voices(desk.store, "m") if voice.id in given]
+        joined.append(len(grow(base, offered, task, desk.store).joined))
+    assert joined[:3] == [0, 0, 0]
+    assert joined[3] > 0
+
+
+@pytest.mark.heavy
+def test_sets_of_labels_are_learned_from_and_unknown_names_are_not(desk, tmp_path):
+    toy = find_task("multi-label-text-classification").toy(120)
+    lines = [f'"{text}",{labels}\n' for text, labels in zip(toy["text"], toy["labels"], strict=True)]
+    (tmp_path / "rows.csv").write_text("text,labels\n" + "".join(lines))
+    base, task = ingested(tmp_path, desk.store, "multi-label-text-classification", "")
+    assert {*base.labels} == {"delivery", "价格", "质量"}
+    answer = LabelSet.of({"delivery": 0.6, "价格": 0.4, "质量": 0.4}, 0.5)
+    desk.answered({"text": "one that it is sure of"}, LabelSet.of({"delivery": 0.9, "价格": 0.1, "质量": 0.1}, 0.5))
+    said = [["质量", "delivery"], "质量|delivery", [], "质量; 价格", "delivery|nonsense", [" "]]
+    ids = [desk.say(f"user{n}", desk.answered({"text": f"row {n}"}, answer), one) for n, one in enumerate(said)]
+    ruled = desk.ruled(list(for_rules(desk.store, "m", base, task).labels) or None)
+    assert [ruled[id][0] for id in ids] == ["accepted"] * 4 + ["rejected"] * 2
+    assert ruled[ids[4]][1] == "'nonsense' is no label of this model"
+    given = labels_of(voices(desk.store, "m", status="accepted"))
+    assert [voice.value for voice in given] == ["delivery|质量", "delivery|质量", "", "价格|质量"]
+    assert {*typed(given, base, task, desk.store).rows["labels"]} == {"delivery|质量", "", "价格|质量"}
+    # One that came between the look and the rules is left out; what a person has decided may be a new label.
+    late = replace(given[0], value="delivery|news")
+    assert typed([late], base, task, desk.store).faults == {late.id: "'news' is no label of this model"}
+    assert typed([replace(late, decided_by="anna")], base, task, desk.store).faults == {}
+
+
+@pytest.mark.heavy
+def test_a_label_that_is_none_is_a_fault_of_its_row(desk, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"a {n},ham\nb {n},spam\n" for n in range(30)))
+    base, task = ingested(tmp_path, desk.store, "text-classification", "")
+    desk.say("anna", desk.answered({"text": "a parcel"}), "nan")
+    (voice,) = voices(desk.store, "m")
+    assert typed([voice], base, task, desk.store).faults == {voice.id: "its answer 'nan' is no label"}
+
+
+def test_a_number_out_of_reach_is_rejected_at_the_door_and_told_why(desk):
+    """The report of the version says what its training rows held; where there is none, nothing is out of reach."""
+    about = {"name": "target", "kind": "number", "low": 24.0, "high": 600.0}
+    told = {"data": {"target": "target", "columns": {"target": "price"}}, "profile": {"columns": [about]}}
+    (desk.store.folder / "work").mkdir(exist_ok=True)
+    (folder := desk.store.folder / "work" / "bundle").mkdir()
+    (folder / "a").write_text("a")
+    Registry(desk.store).register(
+        "m", bundle=desk.store.put_folder(folder), data_version="d", run="r", task="tabular-regression", metrics={},
+        decision={}, lineage={"report": desk.store.put_json(told)}, spec={},
+    )  # fmt: skip
+    rows = desk.all_answered([{"size": n} for n in range(2)], NumberValue(200.0, 190.0, 210.0))
+    give = {"prediction_id": rows[0], "label": "1e12"}
+    receipt = desk.inbox.receive(give, ANYONE, "k")
+    assert (receipt.status, receipt.reason) == (
+        "rejected", "Expected 'price' between -5736 and 6360, found 1e+12. Training rows held 24 to 600.",
+    )  # fmt: skip
+    assert desk.inbox.receive(give, ANYONE, "k") == receipt
+    assert desk.inbox.receive({"prediction_id": rows[1], "label": 6000}, ANYONE).status == "quarantined"
+    assert [voice.value for voice in labels_of(voices(desk.store, "m"))] == [6000.0]
