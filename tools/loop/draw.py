@@ -8,18 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
+from typing import TypeVar
+
+T = TypeVar("T")
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 300, 62, 16, 34, 74
-COLOURS = ("a", "b", "c", "d")
-"""Classes of the style sheet: blue, orange, green, purple, which readers who see few colours tell apart (Okabe and Ito)."""
+COLOURS = ("a", "b", "c", "d", "e")
+"""Classes of the style sheet: blue, orange, green, purple, grey, which readers who see few colours tell apart (Okabe and Ito)."""
 STYLE = """
 svg { font: 12px system-ui, sans-serif }
 .ground { fill: #fff } .ink { fill: #222 } .soft { fill: #666 } .grid { stroke: #ddd } .mark { stroke: #888; stroke-dasharray: 4 3 }
 .a { stroke: #0072b2; fill: #0072b2 } .b { stroke: #d55e00; fill: #d55e00 } .c { stroke: #009e73; fill: #009e73 } .d { stroke: #9467bd; fill: #9467bd }
+.e { stroke: #777; fill: #777 }
 .line { fill: none; stroke-width: 2 } .band { stroke: none; opacity: .16 } .bar { stroke: none }
 @media (prefers-color-scheme: dark) {
   .ground { fill: #1b1b1f } .ink { fill: #eee } .soft { fill: #aaa } .grid { stroke: #3a3a40 }
   .a { stroke: #56b4e9; fill: #56b4e9 } .b { stroke: #ff9a4d; fill: #ff9a4d } .c { stroke: #35d0a5; fill: #35d0a5 } .d { stroke: #c5a3e8; fill: #c5a3e8 }
+  .e { stroke: #999; fill: #999 }
   .line { fill: none } .band, .bar { stroke: none }
 }
 """
@@ -59,7 +64,7 @@ def lines(
         at = scale.x(place)
         parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(f'<text class="soft" x="{at + 4:.1f}" y="{TOP + 11}">{escape(word)}</text>')
-    for colour, curve in zip(COLOURS, curves, strict=False):
+    for colour, curve in _coloured(curves):
         if len(curve.low):
             there = [f"{scale.x(a):.1f},{scale.y(b):.1f}" for a, b in zip(x, curve.high, strict=True)]
             back = [f"{scale.x(a):.1f},{scale.y(b):.1f}" for a, b in zip(x, curve.low, strict=True)]
@@ -80,7 +85,7 @@ def bars(title: str, groups: Sequence[str], series: Sequence[tuple[str, Sequence
     parts = [*_axes(scale, "", up, numbers=False)]
     wide = (scale.x(1) - scale.x(0)) * 0.8 / len(series)
     for place, group in enumerate(groups):
-        for number, (colour, (_, values)) in enumerate(zip(COLOURS, series, strict=False)):
+        for number, (colour, (_, values)) in enumerate(_coloured(series)):
             left, height = scale.x(place + 0.1) + number * wide, scale.y(0) - scale.y(values[place])
             parts.append(
                 f'<rect class="{colour} bar" x="{left:.1f}" y="{scale.y(values[place]):.1f}" '
@@ -147,9 +152,14 @@ def _axes(scale: _Scale, across: str, up: str, *, numbers: bool = True) -> list[
     return parts
 
 
+def _coloured(series: Sequence[T]) -> zip[tuple[str, T]]:
+    """Each with its colour; what has none would be missing without a word."""
+    return zip(COLOURS[: len(series)], series, strict=True)
+
+
 def _legend(names: Sequence[str]) -> list[str]:
     parts, at = [], float(LEFT)
-    for colour, name in zip(COLOURS, names, strict=False):
+    for colour, name in _coloured(names):
         parts.append(f'<rect class="{colour} bar" x="{at:.0f}" y="{HEIGHT - 22}" width="12" height="12"/>')
         parts.append(f'<text class="ink" x="{at + 17:.0f}" y="{HEIGHT - 12}">{escape(name)}</text>')
         at += 34 + 6.6 * len(name)

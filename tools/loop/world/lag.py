@@ -72,7 +72,8 @@ class Trusting(Unbound):
 
 
 KINDS: dict[str, type[Policy]] = {
-    **{name: POLICIES[name] for name in ("lingqu", "point", "informed")},
+    "lingqu": Lingqu,
+    **{name: POLICIES[name] for name in ("point", "informed")},
     "forgets": Forgets,
     "knows": Knows,
     "unbound": Unbound,

@@ -25,12 +25,16 @@ SEEDS, EQUAL_SEEDS = 50, 10
 """Seeds of the worlds whose hostile users send more than others, and of those where they send as much."""
 LINES = ROOT / "docs" / "results" / "world.jsonl"
 RULES = (
-    *(f"src/lingqu/feedback/{name}.py" for name in ("influence", "round", "rules", "suspects", "trigger", "trust")),
+    *(
+        f"src/lingqu/feedback/{name}.py"
+        for name in ("influence", "paired", "rollout", "round", "rules", "suspects", "trigger", "trust")
+    ),
     "src/lingqu/evaluate/gate.py",
     "src/lingqu/monitor/audit.py",
     "src/lingqu/monitor/risk.py",
     "src/lingqu/registry/alpha.py",
-    *(f"tools/loop/world/{name}.py" for name in ("head", "play", "policies", "products", "stream")),
+    "src/lingqu/statistics/sequential_sign.py",
+    *(f"tools/loop/world/{name}.py" for name in ("head", "play", "policies", "products", "stream", "unseen")),
 )
 """The files on which a life rests."""
 

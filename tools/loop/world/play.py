@@ -13,9 +13,16 @@ from lingqu.monitor.audit import asked as drawn_for_audit
 from lingqu.statistics import mcnemar
 from tools.loop.world.policies import Informed, Lingqu, Never, PointEstimate, Policy
 from tools.loop.world.stream import ANSWERS, AUDIT, SHIFTS, World
+from tools.loop.world.unseen import Unseen
 
 STEP, BAD = 100, 0.01
-POLICIES: dict[str, type[Policy]] = {"lingqu": Lingqu, "never": Never, "point": PointEstimate, "informed": Informed}
+POLICIES: dict[str, type[Policy]] = {
+    "lingqu": Unseen,
+    "gate": Lingqu,
+    "never": Never,
+    "point": PointEstimate,
+    "informed": Informed,
+}
 
 
 @dataclass(frozen=True, eq=False)

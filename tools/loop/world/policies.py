@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from lingqu.feedback.suspects import suspected
 from lingqu.feedback.trigger import DAY, consider
 from lingqu.feedback.trust import trust_of
 from lingqu.feedback.voice import ACCEPTED, QUARANTINED, RULE, TRIAL, Voice
+from lingqu.monitor.audit import DISPUTED
 from lingqu.monitor.risk import risk
 from lingqu.registry.alpha import AlphaRound
 from lingqu.spec.running import ImproveSettings, MonitorSettings
@@ -133,13 +134,15 @@ class Informed(PointEstimate):
 
 
 class Lingqu(Policy):
-    """The rules of `lingqu improve --watch` with `promote: auto`, by lingqu's own functions."""
+    """The rules of `lingqu improve --watch` with `promote: auto` and `proof: gate`, by lingqu's own functions."""
+
+    proof: Literal["gate", "unseen"] = "gate"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.task = find_task(world.product.task)
         self.task.decide_by = "accuracy"  # type: ignore[misc]  # Of this instance only.
-        self.improve, self.monitor = ImproveSettings(promote="auto"), MonitorSettings()
+        self.improve, self.monitor = ImproveSettings(promote="auto", proof=self.proof), MonitorSettings()
         self.voices: dict[int, Voice] = {}
         self.audit: list[int] = []
         self.worn = 0
@@ -160,7 +163,8 @@ class Lingqu(Policy):
     def hears(self, now: int, labels: Sequence[tuple[int, int]], audit: Sequence[int]) -> None:
         """One look of the watch: rules, live risk, and a round when it is due."""
         for asked, label in labels:
-            self.voices[asked] = self._voice(asked, label)
+            if asked not in self.voices:
+                self.voices[asked] = self._voice(asked, label)
         self.audit += audit
         self._rule()
         accepted = [voice for voice in self.voices.values() if voice.status == ACCEPTED]
@@ -168,12 +172,16 @@ class Lingqu(Policy):
             accepted=sum(voice.id not in self.used for voice in accepted),
             needed=self.improve.new_labels,
             since_last=None if self.last is None else (now - self.last) * DAY / A_DAY,
-            since_change=(now - self.promotions[-1].at) * DAY / A_DAY if self.promotions else None,
+            since_change=self.since_change(now),
             pause=self.improve.pause_seconds,
             alarm=self._alarm(),
         )
         if due.go and self._may_judge():
             self._round(now, accepted)
+
+    def since_change(self, now: int) -> float | None:
+        """How long ago the champion changed, in seconds."""
+        return (now - self.promotions[-1].at) * DAY / A_DAY if self.promotions else None
 
     def _may_judge(self) -> bool:
         """Whether enough audit labels came that no gate has used up."""
@@ -207,7 +215,9 @@ class Lingqu(Policy):
     def _rule(self) -> None:
         """Who is believed, as `feedback.round.decide_by_rule` asks it."""
         trusted = {f"{asked:08d}": self.labels[self._true(asked)] for asked in self.audit}
-        trust = trust_of(((v.principal, v.prediction_id, v.label) for v in self.voices.values()), trusted)
+        trusted |= {v.prediction_id: v.label for v in self.voices.values() if v.reviewed}
+        said = [v for v in self.voices.values() if not v.reviewed]
+        trust = trust_of(((v.principal, v.prediction_id, v.label) for v in said), trusted)
         waiting = [v for v in self.voices.values() if v.status == QUARANTINED and v.decided_by != TRIAL]
         for one in judge(waiting, labels=self.labels, trust=trust, sure=usual_confidence(self.newest)):
             voice = self.voices[int(one.id)]
@@ -235,7 +245,7 @@ class Lingqu(Policy):
     def _round(self, now: int, accepted: list[Voice]) -> None:
         """One turn: caps, suspects, a challenger from the base, the gate."""
         self.last = now
-        self.worn = window(len(self.audit), self.worn)
+        self.worn = self._worn()
         served, fresh = self.audit[: self.worn], self.audit[self.worn :]
         known = {*served, *fresh}
         offered = [voice for voice in accepted if int(voice.id) not in known]
@@ -246,7 +256,14 @@ class Lingqu(Policy):
         if dropped:
             kept = self._within_caps([voice for voice in offered if voice.id not in dropped], served)
         self.used |= {voice.id for voice in kept}
-        challenger = self._from(kept, served)
+        self._judge(self._from(kept, served), kept, fresh, now)
+
+    def _worn(self) -> int:
+        """How many audit labels, from the oldest on, judge no more."""
+        return window(len(self.audit), self.worn)
+
+    def _judge(self, challenger: Head, kept: list[Voice], fresh: list[int], now: int) -> None:
+        """The gate, and what comes of it."""
         decision, exhausted = self._gate(challenger, np.array(fresh, dtype=int), now)
         self.decisions.append((now, decision))
         if spoken({"decision": decision.decision, "exhausted": exhausted}):
@@ -265,7 +282,14 @@ class Lingqu(Policy):
     def _within_caps(self, given: Sequence[Voice], served: Sequence[int]) -> list[Voice]:
         by_id = {voice.id: voice for voice in given}
         offers = [
-            Offer(voice.id, voice.principal, int(voice.id), voice.label, voice.reviewed, voice.id in self.learned_from)
+            Offer(
+                voice.id,
+                voice.principal,
+                int(voice.id),
+                voice.label,
+                voice.reviewed,
+                voice.id in self.learned_from or voice.source == DISPUTED,
+            )
             for voice in sorted(given, key=lambda voice: (voice.at, voice.id))
         ]
         audit = [
@@ -292,7 +316,9 @@ class Lingqu(Policy):
         found = self._decide(challenger, features, self.truth[rows], budget.alpha, keeps(frozen, "test rows"))
         return found, budget.exhausted
 
-    def _decide(self, challenger: Head, features: Array, truth: Array, alpha: float, also: Any) -> Decision:
+    def _decide(
+        self, challenger: Head, features: Array, truth: Array, alpha: float, also: Any, *, prove: bool = True
+    ) -> Decision:
         true = [self.labels[one] for one in truth]
         return decide(
             self.task,
@@ -303,5 +329,6 @@ class Lingqu(Policy):
             margin=MARGIN,
             slices=slice_columns(self.task, Rows({"label": true})),
             also=also,
+            prove=prove,
             seed=self.world.seed,
         )

@@ -35,19 +35,29 @@ from tools.loop.world.stream import (
     USERS,
     VALIDATION,
 )
+from tools.loop.world.unseen import STILL_AUDITED
 
 NAMES = {
-    "lingqu": "lingqu",
+    "lingqu": "lingqu with `proof: unseen`",
+    "gate": "lingqu with `proof: gate`",
     "point": "retrain at every 200th label, promote on the point estimate",
     "informed": "the same, with the audit's labels as further rows",
     "never": "never retrain",
 }
 SHORT = {
-    "lingqu": "lingqu",
+    "lingqu": "lingqu, unseen",
     "point": "point estimate",
-    "informed": "point estimate and audit",
+    "informed": "point and audit",
+    "gate": "lingqu, gate",
     "never": "never retrain",
 }
+
+
+GOALS = ("point", "never")
+"""Above which lingqu has to be where hostile users send more."""
+OURS = {"gate": ("point", "never", "informed"), "lingqu": ("point", "never", "informed", "gate")}
+"""The two policies of lingqu, and what each is told beside."""
+WHICH = {"gate": "`proof: gate` (the default)", "lingqu": "`proof: unseen`"}
 
 
 def prove(data: Path, seconds: float = inf) -> Proof:
@@ -76,7 +86,7 @@ def prove(data: Path, seconds: float = inf) -> Proof:
         ],
         plots,
         "Accuracy on today's traffic over the answers given, mean of all seeds with the band of nine in ten: "
-        "lingqu, point-estimate promotion, and never retraining.",
+        "lingqu by both proofs, point-estimate promotion, and never retraining.",
         told,
     )  # fmt: skip
 
@@ -84,18 +94,32 @@ def prove(data: Path, seconds: float = inf) -> Proof:
 def _plainly(told: dict[str, Any]) -> str:
     """Where lingqu is ahead and where it is not, in one paragraph."""
 
-    def leads(ending: str, policy: str) -> str:
-        found = [one["lingqu"]["after"] - one[policy]["after"] for name, one in told.items() if name.endswith(ending)]
+    def leads(ours: str, policy: str, active: float) -> str:
+        found = [
+            one[ours]["after"] - one[policy]["after"] for name, one in told.items() if name.endswith(f" x{active:g}")
+        ]
         return ", ".join(f"{100 * lead:+.1f}" for lead in found)
 
-    equal, more = " x1", f" x{ACTIVE:g}"
+    def over(policy: str, active: float) -> str:
+        return (
+            f"{leads('gate', policy, active)} by the default and {leads('lingqu', policy, active)} by `proof: unseen`"
+        )
+
     return (
-        "**Read plainly.** lingqu's mean lead after the first shift, in points, product by product. Where hostile users send "
-        f"more: {leads(more, 'point')} over the point estimate, {leads(more, 'informed')} over the point estimate that has "
-        f"the audit's labels too. Where they send no more than others: {leads(equal, 'point')} and {leads(equal, 'informed')}. "
+        "**Read plainly.** Mean leads after the first shift, in points, product by product. Where hostile users send more, "
+        f"lingqu leads the point estimate by {over('point', ACTIVE)}; the point estimate that has the audit's labels too by "
+        f"{over('informed', ACTIVE)}. Where they send no more than others: {over('point', 1)}; {over('informed', 1)}. "
         "A minus says that there the proof cost more time than the poison it kept out was worth: little of what is said is "
-        "poison then, and who waits for no proof follows a shift sooner. What each rule costs is the next section."
+        "poison then, and who waits for no proof follows a shift sooner. `proof: unseen` leads the default by "
+        f"{leads('lingqu', 'gate', ACTIVE)} and {leads('lingqu', 'gate', 1)}, and of its "
+        f"promotions {_counted(told, 'lingqu')} were bad, of the default's {_counted(told, 'gate')}. "
+        "What each rule of `proof: gate` costs is the next section."
     )
+
+
+def _counted(told: dict[str, Any], policy: str) -> str:
+    bad, made = (sum(one[policy][what] for one in told.values()) for what in ("bad", "promotions"))
+    return f"{bad} of {made:,}"
 
 
 def _after(part: list[dict[str, Any]], policy: str) -> np.ndarray:
@@ -104,36 +128,30 @@ def _after(part: list[dict[str, Any]], policy: str) -> np.ndarray:
 
 def _rows(title: str, part: list[dict[str, Any]], active: float) -> list[Row]:
     who = f"hostile users send {active:g} times as much" if active != 1 else "hostile users send as much as others"
-    what, seeds = f"{title}, {who}", f"{len(part)} seed{'s' * (len(part) > 1)}"
-    ours, goal = _after(part, "lingqu"), active == ACTIVE
+    seeds = f"{len(part)} seed{'s' * (len(part) > 1)}"
     found = []
-    for policy in ("point", "never", "informed"):
-        theirs = _after(part, policy)
-        above = int((ours > theirs).sum())
-        found.append(
-            Row(
-                f"{what}: mean accuracy after the first shift ({seeds})",
-                f"{ours.mean():.4f}, above in {above} of {len(part)}, lead {_lead(ours - theirs)}",
-                NAMES[policy],
-                f"{theirs.mean():.4f}",
-                "above" if goal and policy != "informed" else "",
-                bool(ours.mean() > theirs.mean()) if goal and policy != "informed" else None,
-            )
-        )
-    ours_bad, *others = (_bad(part, policy) for policy in ("lingqu", "point", "informed"))
-    for policy, theirs in zip(("point", "informed"), others, strict=True):
-        bad, made = ours_bad
-        found.append(
-            Row(
-                f"{what}: bad promotions ({seeds})",
-                f"{bad} of {made}",
-                NAMES[policy],
-                f"{theirs[0]} of {theirs[1]}",
-                "0",
-                bad == 0,
-            )
-        )
+    for ours, others in OURS.items():
+        what = f"{title}, {who}, {WHICH[ours]}"
+        after, bad = f"{what}: mean accuracy after the first shift ({seeds})", f"{what}: bad promotions ({seeds})"
+        found += [_ahead(after, part, ours, theirs, goal=active == ACTIVE and theirs in GOALS) for theirs in others]
+        made, beside, informed = ("{} of {}".format(*_bad(part, policy)) for policy in (ours, "point", "informed"))
+        names = f"{NAMES['point']}, and with the audit's labels"
+        found.append(Row(bad, made, names, f"{beside}, and {informed}", "0", _bad(part, ours)[0] == 0))
     return found
+
+
+def _ahead(what: str, part: list[dict[str, Any]], ours: str, theirs: str, *, goal: bool) -> Row:
+    """How much more accurate one policy is than another after the first shift, and in how many lives."""
+    mine, its = _after(part, ours), _after(part, theirs)
+    told = f"{mine.mean():.4f}, above in {int((mine > its).sum())} of {len(part)}, lead {_lead(mine - its)}"
+    return Row(
+        what,
+        told,
+        NAMES[theirs],
+        f"{its.mean():.4f}",
+        "above" if goal else "",
+        bool(mine.mean() > its.mean()) if goal else None,
+    )
 
 
 def _bad(part: list[dict[str, Any]], policy: str) -> tuple[int, int]:
@@ -190,23 +208,30 @@ EXPLAINED = [
         f"and act together: to every answer they get they say one and the same label. They send {ACTIVE:g} times as much as "
         f"others, as those do who came for it; the rows where they send no more than others are given too. Labels come late, "
         f"after {DELAY:.0f} answers in the mean. The audit draws {100 * AUDIT:.0f} % of all answers (`lingqu.monitor.audit.asked`), "
-        f"and trusted people label these after {AUDIT_DELAY:.0f} answers in the mean. No row is used twice. The dials of this world (how active the hostile are, how large the audit and the base) and the rules of lingqu that it tries were changed while looking at seeds 0 and 1; all other seeds came after."
+        f"and trusted people label these after {AUDIT_DELAY:.0f} answers in the mean. No row is used twice. The dials of this world (how active the hostile are, how large the audit and the base) were changed while looking at seeds 0 and 1, and the rules of `proof: unseen` while looking at seeds 0, 1, 100, 101 and some from 200 on, when the results of `proof: gate` on all seeds were known."
     ),
     (
         "**What of lingqu runs.** Every decision is made by the product's own functions: who is believed "
         "(`feedback.rules.judge`, `feedback.trust.trust_of`), when a round is due (`feedback.trigger.consider`, with the default "
         "200 labels and one a day, and the alarm of `monitor.risk.risk`), what may train (`feedback.influence.within_caps`), what "
-        "does harm (`feedback.suspects.suspected`), which audit labels judge and which are worn out (`feedback.round.window`, "
-        "`spoken`), and the gate (`evaluate.gate.decide` and `keeps`, all checks, alpha by `registry.alpha.AlphaRound`), with "
+        "does harm (`feedback.suspects.suspected`), the gate (`evaluate.gate.decide`, all checks, alpha by "
+        "`registry.alpha.AlphaRound`), with "
         f"accuracy as its metric and a `margin` of {100 * MARGIN:.0f} points, since the owner knows that this world moves; "
-        f"{GATE:,} frozen gate rows and {VALIDATION} validation rows are of the first day. `promote: auto`."
+        f"{GATE:,} frozen gate rows and {VALIDATION} validation rows are of the first day. `promote: auto`. By `proof: unseen` "
+        "a challenger that does no harm on the frozen rows answers every row unseen (`serve.shadow: 1.0`), every audit label trains, and labels of answers "
+        "given since prove it (`feedback.paired.Compared`, the sequential sign test) or make it give way "
+        f"(`feedback.rollout.gives_way`); meanwhile {100 * (1 - STILL_AUDITED):.0f} % of the audit's work goes to rows on "
+        "which the two differ, so that people never label more than the audit's share; that is what this owner does, the "
+        "product leaves it to them. By `proof: gate` it has to win on "
+        "100 fresh audit labels that do not train before (`feedback.round.window`, `spoken`, `evaluate.gate.keeps`), and "
+        "leads at once."
     ),
     (
         "**What does not.** No service, journal or store: answers are computed in one go. The model is a linear layer on "
-        "frozen features, fitted in closed form, the same for all policies. Shadow, canary, probation and rollback, drift "
+        "frozen features, fitted in closed form, the same for all policies. Canary, probation and rollback, drift "
         "alarms, near-duplicates and reviewers are left out, and so is the check that a round would be in vain: a promotion "
-        "takes effect at once, and nobody looks at the review queue. Labels of rows on which champion and challenger differ, "
-        "which tell the two apart with the least work, are asked for in shadow alone, so there are none here."
+        "takes effect at once, and nobody looks at the review queue. Labels that a cap left out count as new again for the "
+        "next round, which the product waits with, and a challenger that hardly differs makes room by its rows alone."
     ),
     (
         "**Beside it.** The point estimate retrains at every 200th label on the base and on all that was said, and promotes "
