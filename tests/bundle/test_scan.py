@@ -10,7 +10,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from lingqu.bundle.read import Bundle
 from lingqu.bundle.scan import refuse_outside
 from lingqu.errors import BundleError
 from tests.bundle.conftest import Make, graph
+from tests.clock import fewest_seconds
 
 PLACES = [
     "/etc/passwd", "../secret", "a/../../secret", "sub/../../../secret", "link", "hard", "./link", "file:///etc/passwd",
@@ -124,10 +124,14 @@ def test_there_are_forty() -> None:
 
 @pytest.mark.parametrize("name", EVIL)
 def test_each_is_refused_before_anything_is_opened(name: str) -> None:
-    started = time.process_time()
     with pytest.raises(BundleError) as refused:
         refuse_outside(EVIL[name], "bundle/model.onnx")
-    assert time.process_time() - started < 0.1
+
+    def again() -> None:
+        with pytest.raises(BundleError):
+            refuse_outside(EVIL[name], "bundle/model.onnx")
+
+    assert fewest_seconds(again, enough=0.1) < 0.1
     (problem,) = refused.value.problems
     assert (problem.expected, problem.next) == ("a model that is whole in bundle/model.onnx", "Do not use this bundle.")
     assert FOUND.fullmatch(problem.found)
@@ -212,9 +216,7 @@ def test_a_hundred_thousand_numbers_cost_next_to_nothing() -> None:
     node = helper.make_node("TreeEnsembleRegressor", ["numbers"], ["logits"], domain="ai.onnx.ml")
     node.attribute.append(helper.make_attribute("nodes_treeids", list(range(100_000))))
     data = model(node).SerializeToString()
-    started = time.process_time()
-    refuse_outside(data, "m")
-    assert time.process_time() - started < 0.05
+    assert fewest_seconds(lambda: refuse_outside(data, "m"), enough=0.05) < 0.05
 
 
 def swap(folder: Path, data: bytes) -> None:

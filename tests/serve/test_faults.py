@@ -120,7 +120,7 @@ class Sleepy(TabularRegression):
 
     def encode(self, rows: Rows, memory: Memory) -> dict[str, Any]:
         if max(rows["x"]) > HANGS:
-            time.sleep(0.3)
+            time.sleep(1.0)
         return super().encode(rows, memory)
 
 
@@ -137,7 +137,7 @@ def test_code_of_another_package_never_stops_the_event_loop(tmp_path: Path) -> N
             assert len((await slow).answers) == 1
             return gap
 
-    assert asyncio.run(go()) < 0.25
+    assert asyncio.run(go()) < 0.8
 
 
 @pytest.mark.heavy
