@@ -159,14 +159,15 @@ def test_a_broken_row_of_a_file_gives_no_label_from_the_wrong_column(tmp_path: P
 
 def test_what_users_wrote_is_shown_and_never_obeyed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A label that anybody may send over HTTP stands in a table of the owner's terminal."""
-    evil = "fo\x1b]52;c;cm0=\x07od\x1b[2J\x9b31m\u202e渠"
+    turning = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    evil = f"fo\x1b]52;c;cm0=\x07od\x1b[2J\x9b31m{turning}渠"
     # A bell Rich leaves out by itself.
-    harmless = "fo␛]52;c;cm0=od␛[2J\ufffd31m\ufffd渠"
+    harmless = f"fo␛]52;c;cm0=od␛[2J\ufffd31m{len(turning) * chr(0xFFFD)}渠"
     file = io.StringIO()
     console = SafeConsole(file=file, width=80, force_terminal=True, color_system="standard", highlight=False)
     console.print(table("", [evil], [[evil]]), Text(evil, style="bold"), evil)
     assert file.getvalue().replace("␇", "").count(harmless) == 4
-    assert "\x1b[1m" in file.getvalue() and not {"\x07", "\x9b", "\u202e"} & {*file.getvalue()}
+    assert "\x1b[1m" in file.getvalue() and not {"\x07", "\x9b", *turning} & {*file.getvalue()}
     assert told(capsys, "export", "x", evil)[0] == 2
     assert call(["feedback", "add", f"{evil}.csv"]) == 2
     assert "\x1b" not in capsys.readouterr().err

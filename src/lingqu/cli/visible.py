@@ -11,8 +11,11 @@ import re
 _SEEN = {
     **{code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)},
     0x7F: 0x2421,
-    # The other controls have no picture, nor have the two signs that turn the order of what follows.
-    **dict.fromkeys((*range(0x80, 0xA0), 0x202D, 0x202E), 0xFFFD),
+    # The other controls have no picture, nor have the signs that turn the order of what stands beside them: marks,
+    # embeddings, overrides and isolates (Unicode Standard Annex 9).
+    **dict.fromkeys(
+        (*range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD
+    ),
 }
 _OBEYED = re.compile(f"[{''.join(map(chr, _SEEN))}]")
 
