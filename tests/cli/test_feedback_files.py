@@ -31,7 +31,14 @@ SAID: dict[str, tuple[Answer, str, Any]] = {
 }
 
 
-def answered(folder: Path, task: str, row: Mapping[str, Any], count: int = 1, target: str = "answer") -> list[str]:
+def answered(
+    folder: Path,
+    task: str,
+    row: Mapping[str, Any],
+    count: int = 1,
+    target: str = "answer",
+    said: Answer | None = None,
+) -> list[str]:
     """A store whose model of this task has answered such rows; its rows call the right answer by the name of `target`."""
     store = Store.open(folder / ".lingqu")
     made = find_task(task)
@@ -45,8 +52,8 @@ def answered(folder: Path, task: str, row: Mapping[str, Any], count: int = 1, ta
     ids = [new_id() for _ in range(count)]
     with Journal(store, JournalSettings(inputs="plain")) as journal:
         for id in ids:
-            said = SAID[made.target.kind][0]
-            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, dict(row), said, 1.0))
+            answer = said or SAID[made.target.kind][0]
+            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, dict(row), answer, 1.0))
     return ids
 
 
@@ -97,6 +104,19 @@ def test_a_word_that_is_no_label_ends_no_review(
         assert ("Expected a number in 'label', found 'n/a'." in done.stdout) is (reviewed == 0)
         assert done.stdout.endswith(f"{reviewed} rows reviewed.\n")
     assert told(tmp_path)[id][0] == 2.5
+
+
+def test_enter_says_that_no_label_is_right_and_the_end_of_the_input_ends_the_review(
+    tmp_path: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = LabelSet.of({"food": 0.1, "sport": 0.2}, 0.5)
+    (id,) = answered(tmp_path, "multi-label-text-classification", {"text": "渠"}, said=none)
+    for typed, end in (("", "\n0 rows reviewed.\n"), ("\n", "1 rows reviewed.\n")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        done = lingqu("feedback", "review")
+        assert (done.returncode, "answered [] (" in done.stdout) == (0, True), done.stderr
+        assert done.stdout.endswith(end), done.stdout
+    assert told(tmp_path)[id][0] == ""
 
 
 def test_no_column_of_a_request_gives_way_to_one_of_ours_unseen(tmp_path: Path, lingqu: Lingqu) -> None:

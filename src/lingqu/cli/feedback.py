@@ -235,10 +235,16 @@ def _review(arguments: argparse.Namespace) -> None:
         for item in _items(store, name, arguments):
             row = opened(Path(folder), item.row)
             out.print(Text.assemble("\n", (_short(row, 2000), "bold")))
-            if item.prediction is not None:
+            # An empty line is no label, so that an answer of no labels is spelled as files spell it.
+            answer = "[]" if item.prediction == "" else item.prediction
+            if answer is not None:
                 users = f"; users said {', '.join(item.said)}" if item.said else ""
-                out.print(f"answered {item.prediction}{users} ({item.why})")
-            told = Prompt.ask("right label (s skips, q ends)", default=item.prediction)
+                out.print(f"answered {answer}{users} ({item.why})")
+            try:
+                told = Prompt.ask("right label (s skips, q ends)", default=answer, console=out)
+            except EOFError:
+                out.print()
+                break
             if told in ("q", None):
                 break
             if told == "s":
