@@ -14,11 +14,11 @@ from lingqu.contract import Answer, LabelScores, LabelSet, NumberValue, Task
 from lingqu.data.version import DataVersion
 from lingqu.errors import UnknownNameError
 from lingqu.feedback.circle import for_rules, for_trial
-from lingqu.feedback.far import far_off
+from lingqu.feedback.far import FAR, far_off
 from lingqu.feedback.grow import grow, typed
 from lingqu.feedback.round import decide_by_rule
 from lingqu.feedback.suspects import suspected
-from lingqu.feedback.voice import REJECTED, labels_of, settle, voices
+from lingqu.feedback.voice import REJECTED, Voice, labels_of, settle, voices
 from lingqu.loop import check
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
@@ -159,6 +159,22 @@ def test_a_number_far_from_all_others_waits_for_a_person_and_a_world_that_moved_
         assert [*far_off(given)] == [wild]
         assert far_off([replace(voice, decided_by="anna") for voice in given]) == {}
     assert far_off(given[:1]) == far_off([]) == {}
+
+
+def test_whoever_says_most_does_not_say_what_is_far_and_what_several_say_is_not(desk):
+    """A third of all rows has become dearer, and ten people say so; then one key brings more numbers than all others."""
+    row = desk.answered({"size": 1}, NumberValue(200.0, 190.0, 210.0))
+    desk.say("anna", row, 200.0)
+    (one,) = voices(desk.store, "m")
+
+    def said(who: str, *numbers: float) -> list[Voice]:
+        return [replace(one, id=f"{who} {n}", principal=who, value=value) for n, value in enumerate(numbers)]
+
+    honest = [voice for n in range(10) for voice in said(f"user{n}", 341.0 + 2 * n, 198.0, 203.0 + n / 5)]
+    assert far_off(honest) == {}
+    flood = said("mallory", *(500.0 + n % 3 for n in range(40)))
+    assert far_off([*honest, *flood]) == {voice.id: FAR for voice in flood}
+    assert far_off([*honest, *flood, *said("eve", 501.0), *said("trudy", 501.5)]) == {}
 
 
 @pytest.mark.heavy

@@ -1,13 +1,16 @@
 """Numbers that lie far from what everybody else says, left out one by one.
 
 Where the answer is a number, a single label can outweigh all others in a model, and no trial of blocks sees one row. How
-far a label lies from the answer is held against how far the labels of the same round do: where the world has moved, all
-of them are off, and none is far. Labels that a person has decided on are never left out.
+far a label lies from the answer is held against how far the labels of the same round do, where each principal has one
+voice: whoever brings most of a round must not say where its middle is. Where the world has moved, all of them are off,
+and none is far; where a part of it has, several principals say so. Labels that a person has decided on are never left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from statistics import median
 
@@ -17,6 +20,8 @@ from lingqu.feedback.voice import Voice
 RANGES, DEVIATIONS = 5.0, 10.0
 """A label is far that lies further from the middle one than this many half ranges of the answer and this many times as
 far as labels usually do; of normal errors neither happens once in ten million."""
+ALIKE = 3
+"""What so many principals say alike, within a half range of the answer or as far as labels usually lie, is news, not far."""
 
 FAR = "its number lies much farther from the answer than others of this round do"
 
@@ -24,21 +29,33 @@ FAR = "its number lies much farther from the answer than others of this round do
 def far_off(given: Sequence[Voice]) -> dict[str, str]:
     """Why each of these should not train before a person has looked, of those that are far off."""
     off: dict[str, tuple[float, float]] = {}
+    of_one: dict[str, list[float]] = defaultdict(list)
     for voice in given:
         with suppress(CellFault, KeyError, TypeError, ValueError):
             said, answer = to_number(voice.value), voice.answer
             if said is not None and answer["kind"] == "number-value":
                 reach = (float(answer["high"]) - float(answer["low"])) / 2
                 off[voice.id] = (said - float(answer["prediction"]), reach)
+                of_one[voice.principal].append(off[voice.id][0])
     if not off:
         return {}
-    middle = median(by for by, _ in off.values())
-    usual = median(abs(by - middle) for by, _ in off.values())
+    said_by = {principal: sorted(numbers) for principal, numbers in of_one.items()}
+    middle = _median(said_by.values())
+    usual = _median([abs(by - middle) for by in numbers] for numbers in said_by.values())
     far: dict[str, str] = {}
     for voice in given:
         by, reach = off.get(voice.id, (middle, 0.0))
-        if not voice.reviewed and abs(by - middle) > max(RANGES * reach, DEVIATIONS * usual):
-            far[voice.id] = (
-                f"it lies {by:+.3g} from the answer, and labels of this round lie {middle:+.3g} on the middle"
-            )
+        wide = abs(by - middle) > max(RANGES * reach, DEVIATIONS * usual)
+        if wide and not voice.reviewed and _saying(said_by, by, max(reach, usual)) < ALIKE:
+            far[voice.id] = FAR
     return far
+
+
+def _median(of_each: Iterable[Sequence[float]]) -> float:
+    """The middle of what principals say, each with the middle of their own."""
+    return median(median(numbers) for numbers in of_each)
+
+
+def _saying(said_by: Mapping[str, Sequence[float]], by: float, near: float) -> int:
+    """How many principals say a number near this one; their numbers are sorted."""
+    return sum(bisect_left(own, by - near) < bisect_right(own, by + near) for own in said_by.values())
