@@ -8,17 +8,18 @@ import { make, number, say, share, speak, tongue, word } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const address = new URL(location.href);
-const state = { models: [], card: null, fields: [], last: null };
+const state = { models: [], card: null, fields: [], last: null, asking: null };
 
 const humane = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll(/[-_]+/g, " ");
 
-async function guarded(work) {
+async function guarded(work, anew = () => guarded(work)) {
   try {
     at("trouble").hidden = true;
     await work();
   } catch (fault) {
+    if (fault.name === "AbortError") return;
     if (fault.status === undefined) throw fault;
-    const again = make("button", { type: "button", className: "plain", word: "again", onclick: () => guarded(work) });
+    const again = make("button", { type: "button", className: "plain", word: "again", onclick: anew });
     at("trouble").replaceChildren(faultText(fault), " ", again);
     at("trouble").hidden = false;
   }
@@ -39,6 +40,9 @@ const cardOf = (name) => call(`/v1/models/${encodeURIComponent(name)}?language=$
 
 async function open(name) {
   const card = await cardOf(name);
+  // Another may have been chosen meanwhile.
+  if (at("model").value !== name) return;
+  settle();
   Object.assign(state, { card, last: null, fields: card.columns.map(widgetOf) });
   document.title = `${humane(card.name)} · lingqu`;
   at("name").textContent = humane(card.name);
@@ -46,9 +50,12 @@ async function open(name) {
   at("fields").replaceChildren(...state.fields.map((field) => field.node));
   at("fields").className = state.fields.length > 4 ? "many" : "";
   drawSeveral(at("several"), at("table"), () => state.card);
+  at("table").replaceChildren();
   at("table").hidden = true;
   at("result").replaceChildren(make("p", { className: "empty", word: "empty" }));
   at("origin").textContent = "";
+  at("status").textContent = "";
+  delete at("status").dataset.word;
   at("desk").hidden = false;
   drawFoot();
 }
@@ -62,24 +69,33 @@ function drawFoot() {
   at("foot").replaceChildren(...facts);
 }
 
+// The question that waits for its answer is let go, so that none is answered below a later one or under another model's name.
+function settle() {
+  state.asking?.abort();
+  state.asking = null;
+  at("answer").classList.remove("busy");
+  at("send").disabled = false;
+}
+
 async function ask(event) {
   event.preventDefault();
   const { card, fields } = state;
   const wrong = fields.map((field) => { const said = field.check(); field.mark(said); return said ? field : null; }).filter(Boolean);
   if (wrong.length) { wrong[0].control.focus(); return; }
   const row = Object.fromEntries(fields.map((field) => [field.column.name, field.read()]));
+  settle();
+  const own = state.asking = new AbortController();
   at("send").disabled = true;
   const waiting = setTimeout(() => { at("answer").classList.add("busy"); say(at("status"), "asking"); }, 200);
   await guarded(async () => {
     const from = performance.now();
-    const found = await call(`/v1/models/${encodeURIComponent(card.name)}/predict?scores=true`, { body: { rows: [row] } });
+    const found = await call(`/v1/models/${encodeURIComponent(card.name)}/predict?scores=true`, { body: { rows: [row] }, signal: own.signal });
     const given = found.predictions[0];
     state.last = { card, row, given, fields, version: found.version, milliseconds: performance.now() - from };
     showLast();
-  });
+  }, () => at("one").requestSubmit());
   clearTimeout(waiting);
-  at("answer").classList.remove("busy");
-  at("send").disabled = false;
+  if (state.asking === own) settle();
 }
 
 function showLast() {

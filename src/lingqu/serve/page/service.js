@@ -30,6 +30,7 @@ export async function call(path, { body, signal, headers = {} } = {}) {
     }
     if (response.status === 401 && (await keyGiven(Boolean(key)))) continue;
     const told = await response.json().catch(() => null);
+    signal?.throwIfAborted();
     if (response.ok && told) return told;
     throw new Fault(response.status, told?.error, Number(response.headers.get("Retry-After")) || 1);
   }

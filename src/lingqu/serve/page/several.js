@@ -10,6 +10,7 @@ const PART_BYTES = 6e6; // of JSON, well below what the service takes; a larger 
 const MOST = 5000;
 const MOST_PICTURES = 100;
 const SHOWN = 200;
+let running = null; // the rows that are asked for now; a form drawn anew, for another model, lets them go
 
 const trimmed = (text) => text.replace(/^[\ufeff\r\n]+/, "");
 const firstLine = (text) => /^[^\r\n]*/.exec(trimmed(text))[0];
@@ -90,18 +91,19 @@ export function readRows(card, text) {
 }
 
 export function drawSeveral(form, table, getCard) {
+  running?.abort();
+  running = null;
   const card = getCard();
   const pictures = card.columns.length === 1 && card.columns[0].kind === "image";
   const texts = onlyText(card);
   let files = [];
-  let stop = null;
   const area = make("textarea", { rows: 9, id: "rows", spellcheck: false, wrap: "off" });
   const file = make("input", { type: "file", className: "unseen", id: "rows-file", multiple: pictures, accept: pictures ? "image/*" : ".csv,.tsv,.txt,text/csv,text/plain" });
   const pick = make("label", { className: "button", htmlFor: "rows-file", word: pictures ? "rows-pictures" : "rows-file" });
   const trouble = make("p", { className: "bad", role: "alert" });
   const state = make("span", { className: "soft", role: "status" });
   const go = make("button", { type: "submit", className: "main", word: "rows-ask" });
-  const halt = make("button", { type: "button", className: "plain", word: "rows-stop", hidden: true, onclick: () => stop?.abort() });
+  const halt = make("button", { type: "button", className: "plain", word: "rows-stop", hidden: true, onclick: () => running?.abort() });
   const about = make("p", { className: "soft", id: "rows-about", word: pictures ? ["rows-pictures-about", MOST_PICTURES] : texts ? "rows-texts" : "rows-about" });
   area.setAttribute("aria-describedby", "rows-about");
   if (!pictures && !texts) area.placeholder = `${card.columns.map((column) => column.name).join(",")}\n…`;
@@ -120,18 +122,18 @@ export function drawSeveral(form, table, getCard) {
   form.onsubmit = async (event) => {
     event.preventDefault();
     trouble.textContent = "";
+    const own = running = new AbortController();
+    const answers = [];
     let rows, names;
+    go.disabled = true;
     try {
       if (pictures && !files.length) throw new Error(word("rows-none"));
       names = pictures ? files.map((one) => one.name) : null;
       rows = pictures ? await Promise.all(files.map(async (one) => ({ [card.columns[0].name]: (await readPicture(one)).bytes }))) : readRows(card, area.value);
-    } catch (error) { trouble.textContent = error.message; return; }
-    stop = new AbortController();
-    go.disabled = true;
-    halt.hidden = false;
-    const answers = [];
-    try { await askAll(card, rows, answers, stop.signal, (done) => say(state, "rows-doing", done, rows.length)); }
-    catch (fault) { if (fault.name !== "AbortError") trouble.textContent = faultText(fault); }
+      halt.hidden = false;
+      await askAll(card, rows, answers, own.signal, (done) => say(state, "rows-doing", done, rows.length));
+    } catch (fault) { if (fault.name !== "AbortError") trouble.textContent = fault.status === undefined ? fault.message : faultText(fault); }
+    if (own !== running) return;
     go.disabled = false;
     halt.hidden = true;
     if (!answers.length) return;
