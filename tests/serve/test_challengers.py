@@ -10,7 +10,7 @@ import pytest
 
 from lingqu.bundle.read import Bundle
 from lingqu.contract import NumberValue, Rows
-from lingqu.errors import BundleError
+from lingqu.errors import BundleError, ServiceError
 from lingqu.registry import Registry
 from lingqu.serve.breaker import Breaker
 from lingqu.serve.engine import CHALLENGER, PREVIOUS
@@ -141,6 +141,30 @@ def test_a_champion_that_fails_gives_way_to_the_one_before(tmp_path: Path) -> No
             return failed, 0.0
 
     assert asyncio.run(go()) == (20, FAILS + 1.25)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("deadline", "patience", "tries", "champion"),
+    # Under the service's own deadline, one that had to wait for a processor is not counted: more are asked than it takes.
+    [("10 s", 0.003, 25, 2), ("0.02 s", 0.02, 200, 1)],
+)
+def test_a_deadline_tells_of_the_model_where_it_is_the_services_own(
+    deadline: str, patience: float, tries: int, champion: int, tmp_path: Path
+) -> None:
+    async def go(left: int = tries) -> int | None:
+        before, now = (loaded(tmp_path, number, loop_graph(number, steps_per_row=100)) for number in (1, 2))
+        async with service_of(now, deadline=deadline) as service:
+            engine, loop = service.engine("echo"), asyncio.get_running_loop()
+            engine.install({PREVIOUS: before}, partly=True)
+            while engine.current.number == 2 and (left := left - 1) >= 0:
+                with pytest.raises(ServiceError):
+                    await engine.answer(Rows({"x": [0.0] * 500}), deadline=loop.time() + patience, version="champion")
+                while not engine._batcher.idle:
+                    await asyncio.sleep(0.001)
+            return engine.current.number
+
+    assert asyncio.run(go()) == champion
 
 
 @pytest.mark.heavy

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 CHALLENGER = "challenger"
 PATIENT, SLACK = 3.0, 0.01
 """A challenger is slow where it takes three times what the champion should take for the same rows, and 10 ms."""
+NEARLY = 0.9
+"""What was computed for so much of the service's own deadline was computed too long; the rest of it may have been waited."""
 
 log = logging.getLogger("lingqu.serve")
 
@@ -230,8 +233,10 @@ class Engine:
         found = "none in time" if request.begun else "it still waiting"
         expected = f"an answer of {self.name} before the deadline"
         request.future.set_exception(DeadlineError(Problem(expected, found, "Try again, or ask for fewer rows.")))
-        if request.begun and isinstance(request.model, Loaded):
-            # What waited too long tells of the load; what was computed too long tells of the model.
+        too_long = NEARLY * self.settings.deadline_seconds
+        if isinstance(request.model, Loaded) and request.begun and time.monotonic() - request.begun >= too_long:
+            # What waited too long tells of the load, and a shorter deadline of who set it; what was computed too long
+            # tells of the model.
             self._judge(request.model, failed=True)
 
     def _saw(self, model: Model, rows: int, cost: float, seconds: float, error: BaseException | None) -> None:
