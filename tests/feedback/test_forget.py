@@ -200,7 +200,7 @@ def test_journal_feedback_keys_and_history_are_cleared(tmp_path: Path, capsys: p
     for identity, comment in ((by_text, None), (other, f"{PERSON} says so too"), (by_user, None)):
         inbox.receive({"prediction_id": identity, "label": "sales", "comment": comment}, ANYONE)
     kept = entry(store, "another one")
-    inbox.receive({"prediction_id": kept, "label": "sales"}, ANYONE)
+    inbox.receive({"prediction_id": kept, "label": "sales", "origin": "model"}, ANYONE)
     new_key(store, PERSON)
     with store.database.writing() as connection:
         append(connection, name="router", who="ben", action="freeze", why=f"asked by {PERSON}", evidence={"of": PERSON})
@@ -235,7 +235,8 @@ def test_journal_feedback_keys_and_history_are_cleared(tmp_path: Path, capsys: p
     assert told["backups"] == [] and told["about_backups"].startswith("lingqu makes no backups")
     assert places_of(store.folder, PERSON) == []
     assert [one.id for one in recorded(store)] == [other, kept]
-    assert [voice.prediction_id for voice in voices(store, "router")] == [kept]
+    # What was rejected at the door hangs on nobody else's word, and does not come back.
+    assert [(voice.prediction_id, voice.status) for voice in voices(store, "router")] == [(kept, "rejected")]
     (key,) = all_keys(store)
     assert key.state() == "revoked" and PERSON not in key.name
     assert store.fsck() == []

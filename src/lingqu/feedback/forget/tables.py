@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, delete, or_, select, update
 from lingqu.feedback.add import principal_of
 from lingqu.feedback.forget.wanted import GONE, Wanted
 from lingqu.feedback.round import ROUND
-from lingqu.feedback.voice import QUARANTINED, RULE, TRIAL
+from lingqu.feedback.voice import QUARANTINED, REJECTED, RULE, TRIAL
 from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.inbox import RESERVED
 from lingqu.serve.journal import Sealed, pseudonym, unspell
@@ -160,8 +160,9 @@ def remove(connection: Connection, held: Held, wanted: Wanted | None) -> None:
     _delete(connection, PREDICTIONS, held.predictions)
     _delete(connection, FEEDBACK, sorted(held.voices))
     for name in held.feedback:
-        # Rules looked at what was there then: they decide anew on what is left, as if the rest had never come.
-        by_rule = (FEEDBACK.c.name == name, FEEDBACK.c.decided_by.in_((RULE, TRIAL)))
+        # Rules looked at what was there then: they decide anew on what is left, as if the rest had never come. What was
+        # rejected hangs on nobody else's word, and the door alone knows which numbers are out of all reach.
+        by_rule = (FEEDBACK.c.name == name, FEEDBACK.c.decided_by.in_((RULE, TRIAL)), FEEDBACK.c.status != REJECTED)
         anew = {"status": QUARANTINED, "reason": "", "decided_by": None, "decided_at": None}
         connection.execute(update(FEEDBACK).where(*by_rule).values(**anew))
     for identity in held.keys:
