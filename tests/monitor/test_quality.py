@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from lingqu.monitor import Share, labels_wanted
 from lingqu.monitor.observed import labelled, shares
 from lingqu.monitor.quality import Cohort, estimate, right
 from lingqu.monitor.risk import risk
+from lingqu.privacy.encrypt import MasterKeys, new_master_key, spelled
+from lingqu.serve.inbox import received
+from lingqu.serve.journal import Sealed, spell
+from lingqu.store.tables import FEEDBACK
 from tests.monitor.stream import Service, registered
 
 
@@ -31,6 +36,19 @@ def test_only_accepted_labels_count_and_volunteers_are_kept_apart(tmp_path: Path
     assert (volunteered.right, volunteered.labels) == (0, 10)
     assert shares(labels, ids[150], ids[-1]) == (None, None)
     assert len(labelled(store, version, since=ids[50])) == 10
+
+
+def test_labels_that_are_encrypted_count_where_the_key_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, version = registered(tmp_path)
+    service, keys = Service(store, version), MasterKeys((new_master_key(),))
+    service.labels(service.answers(2), [True, False])
+    with store.database.writing() as connection:
+        for vote in received(store):
+            value = Sealed(keys).close(spell(vote.value), f"value:{vote.id}")
+            connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == vote.id).values(value=value))
+    assert labelled(store, version) == []
+    monkeypatch.setenv("LINGQU_ENCRYPTION_KEY", spelled(keys.keys[0]))
+    assert [one.right for one in labelled(store, version)] == [True, False]
 
 
 def test_the_count_takes_over_when_four_in_five_labels_have_come() -> None:

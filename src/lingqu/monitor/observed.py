@@ -156,9 +156,9 @@ def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
 
     Of several labels of one answer the audit's stands, and else the first.
     """
-    column = FEEDBACK.c
+    column, seal = FEEDBACK.c, Sealed(MasterKeys.given())
     query = select(
-        column.prediction_id, column.at, column.decided_at, column.value, column.answer, column.source
+        column.id, column.prediction_id, column.at, column.decided_at, column.value, column.answer, column.source
     ).where(
         column.name == version.name,
         column.number == version.number,
@@ -171,12 +171,13 @@ def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
         rows = connection.execute(query).mappings().all()
     found: dict[str, Labelled] = {}
     for row in sorted(rows, key=lambda row: (row["source"] != SOURCE, row["decided_at"] or row["at"])):
-        one = Labelled(
-            row["prediction_id"],
-            row["decided_at"] or row["at"],
-            right(unspell(row["answer"]), unspell(row["value"])),
-            row["source"] == SOURCE,
-        )
+        try:
+            said = unspell(seal.open(row["value"], f"value:{row['id']}"))
+        except StoreError:
+            # Encrypted, and this process has not the key: as with inputs.
+            continue
+        given = row["decided_at"] or row["at"]
+        one = Labelled(row["prediction_id"], given, right(unspell(row["answer"]), said), row["source"] == SOURCE)
         found.setdefault(one.prediction, one)
     return sorted(found.values(), key=lambda one: (one.at, one.prediction))
 
