@@ -11,17 +11,21 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import pytest
+from sqlalchemy import select, update
 
 from lingqu.contract import Rows
 from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
 from lingqu.errors import ConflictError, DataError, QuotaError, ServiceError, StoreError, UnknownNameError
-from lingqu.privacy.encrypt import MasterKeys, new_master_key
+from lingqu.feedback.add import add_labels
+from lingqu.feedback.round import decide_by_rule
+from lingqu.privacy.encrypt import MasterKeys, new_master_key, spelled
 from lingqu.serve import inbox as inbox_module
 from lingqu.serve.inbox import Inbox, received
-from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded
+from lingqu.serve.journal import Entry, Journal, new_id, purge, recorded, spell
 from lingqu.serve.keys import ANYONE, Principal
 from lingqu.spec.running import ServeSettings
-from lingqu.store import Store
+from lingqu.store import Store, digest_of
+from lingqu.store.tables import FEEDBACK
 from lingqu.tasks import find_task
 from tests.serve.bundles import register
 from tests.serve.giver import PROCESSES, give
@@ -312,6 +316,53 @@ def test_what_is_kept_is_encrypted_with_a_key(store):
     assert (vote.value, vote.comment, vote.input) == ("a beaver", "no badger", {"text": "an otter"})
     kept = b"".join(path.read_bytes() for path in store.folder.glob("lingqu.db*"))
     assert not [animal for animal in (b"otter", b"beaver", b"badger") if animal in kept]
+
+
+def test_no_other_cell_tells_without_the_key_what_was_said(store, monkeypatch):
+    """A label is one of a few, so a plain digest of it gives it away; a reason may repeat it word for word."""
+    monkeypatch.setenv("LINGQU_ENCRYPTION_KEY", spelled(new_master_key()))
+    ids, phone = answered(store, count=4), "13800138042"
+    inbox = Inbox(store, ServeSettings())
+    inbox.receive({"prediction_id": ids[0], "label": "no", "comment": phone}, ANYONE)
+    inbox.receive({"prediction_id": ids[1], "label": "Anna has a badger"}, ANYONE)
+    rejected = inbox.receive({"prediction_id": ids[2], "label": "no", "origin": "model"}, ANYONE, "k")
+    rows = [{"prediction_id": ids[3], "label": "no"}], [{"text": "an otter", "label": "no"}]
+    brought = [add_labels(store, "router", some, who="anna", target="label").taken for some in rows]
+    assert (rejected.reason, brought) == ("a model's own answer is no evidence", [1, 1])
+    decide_by_rule(store, "router", labels=["yes", "no"])
+    with store.database.reading() as connection:
+        cells = [str(cell) for row in connection.execute(select(FEEDBACK)) for cell in row]
+    heard = [[ids[0], "label", "no", phone], [ids[2], "label", "no", None]]
+    heard += [["anna", "file", ids[3], "no"], ["router", "anna", {"text": "an otter"}, "no"]]
+    guesses = [digest_of(spell(one).encode())[:32] for one in heard]
+    assert not [cell for cell in cells for word in (*guesses, "badger", "evidence") if word in cell]
+    assert inbox.receive({"prediction_id": ids[2], "label": "no", "origin": "model"}, ANYONE, "k") == rejected
+    reasons = [vote.reason for vote in received(store)]
+    assert {"'Anna has a badger' is no label of this model", rejected.reason} <= {*reasons}
+    # What a rule says again is no news.
+    assert decide_by_rule(store, "router", labels=["yes", "no"]) == 0
+
+
+def test_feedback_of_before_there_was_a_key_and_under_an_older_one_is_known_again(store, inbox, monkeypatch):
+    one, other, older = answered(store, count=3)
+    row, old = {"text": "an otter", "label": "no"}, new_master_key()
+    said = {id: {"prediction_id": id, "label": "no", "comment": "a beaver"} for id in (one, other, older)}
+    add_labels(store, "router", [row], who="anna", target="label")
+    first = [inbox.receive(said[id], ANYONE, id) for id in (one, older)]
+    with store.database.writing() as connection:
+        # As stores kept it once.
+        plain = digest_of(spell([older, "label", "no", "a beaver"]).encode())
+        connection.execute(update(FEEDBACK).where(FEEDBACK.c.prediction_id == older).values(given=plain))
+    first.append(Inbox(store, ServeSettings(), keys=MasterKeys((old,))).receive(said[other], ANYONE, other))
+    keys = MasterKeys((new_master_key(), old))
+    inbox = Inbox(store, ServeSettings(), keys=keys)
+    assert [inbox.receive(said[id], ANYONE, id) for id in (one, older, other)] == first
+    monkeypatch.setenv("LINGQU_ENCRYPTION_KEY", " ".join(map(spelled, keys.keys)))
+    assert add_labels(store, "router", [row], who="anna", target="label").known == 1
+    assert len(received(store)) == 4
+    purge(store, 50, now=time.time() + 100)
+    with store.database.reading() as connection:
+        assert {*connection.execute(select(FEEDBACK.c.given)).scalars()} == {""}
 
 
 LIKE_SEALED = ["enc:x", "enc: a b", "enc:", "enc:渠", "not-enc:x", "enc:" + "AQEB" * 30]

@@ -8,7 +8,7 @@ marks labels of rows that were drawn for it, given without a look at the answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,10 @@ def add_labels(
             Problem(f"a column prediction_id for {source} labels", "none", "Start from: lingqu feedback queue")
         )
     standing = rollout(store, name) if disputed else None
-    bringer = _Bringer(store, name, who, target, source, audit_share, standing, wanted(store, name), comment)
+    rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
+    bringer = _Bringer(
+        store, name, who, target, source, audit_share, standing, wanted(store, name), comment, rows_before
+    )
     records = bringer.records(listed, bringer.of_answer if by_answer else bringer.of_row)
     once = bringer.once(records)
     new, corrected = bringer.keep(once)
@@ -121,6 +124,8 @@ class _Bringer:
     standing: Rollout | None
     wanted: Wanted
     comment: str | None
+    rows: Collection[str]
+    """The ids of rows of their own that are known."""
 
     def records(
         self, rows: Sequence[Mapping[str, Any]], record: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -152,14 +157,15 @@ class _Bringer:
         asked = {key: value for key, value in row.items() if key != self.target}
         told = row[self.target]
         label = right_answer(self.wanted.kind, told, self.wanted.known)
-        identity = digest_of(spell([self.name, self.who, asked, told]).encode("utf-8", "replace"))[:32]
+        ids = _ids([self.name, self.who, asked, told])
+        identity = next((one for one in ids if one in self.rows), ids[0])
         return self._record(id=identity, prediction_id=identity, value=spell(label), input=asked)
 
     def of_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A label for an answer of the journal that may have one of this source."""
         identity, told = str(row.get("prediction_id", "")), row[self.target]
         found = self._answer(identity)
-        own = digest_of(spell([self.who, self.source, identity, told]).encode("utf-8", "replace"))[:32]
+        own = _ids([self.who, self.source, identity, told])[0]
         asked = Sealed(MasterKeys.given()).row(identity, found["input"])
         label = label_for(unspell(found["answer"]), told, self.wanted)
         about = {"id": own, "prediction_id": identity, "value": spell(label), "input": asked}
@@ -268,7 +274,7 @@ class _Bringer:
             "kind": LABEL,
             "comment": None,
             "idempotency_key": None,
-            "given": moment,
+            "given": "",
             "at": moment,
             "status": ACCEPTED,
             "reason": f"brought by {self.who}",
@@ -276,6 +282,21 @@ class _Bringer:
             "decided_at": moment,
             **told,
         }
+
+
+def _ids(said: list[Any]) -> list[str]:
+    """The ids that follow from what is said: the one to take, and those that older keys and stores have taken.
+
+    With a key nobody without it finds by trying what was said.
+    """
+    text, keys = spell(said).encode("utf-8", "replace"), MasterKeys.given()
+    return [mark[:32] for mark in (*(keys.marks(text) if keys else ()), digest_of(text))]
+
+
+def _rows_before(store: Store, principal: str) -> Collection[str]:
+    query = select(FEEDBACK.c.id).where(FEEDBACK.c.principal == principal, FEEDBACK.c.id == FEEDBACK.c.prediction_id)
+    with store.database.reading() as connection:
+        return frozenset(connection.execute(query).scalars())
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -18,8 +18,9 @@ from lingqu.data.values import CellFault, left_out, to_known_labels, to_number
 from lingqu.errors import Problem, UnknownNameError
 from lingqu.monitor.audit import SOURCE as AUDIT
 from lingqu.monitor.quality import right
+from lingqu.privacy.encrypt import MasterKeys
 from lingqu.serve.inbox import Feedback, received
-from lingqu.serve.journal import spell
+from lingqu.serve.journal import Sealed, spell
 from lingqu.store import Store
 from lingqu.store.canonical import digest_of
 from lingqu.store.history import append, now
@@ -71,23 +72,27 @@ def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, w
     """
     if not rulings:
         return 0
+    seal = Sealed(MasterKeys.given())
     with store.database.writing() as connection:
         known = {
-            row.id: (row.status, row.reason)
+            row.id: row
             for row in connection.execute(
                 select(FEEDBACK.c.id, FEEDBACK.c.status, FEEDBACK.c.reason).where(FEEDBACK.c.name == name)
             )
         }
         _all_known(rulings, known, name)
-        changed = {id: ruling for id, ruling in rulings.items() if known[id][0] != ruling[0]}
+        changed = {id: ruling for id, ruling in rulings.items() if known[id].status != ruling[0]}
         for id, (status, reason) in rulings.items():
-            if known[id] == (status, reason):
+            place = f"reason:{id}"
+            if (known[id].status, seal.open(known[id].reason, place)) == (status, reason):
                 continue
+            # It may repeat what was said.
+            closed = reason and seal.close(reason, place)
             if id not in changed:
                 # Where it stands is as before; why is news.
-                connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(reason=reason))
+                connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(reason=closed))
                 continue
-            values = {"status": status, "reason": reason, "decided_by": who, "decided_at": now()}
+            values = {"status": status, "reason": closed, "decided_by": who, "decided_at": now()}
             connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == id).values(**values))
         if changed:
             counts = {status: sum(ruling[0] == status for ruling in changed.values()) for status in STANDINGS}

@@ -104,6 +104,15 @@ class MasterKeys:
         expected = "an encrypted record as it was written"
         raise StoreError(Problem(expected, "other bytes, or bytes of another place", _FRESH))
 
+    def marks(self, data: bytes) -> tuple[str, ...]:
+        """What these bytes are known by where nobody without a key shall find them by trying: a mark under each key, the
+        newest key's first.
+
+        >>> MasterKeys((bytes(32),)).marks(b"yes") == MasterKeys((new_master_key(),)).marks(b"yes")
+        False
+        """
+        return tuple(hmac.digest(key, b"lingqu mark\0" + data, "sha256").hex() for key in self.keys)
+
     def _named(self, name: bytes) -> bytes:
         for key in self.keys:
             if _name(key) == name:

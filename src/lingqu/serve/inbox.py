@@ -87,6 +87,8 @@ RESERVED = ("audit", "disputed", "file")
 """Sources of labels that trusted people bring beside this door; the first two judge models, so nobody may name them here."""
 OF_A_MODEL = "a model's own answer is no evidence"
 """Why a label is rejected at the door that says of itself that a model gave it."""
+_MARKS = "feedback"
+"""The secret of the store under which requests are known again."""
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -171,15 +173,28 @@ class Inbox:
 
     def _take(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None) -> Receipt:
         asked = _read(given, idempotency_key)
-        digest = digest_of(spell([asked.prediction_id, asked.kind, asked.value, asked.comment]).encode())
+        marks = self._marks(asked)
         prediction = self._prediction(asked.prediction_id, principal)
-        row = self._row(asked, principal, prediction, idempotency_key, digest)
+        row = self._row(asked, principal, prediction, idempotency_key, marks[0])
         with self.store.database.writing() as connection:
-            if (earlier := _earlier(connection, principal, asked, idempotency_key, digest)) is not None:
-                return earlier
+            if (earlier := _earlier(connection, principal, asked, idempotency_key, marks)) is not None:
+                return self._receipt(earlier)
             self._check_cap(connection, principal)
             connection.execute(insert(FEEDBACK).values(**row))
-        return Receipt(row["id"], row["status"], row["reason"])
+        return self._receipt(row)
+
+    def _marks(self, asked: _Given) -> tuple[str, ...]:
+        """What this request is known by when it comes again: as it is kept now, and as older keys and stores have kept it.
+
+        What was said is one of a few labels, and a comment that was masked holds one of so many phone numbers: whoever
+        reads a plain digest finds them by trying.
+        """
+        said = spell([asked.prediction_id, asked.kind, asked.value, asked.comment]).encode()
+        keys = self.seal.keys.keys if self.seal.keys else ()
+        return (*MasterKeys((*keys, self.store.secret(_MARKS))).marks(said), digest_of(said))
+
+    def _receipt(self, row: Mapping[str, Any] | RowMapping) -> Receipt:
+        return Receipt(row["id"], row["status"], self.seal.open(row["reason"], f"reason:{row['id']}"))
 
     def _prediction(self, identity: str, principal: Principal) -> RowMapping:
         """The answer that is spoken of; ServiceError for one that was given a moment ago and is not written yet."""
@@ -200,7 +215,7 @@ class Inbox:
             return connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == identity)).mappings().one_or_none()
 
     def _row(
-        self, asked: _Given, principal: Principal, prediction: RowMapping, idempotency_key: str | None, digest: str
+        self, asked: _Given, principal: Principal, prediction: RowMapping, idempotency_key: str | None, mark: str
     ) -> dict[str, Any]:
         identity = new_id()
         answer = unspell(prediction["answer"])
@@ -227,10 +242,11 @@ class Inbox:
             "input": prediction["input"],
             "answer": prediction["answer"],
             "idempotency_key": idempotency_key,
-            "given": digest,
+            "given": mark,
             "at": iso(time.time()),
             "status": "rejected" if reason else "quarantined",
-            "reason": reason,
+            # It may repeat what was said.
+            "reason": reason and self.seal.close(reason, f"reason:{identity}"),
             # As a rule of `lingqu.feedback` would have it.
             "decided_by": "rule" if reason else None,
             "decided_at": iso(time.time()) if reason else None,
@@ -289,21 +305,22 @@ def _feedback(row: RowMapping, seal: Sealed) -> Feedback:
             "comment": None if row["comment"] is None else seal.open(row["comment"], f"comment:{identity}"),
             "input": seal.row(row["prediction_id"], row["input"]),
             "answer": unspell(row["answer"]),
+            "reason": seal.open(row["reason"], f"reason:{identity}"),
         }
     )
 
 
 def _earlier(
-    connection: Connection, principal: Principal, asked: _Given, idempotency_key: str | None, digest: str
-) -> Receipt | None:
-    """The receipt that this very request got before; ConflictError for another vote on the same prediction."""
+    connection: Connection, principal: Principal, asked: _Given, idempotency_key: str | None, marks: Collection[str]
+) -> RowMapping | None:
+    """What this very request has left here before; ConflictError for another vote on the same prediction."""
     mine = FEEDBACK.c.principal == principal.id
     columns = select(FEEDBACK.c.id, FEEDBACK.c.status, FEEDBACK.c.reason, FEEDBACK.c.given)
     if idempotency_key is not None:
         same_key = columns.where(and_(mine, FEEDBACK.c.idempotency_key == idempotency_key))
-        if (found := connection.execute(same_key).one_or_none()) is not None:
-            if found.given == digest:
-                return Receipt(found.id, found.status, found.reason)
+        if (found := connection.execute(same_key).mappings().one_or_none()) is not None:
+            if found["given"] in marks:
+                return found
             advice = "Make a new Idempotency-Key for each feedback."
             raise ConflictError(Problem("the feedback that this Idempotency-Key came with before", "another", advice))
     same_prediction = columns.where(and_(mine, FEEDBACK.c.prediction_id == asked.prediction_id))

@@ -100,6 +100,9 @@ def _purge_some(store: Store, before: str) -> Iterator[tuple[int, int]]:
                 held = or_(column.input.is_not(None), column.comment.is_not(None))
                 changes = update(FEEDBACK).where(*unaccepted, held).values(input=None, comment=None)
                 cleared = connection.execute(changes).rowcount
+                # Nobody sends again what is said of an answer that is gone.
+                known = update(FEEDBACK).where(column.at < before, column.given != "").values(given="")
+                cleared += connection.execute(known).rowcount
         yield len(ids), cleared
         if not ids:
             return

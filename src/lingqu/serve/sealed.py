@@ -61,8 +61,8 @@ class Sealed:
         if not kept.startswith(_SEALED):
             return kept
         record = _record(kept.removeprefix(_SEALED))
-        if record is None and place.startswith("comment:"):
-            # Comments were once kept as they were given, whatever they began with; all else is JSON.
+        if record is None and place.startswith(("comment:", "reason:")):
+            # Free words were once kept as they were given, whatever they began with; all else is JSON.
             return kept
         if record is None:
             raise StoreError(Problem("an encrypted record as it was written", "something else", _DAMAGED))

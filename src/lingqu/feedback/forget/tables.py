@@ -221,4 +221,5 @@ def _in_answer(wanted: Wanted, seal: Sealed, row: Any) -> bool:
 def _in_feedback(wanted: Wanted, seal: Sealed, row: Any) -> bool:
     value = unspell(seal.open(row["value"], f"value:{row['id']}"))
     comment = None if row["comment"] is None else seal.open(row["comment"], f"comment:{row['id']}")
-    return wanted.in_value([value, comment, row["idempotency_key"], row["reason"], row["decided_by"], row["source"]])
+    reason = seal.open(row["reason"], f"reason:{row['id']}")
+    return wanted.in_value([value, comment, row["idempotency_key"], reason, row["decided_by"], row["source"]])
