@@ -119,6 +119,14 @@ def test_enter_says_that_no_label_is_right_and_the_end_of_the_input_ends_the_rev
     assert told(tmp_path)[id][0] == ""
 
 
+def test_names_in_sets_that_no_row_has_had_are_told(tmp_path: Path, lingqu: Lingqu) -> None:
+    answered(tmp_path, "multi-label-text-classification", {"text": "渠"})
+    sets = ["food|sprot", '["food", "渠"]', "['sport', 'food']", "sport; food", "[]"]
+    (tmp_path / "own.jsonl").write_text("".join(f"{json.dumps({'text': cell, 'answer': cell})}\n" for cell in sets))
+    done = lingqu("--json", "feedback", "add", "own.jsonl")
+    assert json.loads(done.stdout)["unknown_labels"] == ["'food']", "['sport'", "sprot", "渠"], done.stderr
+
+
 def test_no_column_of_a_request_gives_way_to_one_of_ours_unseen(tmp_path: Path, lingqu: Lingqu) -> None:
     row = {"label": 1.0, "answered": 2.0, "id": 3.0, "status": 4.0, "price": 5.0}
     (id,) = answered(tmp_path, "tabular-regression", row, target="price")

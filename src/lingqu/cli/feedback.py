@@ -21,7 +21,7 @@ from lingqu.data.readers import stream
 from lingqu.data.spreadsheet import TableWriter
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError, near
 from lingqu.feedback.add import MOST_TOLD, add_labels, model_that_answered, principal_of
-from lingqu.feedback.labels import Wanted, label_for, right_answer, wanted
+from lingqu.feedback.labels import Wanted, label_for, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
@@ -154,9 +154,8 @@ def _bring(
         shown += f" {added.equal:,} are of rows that have a label already."
     if added.contested:
         shown += f" {added.contested:,} answers have labels that differ, and judge nothing until one is corrected or rejected."
-    strange = _strange(wanted(store, name), rows, column)
-    told = {"name": name, **asdict(added), "unknown_labels": strange}
-    emit(arguments, told, shown, *_doubt(name, strange), next_step("lingqu improve", "learn from them"))
+    told = {"name": name, **asdict(added)}
+    emit(arguments, told, shown, *_doubt(name, added.unknown_labels), next_step("lingqu improve", "learn from them"))
 
 
 def _whole_rows(file: str) -> list[dict[str, Any]]:
@@ -172,13 +171,6 @@ def _whole_rows(file: str) -> list[dict[str, Any]]:
     if problems:
         raise DataError(problems[:MOST_TOLD])
     return rows
-
-
-def _strange(asked: Wanted, rows: Sequence[Mapping[str, Any]], column: str) -> list[str]:
-    """Labels that no row of the model has had: new ones, or those of another model's file."""
-    if asked.kind != "label" or not asked.known:
-        return []
-    return sorted({str(right_answer("label", row[column], asked.known)) for row in rows} - asked.known)
 
 
 def _doubt(name: str, strange: Sequence[str]) -> list[Text]:

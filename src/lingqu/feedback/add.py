@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError
-from lingqu.feedback.labels import Wanted, label_for, right_answer, wanted
+from lingqu.feedback.labels import Wanted, label_for, right_answer, unknown_of, wanted
 from lingqu.feedback.queue import compared_rows, plain, whole
 from lingqu.feedback.round import ROUND
 from lingqu.feedback.voice import ACCEPTED, LABEL, contested, voices
@@ -51,6 +51,8 @@ class Added:
     """How many were not taken because another label of an equal row compares champion and challenger already."""
     contested: int = 0
     """To how many of the answers somebody else gave another label of the audit, so that they judge nothing yet."""
+    unknown_labels: tuple[str, ...] = ()
+    """Those that no row of the model has had: new ones, or those of another model's file."""
 
 
 def add_labels(
@@ -84,10 +86,10 @@ def add_labels(
         store, name, who, target, source, audit_share, standing, wanted(store, name), comment, rows_before
     )
     records = bringer.records(listed, bringer.of_answer if by_answer else bringer.of_row)
-    once = bringer.once(records)
+    once, unknown = bringer.once(records), bringer.unknown(records)
     new, corrected = bringer.keep(once)
     equal = len(records) - len(once)
-    return Added(new, len(listed) - new - equal, corrected, equal, bringer.contested(records))
+    return Added(new, len(listed) - new - equal, corrected, equal, bringer.contested(records), unknown)
 
 
 def model_that_answered(store: Store, identity: str) -> str:
@@ -238,6 +240,15 @@ class _Bringer:
             if asked
             else 0
         )
+
+    def unknown(self, records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+        """The labels among these that no row of the model has had; none where nobody knows which it has."""
+        if self.wanted.kind not in ("label", "labels") or not self.wanted.known:
+            return ()
+        cells = {str(unspell(one["value"])) for one in records}
+        if self.wanted.kind == "label":
+            return tuple(sorted(cells - self.wanted.known))
+        return tuple(sorted({name for cell in cells for name in unknown_of(cell, self.wanted.known)}))
 
     def _before(self, connection: Connection, ids: Sequence[str], seal: Sealed) -> dict[str, _Earlier]:
         """The labels of these answers that the same person gave before."""

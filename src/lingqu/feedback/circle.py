@@ -14,8 +14,9 @@ from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.registered import was_placed
 from lingqu.evaluate.trial import Fresh
 from lingqu.feedback.far import far_off
-from lingqu.feedback.grow import Grown, grow, unknown_of
+from lingqu.feedback.grow import Grown, grow
 from lingqu.feedback.idle import Idle
+from lingqu.feedback.labels import unknown_of
 from lingqu.feedback.paired import compared
 from lingqu.feedback.rollout import advance, gives_way
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened, spoken

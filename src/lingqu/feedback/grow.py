@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lingqu.contract import JOINT, Rows, Task
+from lingqu.contract import Rows, Task
 from lingqu.data.accept import accept, columns_of, learn_limits
 from lingqu.data.findings import Finding
 from lingqu.data.groups import row_digests
@@ -28,6 +28,7 @@ from lingqu.data.split import SPLITS
 from lingqu.data.values import CONVERT, CellFault, to_known_labels
 from lingqu.data.version import GROUP, ROW, DataVersion
 from lingqu.feedback.influence import Offer, within_caps
+from lingqu.feedback.labels import unknown_of
 from lingqu.feedback.voice import Voice
 from lingqu.store import Store, canonical_json, write_bytes
 from lingqu.store.canonical import digest_of
@@ -95,15 +96,6 @@ def _targets(given: Sequence[Voice], data: DataVersion, task: Task, store: Store
         elif new:
             faults[voice.id] = f"{new[0][:80]!r} is no label of this model"
     return targets, faults
-
-
-def unknown_of(cell: str, known: Collection[str]) -> list[str]:
-    """The labels of a set that are not among those that are known.
-
-    >>> unknown_of("a|b", {"a"}), unknown_of("", {"a"})
-    (['b'], [])
-    """
-    return [name for name in cell.split(JOINT) if name and name not in known]
 
 
 def grow(

@@ -110,3 +110,12 @@ def _names(kind: str, value: Any, cell: str, known: Collection[str]) -> bool:
         return cell.lstrip().startswith("[")
     names = str(value).split(JOINT) if kind == "labels" else [str(value)]
     return all(name in known or name.lower() not in MISSING for name in names)
+
+
+def unknown_of(cell: str, known: Collection[str]) -> list[str]:
+    """The labels of a set that are not among those that are known.
+
+    >>> unknown_of("a|b", {"a"}), unknown_of("", {"a"})
+    (['b'], [])
+    """
+    return [name for name in cell.split(JOINT) if name and name not in known]
