@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lingqu.registry import Registry
 from lingqu.store import Store
+from lingqu.tasks import find_task
 from tests.page.conftest import Visit, site_of
 from tests.page.test_hostile import FOREIGN, PAYLOADS
-from tests.page.test_page import asked
+from tests.page.test_page import asked, picture
 from tests.serve.bundles import versions
 from tests.serve.live import call
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.heavy
 
@@ -37,6 +41,26 @@ def test_why_is_shown_on_demand(visit: Visit, model: str, parts: str, shown: str
     if model == "topics":
         # The words of the text, whole and in order, with those marked that counted.
         assert page.locator(".words").inner_text() == page.input_value("#fields textarea")
+
+
+def put(page: Page, name: str, data: bytes) -> None:
+    """Choose this picture, and wait until the page shows it."""
+    page.set_input_files("#fields input[type=file]", [{**picture(), "name": name, "buffer": data}])
+    page.get_by_label(f"The picture {name}").wait_for()
+
+
+def test_why_is_painted_on_the_picture_that_was_asked_about(visit: Visit) -> None:
+    page = visit("digits")
+    one, other = find_task("image-classification").toy(2)["image"]
+    painted = []
+    for later in (one, other):
+        put(page, "asked.png", one)
+        asked(page)
+        put(page, "later.png", later)
+        page.get_by_role("button", name="Why?").click()
+        page.locator("#result .why canvas").wait_for()
+        painted.append(page.locator("#result .why canvas").evaluate("canvas => canvas.toDataURL()"))
+    assert painted[0] == painted[1]
 
 
 def test_a_hostile_text_is_explained_as_text(visit: Visit) -> None:

@@ -18,12 +18,12 @@ export const brief = (card, given) => {
   return card.answer.kind === "label-set" ? setOf(given.prediction).join(", ") || word("none") : String(given.prediction);
 };
 
-export function showAnswer(place, { card, row, given, fields, version, milliseconds }) {
+export function showAnswer(place, { card, row, given, fields, bitmaps, version, milliseconds }) {
   const parts = [];
   if (given.error) parts.push(refusal(given.error, fields));
   else {
     parts.push(...(SHOW[card.answer.kind] ?? anything)(card, given));
-    parts.push(whyOf(card, row, fields, version), verdictOf(card, given));
+    parts.push(whyOf(card, row, bitmaps, version), verdictOf(card, given));
   }
   place.replaceChildren(...parts);
   if (milliseconds !== undefined) place.dataset.milliseconds = milliseconds;
@@ -86,7 +86,7 @@ function bars(scores, chosen) {
 // Why
 
 // The version that answered is asked, not the one that would answer now.
-function whyOf(card, row, fields, version) {
+function whyOf(card, row, bitmaps, version) {
   const place = make("div", { className: "why", ariaLive: "polite" });
   const button = make("button", { type: "button", className: "plain", word: "why" });
   button.addEventListener("click", async () => {
@@ -95,7 +95,7 @@ function whyOf(card, row, fields, version) {
     try {
       const found = await call(`/v1/models/${encodeURIComponent(card.name)}/explain?version=${encodeURIComponent(version)}`, { body: { row } });
       clearTimeout(waiting);
-      place.replaceChildren(...because(card, row, found, fields));
+      place.replaceChildren(...because(card, row, found, bitmaps));
       button.hidden = true;
     } catch (fault) {
       clearTimeout(waiting);
@@ -113,7 +113,7 @@ function noReason(fault) {
   return none ? word("no-explain") : faultText(fault);
 }
 
-function because(card, row, found, fields) {
+function because(card, row, found, bitmaps) {
   const parts = found.parts.filter((part) => part.weight);
   const asked = found.label ?? null;
   const title = asked === null ? make("h3", { word: "why-number" }) : make("h3", { word: ["why-title", String(asked).split("|").join(", ")] });
@@ -121,10 +121,10 @@ function because(card, row, found, fields) {
   const most = Math.max(...parts.map((part) => Math.abs(part.weight)));
   const kinds = Object.fromEntries(card.columns.map((column) => [column.name, column.kind]));
   const shown = [title];
-  for (const field of fields) {
-    const own = parts.filter((part) => part.column === field.column.name);
-    if (kinds[field.column.name] === "text" && own.length) shown.push(...words(String(row[field.column.name]), own, most));
-    if (kinds[field.column.name] === "image" && own.length) shown.push(...patches(field.bitmap(), own, most));
+  for (const { name, kind } of card.columns) {
+    const own = parts.filter((part) => part.column === name);
+    if (kind === "text" && own.length) shown.push(...words(String(row[name]), own, most));
+    if (kind === "image" && own.length) shown.push(...patches(bitmaps[name], own, most));
   }
   const rest = parts.filter((part) => !["text", "image"].includes(kinds[part.column]));
   if (rest.length) shown.push(columns(rest, most));

@@ -83,6 +83,8 @@ async function ask(event) {
   const wrong = fields.map((field) => { const said = field.check(); field.mark(said); return said ? field : null; }).filter(Boolean);
   if (wrong.length) { wrong[0].control.focus(); return; }
   const row = Object.fromEntries(fields.map((field) => [field.column.name, field.read()]));
+  // The fields may hold others by the time that somebody asks why.
+  const bitmaps = Object.fromEntries(fields.map((field) => [field.column.name, field.bitmap?.()]));
   settle();
   const own = state.asking = new AbortController();
   at("send").disabled = true;
@@ -91,7 +93,7 @@ async function ask(event) {
     const from = performance.now();
     const found = await call(`/v1/models/${encodeURIComponent(card.name)}/predict?scores=true`, { body: { rows: [row] }, signal: own.signal });
     const given = found.predictions[0];
-    state.last = { card, row, given, fields, version: found.version, milliseconds: performance.now() - from };
+    state.last = { card, row, given, fields, bitmaps, version: found.version, milliseconds: performance.now() - from };
     showLast();
   }, () => at("one").requestSubmit());
   clearTimeout(waiting);
