@@ -13,7 +13,7 @@ from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.page.conftest import Visit, site_of
 from tests.page.test_hostile import FOREIGN, PAYLOADS
-from tests.page.test_page import asked, picture
+from tests.page.test_page import asked
 from tests.serve.bundles import versions
 from tests.serve.live import call
 
@@ -45,7 +45,7 @@ def test_why_is_shown_on_demand(visit: Visit, model: str, parts: str, shown: str
 
 def put(page: Page, name: str, data: bytes) -> None:
     """Choose this picture, and wait until the page shows it."""
-    page.set_input_files("#fields input[type=file]", [{**picture(), "name": name, "buffer": data}])
+    page.set_input_files("#fields input[type=file]", [{"name": name, "mimeType": "image/png", "buffer": data}])
     page.get_by_label(f"The picture {name}").wait_for()
 
 
