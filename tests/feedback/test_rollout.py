@@ -203,6 +203,15 @@ def test_labels_of_older_answers_and_of_volunteers_prove_nothing(store: Store) -
     assert compared(store, standing(store)).ids == ()
 
 
+def test_the_first_ones_label_is_what_live_risk_hears_also_after_it_was_corrected(store: Store) -> None:
+    (one,) = answered(store, [1])
+    heard = []
+    for who, number in (("anna", STEP + 0.5), ("ben", 50.0), ("anna", STEP + 0.4)):
+        add_labels(store, "echo", [{"prediction_id": one, "y": number}], who=who, target="y", audit_share=1.0)
+        heard += [label.right for label in labelled(store, Registry(store).get("echo@1"))]
+    assert heard == [True, True, True]
+
+
 def test_a_reviewer_who_types_the_number_that_a_user_gave_agrees(
     store: Store, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,7 @@ def kept_as(store: Store, version: Version) -> str | None:
 def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
     """The accepted labels of a version's answers, from the answer with this id on, in the order in which they counted.
 
-    Of several labels of one answer the audit's stands, and else the first.
+    Of several labels of one answer the audit's stands, and else the first, also after who gave it has corrected it.
     """
     column, seal = FEEDBACK.c, Sealed(MasterKeys.given())
     query = select(
@@ -170,7 +170,7 @@ def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
     with store.database.reading() as connection:
         rows = connection.execute(query).mappings().all()
     found: dict[str, Labelled] = {}
-    for row in sorted(rows, key=lambda row: (row["source"] != SOURCE, row["decided_at"] or row["at"])):
+    for row in sorted(rows, key=lambda row: (row["source"] != SOURCE, row["at"], row["id"])):
         try:
             said = unspell(seal.open(row["value"], f"value:{row['id']}"))
         except StoreError:
