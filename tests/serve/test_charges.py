@@ -76,7 +76,7 @@ PREDICT, V1, V2, MLFLOW = (
     "/v2/models/echo/infer",
     "/invocations?model=echo",
 )
-WHY, TOPICS = "/v1/models/echo/explain", "/v1/models/topics/explain"
+WHY, TOPICS, V1_WHY = "/v1/models/echo/explain", "/v1/models/topics/explain", "/v1/models/topics:explain"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,11 @@ WHY, TOPICS = "/v1/models/echo/explain", "/v1/models/topics/explain"
         (WHY, {"row": {"x": 1}}, (200, 1, 3, 3)),
         (WHY, {"row": {"x": FAR}}, (422, 0, 0, 0)),
         (TOPICS, {"row": {"text": "tea"}, "label": "fod"}, (422, 0, 0, 0)),
-        ("/v1/models/topics:explain", {"instances": ["tea", " "]}, (400, 0, 0, 0)),
+        (V1_WHY, {"instances": ["tea", " "]}, (400, 0, 0, 0)),
+        # One request; of each row itself and what it is compared with. Without its only word it is refused.
+        (V1_WHY, {"instances": ["tea", "soup"]}, (200, 1, 4, 4)),
+        # There is quota for the first of them alone.
+        (V1_WHY, {"instances": ["tea " * 60] * 2}, (429, 0, 0, 0)),
     ],
 )  # fmt: skip
 def test_what_was_answered_is_charged_and_nothing_else(

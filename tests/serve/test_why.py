@@ -99,11 +99,10 @@ def test_all_questions_of_one_row_hold_so_many_characters_at_most(
     client: httpx.Client, bundles: dict[str, Path]
 ) -> None:
     from lingqu.bundle.read import Bundle
-    from lingqu.contract import Rows
     from lingqu.serve.why import MOST_EXPLAINED, _take_apart
 
     text = ("rice " * MOST_EXPLAINED)[:MOST_EXPLAINED]
-    parts = _take_apart(Bundle.open(bundles["topics"]), Rows({"text": [text]}))
+    parts = _take_apart(Bundle.open(bundles["topics"]), {"text": text})
     made = sum(len(away["text"]) for apart in parts for unit in apart.units for away in unit.without)
     assert MOST_EXPLAINED < made <= MOST * MOST_EXPLAINED
     assert explained(client, "topics", {"text": text})["label"]
@@ -201,4 +200,6 @@ def test_a_text_of_one_word_is_explained_by_it(client: httpx.Client) -> None:
 def test_kserve_explains_instances(client: httpx.Client) -> None:
     told = client.post("/v1/models/topics:explain", json={"instances": ["salty soup", "our team"]}).json()
     assert [one["label"] for one in told["explanations"]] == ["food", "sport"]
+    for text, one in zip(("salty soup", "our team"), told["explanations"], strict=True):
+        assert one["parts"] == explained(client, "topics", {"text": text})["parts"]
     assert client.post("/v1/models/topics:explain", json={"instances": ["a"] * 9}).status_code == 400

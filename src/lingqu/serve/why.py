@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +63,7 @@ async def explain(call: Call) -> Response:
         _check_label(given["label"], bundle.memory.get("labels", []))
     rows = read_rows([given["row"]], bundle.manifest["columns"], where="row")
     _check_length(bundle, rows)
-    explained, served = await _explain(call, chosen, rows, given.get("label"))
+    (explained,), served = await _explain(call, chosen, rows, ["row"], given.get("label"))
     body = {"model": name, "version": served.version, "request_id": call.id, **explained}
     return as_json(body, headers={"x-model-name": name, "x-model-version": served.version})
 
@@ -79,35 +80,51 @@ async def v1_explain(call: Call) -> Response:
             Problem(f"at most {MOST_INSTANCES} instances to explain", f"{len(rows):,}", "Send several requests.")
         )
     _check_length(chosen[1], rows)
-    # All of them before the first is asked for, for a request that is refused must cost nothing.
-    _, errors = await asyncio.to_thread(accept, rows, limits)
-    for place, error in enumerate(errors):
-        if error is not None:
-            raise refused(Refusal(error), where=f"instances[{place}]")
-    every = [(await _explain(call, chosen, rows.take([place]), None))[0] for place in range(len(rows))]
-    return as_json({"explanations": every})
+    explained, _ = await _explain(call, chosen, rows, [f"instances[{place}]" for place in range(len(rows))])
+    return as_json({"explanations": explained})
 
 
-async def _explain(call: Call, chosen: tuple[Served, Bundle], rows: Rows, label: Any) -> tuple[dict[str, Any], Served]:
-    began = time.perf_counter()
+async def _explain(
+    call: Call, chosen: tuple[Served, Bundle], rows: Rows, where: Sequence[str], label: Any = None
+) -> tuple[list[dict[str, Any]], Served]:
+    """An explanation of each row, from one question and within one deadline; each row is called what `where` says."""
+    began, most = time.perf_counter(), call.service.settings.deadline_seconds
     served, bundle = chosen
     # The version is pinned, for a swap may come between taking a row apart and asking for its parts.
     pinned = served.version if served.number is not None else None
-    parts = await _parts(call, bundle, rows)
-    asked = [apart.row for apart in parts] + [away for apart in parts for unit in apart.units for away in unit.without]
-    questions = Rows.from_dicts([*rows_of(rows, bundle), *asked])
-    reply = (await ask(call, served.name, questions, version=pinned, kept=False, needed=1)).reply
-    whole = reply.answers[0]
-    if isinstance(whole, Refusal):
-        raise refused(whole)
+    taken = await _parts(call, bundle, rows, where, most)
+    # The rows themselves come first: a request with one that the model refuses must cost nothing.
+    asked = [*rows_of(rows, bundle), *(question for parts in taken for question in _questions(parts))]
+    left = most - (time.perf_counter() - began)
+    questions = Rows.from_dicts(asked)
+    reply = (await ask(call, served.name, questions, version=pinned, seconds=left, kept=False, needed=len(rows))).reply
+    wholes, answers = reply.answers[: len(rows)], iter(reply.answers[len(rows) :])
+    for place, whole in zip(where, wholes, strict=True):
+        if isinstance(whole, Refusal):
+            raise refused(whole, where=place)
+    explained = [
+        _told(bundle, whole, parts, list(islice(answers, len(_questions(parts)))), label)
+        for whole, parts in zip(wholes, taken, strict=True)
+    ]
+    seconds = round(time.perf_counter() - began, 4)
+    return [{**one, "seconds": seconds} for one in explained], reply.version
+
+
+def _questions(parts: Sequence[Apart]) -> list[Mapping[str, Any]]:
+    """What is asked of one row: what its parts are compared with, then the row without each of them."""
+    return [apart.row for apart in parts] + [away for apart in parts for unit in apart.units for away in unit.without]
+
+
+def _told(
+    bundle: Bundle, whole: Answer, parts: Sequence[Apart], answers: Sequence[Answer], label: Any
+) -> dict[str, Any]:
+    """One row's explanation: the answer to it, the label that is explained, and its parts by their weight."""
     explained = choose_label(whole, label)
     # Parts are of roles; who asks knows their own columns.
     names = {limit["name"]: limit["source"] for limit in bundle.manifest["columns"]}
-    weighed = [{**part, "column": names[part["column"]]} for part in _weigh(parts, reply.answers[1:], explained)]
+    weighed = [{**part, "column": names[part["column"]]} for part in _weigh(parts, answers, explained)]
     weighed.sort(key=lambda part: -abs(part["weight"]))
-    answer = told(whole)
-    seconds = round(time.perf_counter() - began, 4)
-    return {"prediction": answer["prediction"], "label": explained, "parts": weighed, "seconds": seconds}, reply.version
+    return {"prediction": told(whole)["prediction"], "label": explained, "parts": weighed}
 
 
 def _check_length(bundle: Bundle, rows: Rows) -> None:
@@ -119,13 +136,16 @@ def _check_length(bundle: Bundle, rows: Rows) -> None:
                 raise DataError(Problem(expected, f"{len(value):,}", "Explain a part of the text.", where="row"))
 
 
-async def _parts(call: Call, bundle: Bundle, rows: Rows) -> list[Apart]:
-    """The row's parts, where its key has two rows left at least, the fewest that there are."""
+async def _parts(call: Call, bundle: Bundle, rows: Rows, where: Sequence[str], most: float) -> list[list[Apart]]:
+    """Each row's parts within so many seconds, where its key has two rows left for each at least, the fewest that there are."""
     if call.service.keys is not None:
-        call.service.keys.check(call.principal, 2)
-    taking = asyncio.get_running_loop().run_in_executor(_APART, _take_apart, bundle, rows)
+        call.service.keys.check(call.principal, 2 * len(rows))
+    loop = asyncio.get_running_loop()
     try:
-        return await asyncio.wait_for(taking, call.service.settings.deadline_seconds)
+        async with asyncio.timeout(most):
+            # All of them before the first is taken apart, which costs more.
+            accepted = await loop.run_in_executor(_APART, _accepted, bundle, rows, where)
+            return [await loop.run_in_executor(_APART, _take_apart, bundle, row) for row in accepted]
     except TimeoutError:
         advice = "Try again, or ask for fewer rows."
         raise DeadlineError(Problem("the row taken apart before the deadline", "it not yet", advice)) from None
@@ -137,15 +157,21 @@ def rows_of(rows: Rows, bundle: Bundle) -> list[dict[str, Any]]:
     return list(rows.rename(roles))
 
 
-def _take_apart(bundle: Bundle, rows: Rows) -> list[Apart]:
-    """The row's parts; DataError when the bundle refuses the row."""
+def _accepted(bundle: Bundle, rows: Rows, where: Sequence[str]) -> Rows:
+    """The rows as the model takes them; DataError for the first that the bundle refuses."""
+    accepted, errors = accept(rows, bundle.manifest["columns"])
+    for place, error in zip(where, errors, strict=True):
+        if error is not None:
+            raise refused(Refusal(error), where=place)
+    return accepted
+
+
+def _take_apart(bundle: Bundle, row: Mapping[str, Any]) -> list[Apart]:
+    """An accepted row's parts."""
     # Pillow is loaded by who asks for it, not by every service that starts.
     from lingqu.bundle.occlusion import take_apart
 
-    accepted, errors = accept(rows, bundle.manifest["columns"])
-    if errors[0] is not None:
-        raise refused(Refusal(errors[0]))
-    return take_apart(bundle, accepted.row(0), most=MOST)
+    return take_apart(bundle, row, most=MOST)
 
 
 def choose_label(answer: Answer, label: Any) -> str | None:
