@@ -35,6 +35,15 @@ EXAMPLES = {
     "京A·12345 粤BD12345 沪a12345挂 AB12 CDE": "[PLATE] [PLATE] [PLATE]挂 [PLATE]",
     "沪A1234挂": "[PLATE]",
     "新品A1234手机": "新品A1234手机",
+    "138\u00a00013\u00a08000, 138\u20110013\u20118000": "[PHONE], [PHONE]",
+    "138\u201300138000; (415)\u00a0555\u20112671": "[PHONE]; [PHONE]",
+    "4111\u202f1111\u202f1111\u202f1111 4111\u20101111\u20101111\u20101111": "[CARD] [CARD]",
+    "京A\u201112345": "[PLATE]",
+    "ask anna@b.cn\u2014now, SSN 123-45-6789\u2014ok": "ask [EMAIL]\u2014now, SSN [ID]\u2014ok",
+    "13800138000.0": "[PHONE]",
+    "4111111111111111.00": "[CARD]",
+    "12345678901.0": "12345678901.0",
+    "¥13800138000.00": "¥13800138000.00",
     "3.13800138000, 113800138000, a13800138000": "3.13800138000, 113800138000, a13800138000",
 }  # fmt: skip
 
@@ -50,11 +59,13 @@ def test_what_is_masked_stays_masked():
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("seed", [11, 12, 13, "14 as an editor writes it"])
 def test_recall_and_precision_on_made_up_people(seed):
     """P11: 2,000 items of the six kinds in both languages, among 2,000 sentences that only look like it."""
     missed, alarms, right = Counter(), [], 0
-    for text, kind, begin, end in items(2000, seed):
+    for plain, kind, begin, end in items(2000, int(str(seed)[:2])):
+        typed = seed in (11, 12, 13) or kind == "EMAIL"
+        text = plain if typed else plain.translate({ord(" "): "\u00a0", ord("-"): "\u2011"})
         found = find(text)
         if kind:
             hit = any(one.kind == kind and one.start <= begin and one.end >= end for one in found)
@@ -79,7 +90,7 @@ def test_rows_are_masked_value_by_value():
 UNITS = (
     "1", "1 ", "1-", "a@", "@", "a.", "1.", ":", "1:", "f:", "+1 ", "+1", "(1)", "+1(1)", "京A", "京A1", "４", "1380013800", "13800138000",
     "13800138000 ", "6222 ", "4111-1111-1111-1111-", "110105 19491231 ", "0571-", "tel ", "电话:0", "255.", "a@b.", "a@b.c@", " ", "a" * 64 + "@",
-    "x.y-", "AB12 ", "version ", "1 (2) ", "+12 345 678 ", "0000000 ", "+1-2(3)",
+    "x.y-", "AB12 ", "version ", "1 (2) ", "+12 345 678 ", "0000000 ", "+1-2(3)", "1\u2013",
 )  # fmt: skip
 
 

@@ -7,8 +7,8 @@
     [IP]      IPv4 and IPv6 addresses
     [PLATE]   number plates of China (also new energy) and of Great Britain since 2001
 
-Full-width digits are read too. Names, street addresses and everything else that has no such form are NOT found. Time
-is linear in the length of the text.
+Full-width digits are read too, and numbers with blanks at which no line breaks, or with hyphens and dashes of any kind.
+Names, street addresses and everything else that has no such form are NOT found. Time is linear in the length of the text.
 
 >>> mask("我的电话是13800138000，身份证11010519491231002X")
 '我的电话是[PHONE]，身份证[ID]'
@@ -42,9 +42,16 @@ _DIGITS = re.compile(r"[0-9]+")
 _DENSE = re.compile(r"[0-9](?:[^0-9]{0,3}[0-9]){4}")
 """Five digits with little between them, the fewest that a number of a person has."""
 
-_WIDE = re.compile(r"[！-～　]")
-# But for the colon, which stands before what it introduces: it would become a part of an address behind it.
-_NARROW = {0xFF01 + i: 0x21 + i for i in range(94) if i != 25} | {0x3000: 0x20}
+_WIDE = re.compile(r"[！-～　\u00a0\u2000-\u200a\u202f]")
+# But for the colon, which stands before what it introduces: it would become a part of an address behind it. The blanks are
+# those that editors and web pages put into numbers, so that no line parts them.
+_NARROW = {0xFF01 + i: 0x21 + i for i in range(94) if i != 25}
+_NARROW |= dict.fromkeys((0x3000, 0xA0, *range(0x2000, 0x200B), 0x202F), 0x20)
+_DASHES = r"\u2010-\u2015\u2212"
+"""Hyphens of editors, dashes, and the minus."""
+# Elsewhere they part what does not belong together, as an address from the words behind it.
+_DASH = re.compile(rf"(?<=[0-9)])[{_DASHES}](?=[0-9(])")
+_WHOLE = re.compile(r"([0-9]{9,20})\.0+")
 
 # No digit or letter may stand on either side, nor a decimal point with a digit behind it: 3.13800138000 is a number.
 _BEFORE = r"(?<![0-9A-Za-z])(?<![0-9]\.)"
@@ -101,10 +108,11 @@ _MAILBOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}$")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,24})(?![A-Za-z0-9-])")
 _FILES = frozenset(("png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html"))
 _PLATE = re.compile(
-    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·•.  -]?"
+    rf"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·•. {_DASHES}-]?"
     r"(?:[A-HJ-NP-Z0-9]{5,6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳试超领])(?![A-Z0-9])",
     re.IGNORECASE,
 )
+_PLATE_GAP = re.compile(rf"^[·•. {_DASHES}-]")
 _NEW_ENERGY = re.compile(r"[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK]", re.IGNORECASE)
 _BRITISH = re.compile(r"(?<![0-9A-Za-z])[A-HJ-PR-Y][A-HJ-PR-Y][0-9]{2} ?[A-HJ-PR-Z]{3}(?![0-9A-Za-z])")
 
@@ -137,9 +145,13 @@ _SCHEMES: tuple[tuple[range, tuple[int, ...]], ...] = (
 def mask(text: str) -> str:
     """The text with each piece of personal data replaced by its kind.
 
-    >>> mask("no numbers here")
-    'no numbers here'
+    >>> mask("no numbers here"), mask("13800138000.0")
+    ('no numbers here', '[PHONE]')
     """
+    if whole := _WHOLE.fullmatch(text):
+        # A column of numbers with a gap is a column of floats to many a program.
+        hidden = mask(whole[1])
+        return text if hidden == whole[1] else hidden
     if not may_hold(text):
         return text
     parts, end = [], 0
@@ -175,9 +187,11 @@ def find(text: str) -> list[Found]:
     >>> find("京A12345 10.0.0.1")
     [Found(start=0, end=7, kind='PLATE'), Found(start=8, end=16, kind='IP')]
     """
-    # Full-width signs become narrow ones, one for one, so that places stay the same.
+    # Each sign becomes one other, so that places stay the same.
     if _WIDE.search(text):
         text = text.translate(_NARROW)
+    if not text.isascii():
+        text = _DASH.sub("-", text)
     kept: list[Found] = []
     taken = bytearray(len(text))
     for found in _claims(text):
@@ -286,7 +300,7 @@ def _is_ipv6(text: str) -> bool:
 
 def _plates(text: str, rows: Rows) -> Iterator[Found]:
     for match in _PLATE.finditer(text) if not text.isascii() else ():
-        number = match[0][2:].lstrip("·•. -")
+        number = _PLATE_GAP.sub("", match[0][2:])
         enough = sum(sign.isdigit() for sign in number) >= 2
         if enough and (len(number) == 5 or _NEW_ENERGY.fullmatch(number)):
             yield Found(*match.span(), "PLATE")
