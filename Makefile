@@ -24,8 +24,13 @@ help:
 demo: .venv/ready ## the whole story on real pictures, in about a minute
 	$(BIN)/lingqu demo
 
+# Tests run side by side, so each computes with one thread: more would only wait for each other.
+test heavy: export OMP_NUM_THREADS := 1
+# Real processes, browsers and clocks: what fails beside others is tried once more by itself, and what fails twice is a fault.
+ALONE := --last-failed --last-failed-no-failures none
+
 test: .venv/ready ## the fast tests, under a minute
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 || $(BIN)/pytest $(ALONE)
 
 lint: .venv/ready ## format, lint, types, import layers
 	$(BIN)/ruff format --check src tests tools
@@ -36,7 +41,7 @@ lint: .venv/ready ## format, lint, types, import layers
 check: lint test ## what a contributor runs: lint and the fast tests
 
 heavy: .venv/ready ## the tests of half a second and more, in minutes
-	$(BIN)/pytest -n 2 -m 'heavy and not slow'
+	$(BIN)/pytest -n 3 -m 'heavy and not slow' || $(BIN)/pytest -m 'heavy and not slow' $(ALONE)
 
 docs: .venv/ready ## the site of the documentation, in site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
