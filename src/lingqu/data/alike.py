@@ -9,14 +9,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lingqu.contract import Task
+from lingqu.contract import Rows, Task
 from lingqu.data.findings import Finding
 from lingqu.data.groups import digests, places, row_digests, table_groups
-from lingqu.data.near_duplicates import TextGroups
+from lingqu.data.near_duplicates import TextGroups, same_groups, text_groups
 from lingqu.data.prepare import Typed
-from lingqu.data.similar_images import SIDE, image_groups
+from lingqu.data.similar_images import SIDE, image_groups, thumbnail
 
 Array = np.ndarray[Any, np.dtype[Any]]
+COINCIDENCES = "coincidences"
+"""The code of the finding that says that equal rows of a table tell nothing about each other."""
 
 
 class Alike(Protocol):
@@ -74,8 +76,8 @@ class _Pictures:
         self._contents: list[str] = []
 
     def add(self, typed: Typed) -> None:
-        for thumbnail in typed.thumbnails or []:
-            self._thumbnails += thumbnail.tobytes()
+        for picture in typed.thumbnails or []:
+            self._thumbnails += picture.tobytes()
         self._contents += row_digests(typed.rows, ["image"])
 
     def groups(self, rows: int, found: Callable[[], Array]) -> tuple[Array, list[Finding]]:
@@ -101,4 +103,20 @@ class _Cells:
             return same, []
         near, coincidences = table_groups(same)
         message = "Most rows repeat others exactly; with so few different rows they are not kept together."
-        return near, [Finding("note", "coincidences", message)] if coincidences else []
+        return near, [Finding("note", COINCIDENCES, message)] if coincidences else []
+
+
+def nearly_same(rows: Rows, kinds: Mapping[str, str], task: Task, *, near: bool = True) -> list[int]:
+    """For each of a few rows the first that asks nearly the same: texts, pictures, or equal cells; not `near`: equal ones.
+
+    >>> from lingqu.tasks import find_task
+    >>> rows = Rows({"text": ["Where is my parcel?", "where is my  parcel", "It broke."]})
+    >>> nearly_same(rows, {"text": "text"}, find_task("text-classification"))
+    [0, 0, 2]
+    """
+    if near and "text" in kinds and not task.takes_features:
+        return text_groups(rows["text"])
+    asked = row_digests(rows, kinds)
+    if near and set(kinds.values()) == {"image"}:
+        return image_groups(np.stack([thumbnail(picture) for picture in rows[next(iter(kinds))]]), asked)
+    return same_groups(asked)

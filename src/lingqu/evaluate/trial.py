@@ -15,6 +15,8 @@ from typing import Any
 from lingqu.bundle.folder import finish
 from lingqu.bundle.read import Bundle
 from lingqu.contract import Answer, Rows, Task
+from lingqu.data.accept import columns_of
+from lingqu.data.alike import COINCIDENCES, nearly_same
 from lingqu.data.groups import row_digests
 from lingqu.data.version import DataVersion
 from lingqu.errors import GateError, Problem
@@ -234,8 +236,18 @@ class Trial:
             alpha=alpha,
             margin=self.spec.gates.margin,
             slices=slice_columns(self.task, rows),
+            groups=self._alike(rows),
             also=keeps(frozen, "test rows"),
         )
+
+    def _alike(self, rows: Rows) -> list[int] | None:
+        """The groups of fresh rows, for whoever asks a row again and again shows no more than once.
+
+        In a table of few columns with few values equal rows are coincidences, there as in the test rows.
+        """
+        if any(finding.code == COINCIDENCES for finding in self.data.findings):
+            return None
+        return nearly_same(rows, columns_of(self.task, self.data.kinds), self.task, near=self.spec.data.near_duplicates)
 
     def _gate_set(self, registry: Registry) -> str:
         """The name of these test rows as a gate set.

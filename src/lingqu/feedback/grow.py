@@ -8,22 +8,19 @@ whatever the order in which it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from lingqu.contract import Rows, Task
 from lingqu.data.accept import accept, columns_of, learn_limits
+from lingqu.data.alike import nearly_same
 from lingqu.data.findings import Finding
 from lingqu.data.groups import row_digests
 from lingqu.data.labels import label_names
-from lingqu.data.near_duplicates import text_groups
 from lingqu.data.near_numbers import nearly_in
 from lingqu.data.parquet import from_parquet, to_parquet
-from lingqu.data.similar_images import image_groups, thumbnail
 from lingqu.data.split import SPLITS
 from lingqu.data.values import CONVERT, CellFault, to_known_labels
 from lingqu.data.version import GROUP, ROW, DataVersion
@@ -156,7 +153,7 @@ def _near(rows: Rows, data: DataVersion, task: Task, store: Store, guard: Rows |
     before = judging[0]
     for more in judging[1:]:
         before = before.followed_by(more)
-    groups = _groups(before.followed_by(rows.select(kinds)), kinds, task)
+    groups = nearly_same(before.followed_by(rows.select(kinds)), kinds, task)
     first: dict[int, int] = {}
     for place, group in enumerate(groups):
         first.setdefault(group, place)
@@ -165,18 +162,6 @@ def _near(rows: Rows, data: DataVersion, task: Task, store: Store, guard: Rows |
     if set(kinds.values()) <= {"number", "category"}:
         found |= nearly_in(rows, before, kinds)
     return found, mine
-
-
-def _groups(rows: Rows, kinds: Mapping[str, str], task: Task) -> list[int]:
-    if "text" in rows and not task.takes_features:
-        return text_groups(rows["text"])
-    if set(kinds.values()) == {"image"}:
-        column = next(iter(kinds))
-        thumbnails = np.stack([thumbnail(picture) for picture in rows[column]])
-        return [*image_groups(thumbnails, row_digests(rows, [column]))]
-    digests = row_digests(rows, kinds)
-    first = {digest: place for place, digest in reversed([*enumerate(digests)])}
-    return [first[digest] for digest in digests]
 
 
 def _write(data: DataVersion, rows: Rows, asked: list[str], task: Task, store: Store) -> DataVersion:
