@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,6 +93,29 @@ def test_summing_old_hours_changes_no_sum(store):
     assert [source for source, _ in kept[:3]] == ["sum"] * 3
     assert len(kept) == 6
     assert kept[-1][1] == hour_of(time.time())
+
+
+def test_a_clock_that_is_set_wrong_and_right_again_neither_loses_nor_doubles(store, monkeypatch):
+    usage, other, price = Usage(store), Usage(store), Price.parse("1 CNY per row")
+    ahead = 0
+    monkeypatch.setattr("lingqu.serve.usage.time", SimpleNamespace(time=lambda: time.time() + 3600 * ahead))
+    counted = 0
+    for ahead, rows, tidied in (
+        (0, 100, False),
+        (3, 10, False),
+        (0, 1, False),
+        (50, 0, True),
+        (0, 1000, True),
+        (0, 5, False),
+    ):
+        if tidied:
+            tidy(store)
+        for one in (usage, other) if rows else ():
+            one.add("k", "m", requests=1, rows=rows, compute_seconds=0.1, price=price)
+            one.flush()
+            counted += rows
+        assert [(line.rows, line.cost) for line in report(store)] == [(counted, counted)]
+    assert report(store)[0].compute_seconds == pytest.approx(1.0)
 
 
 KILLED = """

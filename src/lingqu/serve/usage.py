@@ -1,8 +1,9 @@
 """Usage: what each key was answered, by model and hour, so that a team can charge for it.
 
 Each process counts from its own start and writes its counts, never differences, once a second under a name that no
-other process has. So a count is never doubled, whatever is repeated or killed; and a process that is killed (kill -9)
+other count has. So a count is never doubled, whatever is repeated or killed; and a process that is killed (kill -9)
 or loses its power takes with it what it counted since its last write, at most a second, to the benefit of who pays.
+No clock is trusted: an hour that seemed over and comes again is counted anew, under a new name.
 
 >>> from lingqu.store import Store
 >>> store = Store.open(getfixture("tmp_path") / ".lingqu")
@@ -20,7 +21,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -41,15 +42,29 @@ _KEPT_APART_SECONDS = 48 * 3600
 """Rows of single processes are summed when they are older; by then no process has anything to write there."""
 
 
+@dataclass(slots=True)
+class _Count:
+    """What was counted at a place since this began, and the name under which the database has it."""
+
+    source: str = field(default_factory=lambda: os.urandom(16).hex())
+    counts: list[int] = field(default_factory=lambda: [0] * (len(_COUNTS) + 1))
+    """The four counts, and the nanoseconds that are not yet a microsecond."""
+    written: list[int] | None = None
+
+    def begin_anew(self, summed: Sequence[int]) -> None:
+        """Go on under a new name, without what is in the sum already."""
+        self.source, self.written = os.urandom(16).hex(), None
+        for index, count in enumerate(summed):
+            self.counts[index] -= count
+
+
 class Usage:
     """The counts of this process, and their way into the database."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.source = os.urandom(16).hex()
         self._lock = threading.Lock()
-        self._counts: dict[Place, list[int]] = {}
-        """The four counts of a place, and the nanoseconds that are not yet a microsecond."""
+        self._counts: dict[Place, _Count] = {}
         self._changed: set[Place] = set()
 
     def add(
@@ -66,9 +81,10 @@ class Usage:
         """Count what was answered, at the price of now; takes a microsecond and touches no disk."""
         place = (key, name, hour_of(time.time() if now is None else now), price.currency if price else "")
         with self._lock:
-            counts = self._counts.get(place)
-            if counts is None:
-                counts = self._counts[place] = [0] * (len(_COUNTS) + 1)
+            held = self._counts.get(place)
+            if held is None:
+                held = self._counts[place] = _Count()
+            counts = held.counts
             # A share of a batch may be less than a microsecond: what is left of it is kept for the next one.
             micro, counts[4] = divmod(counts[4] + round(compute_seconds * 1e9), 1000)
             counts[0] += requests
@@ -81,18 +97,31 @@ class Usage:
         """Write the counts that have changed, in one transaction; StoreError when that fails, and they stay here."""
         with self._lock:
             changed, self._changed = self._changed, set()
-            counts = {place: self._counts[place][: len(_COUNTS)] for place in changed}
-        if not counts:
+        if not changed:
             return
         try:
             with self.store.database.writing() as connection:
-                for place, numbers in counts.items():
-                    _put(connection, self.source, place, numbers)
+                written = {place: self._write(connection, place) for place in changed}
         except BaseException:
             with self._lock:
                 self._changed |= changed
             raise
+        for place, counts in written.items():
+            self._counts[place].written = counts
         self._forget_past_hours()
+
+    def _write(self, connection: Connection, place: Place) -> list[int]:
+        held = self._counts[place]
+        with self._lock:
+            counts = held.counts[: len(_COUNTS)]
+        if held.written is None:
+            _put(connection, held.source, place, counts)
+        elif not _replace(connection, held.source, place, counts):
+            # A process whose clock is ahead has tidied: what was written is in the sum.
+            with self._lock:
+                held.begin_anew(held.written)
+            return self._write(connection, place)
+        return counts
 
     def _forget_past_hours(self) -> None:
         # An answer that began before the full hour is counted in the hour of its end, so the last hour is over.
@@ -194,10 +223,15 @@ def _at(source: str, place: Place):  # noqa: ANN202  # SQLAlchemy's own kind of 
 
 def _put(connection: Connection, source: str, place: Place, counts: Sequence[int]) -> None:
     """Write the counts of a place, in the place of those that were there; the caller is the only writer."""
-    values = dict(zip(_COUNTS, counts, strict=True))
-    if connection.execute(update(USAGE).where(_at(source, place)).values(**values)).rowcount == 0:
+    if not _replace(connection, source, place, counts):
         named = dict(zip(("key", "name", "hour", "currency"), place, strict=True))
-        connection.execute(insert(USAGE).values(source=source, **named, **values))
+        connection.execute(insert(USAGE).values(source=source, **named, **dict(zip(_COUNTS, counts, strict=True))))
+
+
+def _replace(connection: Connection, source: str, place: Place, counts: Sequence[int]) -> bool:
+    """Whether there was a row to take these counts."""
+    values = dict(zip(_COUNTS, counts, strict=True))
+    return connection.execute(update(USAGE).where(_at(source, place)).values(**values)).rowcount > 0
 
 
 def _line(row: Row) -> Line:
