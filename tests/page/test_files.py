@@ -62,6 +62,12 @@ def test_both_languages_say_everything_with_the_same_places() -> None:
         assert name in ("other-language", "plain-number", "rows-doing") or re.search(r"[\u4e00-\u9fff]", chinese[name])
 
 
+def test_nobody_is_promised_a_person_where_rules_may_decide() -> None:
+    assert not [
+        said for language in ("en", "zh") for said in _words(language).values() if re.search("person|有人", said)
+    ]
+
+
 def test_every_word_that_is_said_is_there_and_none_is_idle() -> None:
     known, text = set(_words("en")), "\n".join(body for path, body in TEXT.items() if path != "/page/words.js")
     named = set(re.findall(r'data-word="([^"]+)"', text))

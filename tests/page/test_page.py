@@ -15,6 +15,7 @@ import pytest
 from lingqu.store import Store
 from lingqu.tasks import find_task
 from tests.page.conftest import Site, Visit, site_of
+from tests.serve.bundles import echo, register
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -219,6 +220,24 @@ def test_a_right_number_that_is_none_is_told_at_its_field_and_not_sent(visit: Vi
     page.get_by_role("button", name="Send").click()
     page.locator(".thanks").wait_for()
     assert (kept(site, "see invoice 17").kind, kept(site, "see invoice 17").value) == ("label", 250_000.0)
+
+
+def test_a_right_number_out_of_all_reach_is_told_and_nobody_thanked_for_it(visit: Visit, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    about = {"name": "target", "kind": "number", "low": 24.0, "high": 600.0}
+    report = {"data": {"target": "target", "columns": {"target": "price"}}, "profile": {"columns": [about]}}
+    echo(tmp_path / "echo", 1)
+    register(store, tmp_path / "echo", lineage={"report": store.put_json(report)})
+    with site_of(tmp_path / ".lingqu", ["echo@1"]) as echoing:
+        page = visit(url=echoing.url, language="zh")
+        page.fill("#fields input", "7")
+        asked(page)
+        page.get_by_role("button", name="这不对").click()
+        page.get_by_label("正确的数值").fill("1000000000")
+        page.get_by_role("button", name="发送").click()
+        page.get_by_text("“price”应在 -5736 到 6360 之间").wait_for()
+        assert page.locator(".thanks").count() == 0
+        assert page.evaluate("document.activeElement.className") == "refused"
 
 
 def test_right_answers_numbers_sets_and_bare_comments_are_kept_too(visit: Visit, site: Site) -> None:

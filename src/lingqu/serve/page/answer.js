@@ -32,8 +32,10 @@ export function showAnswer(place, { card, row, given, fields, bitmaps, version, 
 function refusal(text, fields) {
   const named = fields.filter((field) => text.includes(`'${field.column.name}'`));
   for (const field of named) field.mark(reason(text));
-  return make("div", { className: "refused" }, make("h3", { word: "refused" }), make("p", { lang: reason(text) === text ? "en" : "" }, reason(text)), make("p", { className: "soft", word: "refused-more" }));
+  return refusedFor(text, "refused", "refused-more");
 }
+
+const refusedFor = (text, title, advice) => make("div", { className: "refused", tabIndex: -1 }, make("h3", { word: title }), make("p", { lang: reason(text) === text ? "en" : "" }, reason(text)), make("p", { className: "soft", word: advice }));
 
 const SHOW = { "label-scores": label, "label-set": labels, "number-value": figure };
 
@@ -198,11 +200,13 @@ function verdictOf(card, given) {
   const form = make("div", { ariaLive: "polite" });
   const line = make("div", { className: "line" }, make("span", { word: "right-ask" }), right, wrong);
   const key = unique();
-  const thank = (name) => { const said = make("p", { className: "thanks", tabIndex: -1, word: name }); place.replaceChildren(said); said.focus(); };
+  const close = (said) => { place.replaceChildren(said); said.focus(); };
+  const thank = (name) => close(make("p", { className: "thanks", tabIndex: -1, word: name }));
   const send = async (body, thanks, trouble) => {
     try {
-      await call("/v1/feedback", { body: { prediction_id: given.id, ...body, source: "page" }, headers: { "Idempotency-Key": key } });
-      thank(thanks);
+      const kept = await call("/v1/feedback", { body: { prediction_id: given.id, ...body, source: "page" }, headers: { "Idempotency-Key": key } });
+      // A number out of all reach is kept as rejected; a slip of a digit should be told to whoever made it.
+      if (kept.status === "rejected") close(refusedFor(kept.reason, "rejected", "rejected-more")); else thank(thanks);
     } catch (fault) {
       if (fault.status === 409) thank("twice"); else trouble.textContent = faultText(fault);
     }
