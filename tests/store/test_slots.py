@@ -32,3 +32,19 @@ def test_every_name_is_found_again_until_all_records_are_taken(tmp_path):
     with pytest.raises(StoreError, match="at most 50 keys with limits, found more"), slots.change("another"):
         pass
     slots.close()
+
+
+def test_what_is_removed_makes_room_and_all_others_are_found_again(tmp_path):
+    slots = Slots(tmp_path / "slots", "q", records=50)
+    for number in range(50):
+        with slots.change(f"key {number}") as counters:
+            counters[0] = number + 1
+    slots.remove([*(f"key {number}" for number in range(0, 50, 2)), "nobody"])
+    for number in range(25):
+        with slots.change(f"new {number}") as counters:
+            assert counters == [0]
+            counters[0] = 100 + number
+    for number in range(50):
+        with slots.change(f"key {number}" if number % 2 else f"new {number // 2}") as counters:
+            assert counters == [number + 1 if number % 2 else 100 + number // 2]
+    slots.close()

@@ -227,6 +227,7 @@ class Keys:
         # Another name than that of versions before, whose records had another form; rows are known from the database.
         self._limits = Limits(self.store.folder / "serve" / "windows")
         self.refresh()
+        self._limits.remove(key.id for _, key, _ in self._known.values() if key.state() != "active")
         self._share_quotas()
         for name, work, every in (("keys", self.refresh, REFRESH_SECONDS), ("usage", self._account, 1.0)):
             thread = threading.Thread(target=self._repeat, args=(work, every), name=f"lingqu-{name}", daemon=True)

@@ -20,6 +20,7 @@ lingqu.errors.QuotaError: Expected at most 2 per minute with the key 'anna', fou
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from lingqu.errors import Problem, QuotaError
@@ -75,6 +76,10 @@ class Limits:
         """How many rows of its quota a key has taken in the present period."""
         with self._slots.change(key) as slot:
             return _taken(slot, quota, now)[1]
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Make room: forget what keys have asked for that are refused from now on."""
+        self._slots.remove(keys)
 
     def close(self) -> None:
         """Let go of the file."""

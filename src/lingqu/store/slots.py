@@ -20,9 +20,10 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from lingqu.errors import Problem, StoreError
 from lingqu.store.atomic import make_folder, not_written
@@ -57,29 +58,63 @@ class Slots:
         key = name.encode()
         if not 0 < len(key) <= 16:
             raise ValueError(f"a name of 1 to 16 bytes expected, found {name!r}")
-        with self._lock:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                offset, counters = self._find(key.ljust(16, b"\0"))
-                before = list(counters)
-                yield counters
-                if counters != before:
-                    self._record.pack_into(self._memory, offset, key, *counters)
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+        with self._alone():
+            offset, counters = self._find(self._memory, key.ljust(16, b"\0"))
+            before = list(counters)
+            yield counters
+            if counters != before:
+                self._record.pack_into(self._memory, offset, key, *counters)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Make room: forget the records of these names, which nobody may use any more.
+
+        >>> with Slots(getfixture("tmp_path") / "few", "q", records=1) as slots:
+        ...     with slots.change("a1") as counters:
+        ...         counters[0] = 5
+        ...     slots.remove(["a1"])
+        ...     with slots.change("b2") as counters:
+        ...         counters
+        [0]
+        """
+        gone = {name.encode().ljust(16, b"\0") for name in names}
+        with self._alone():
+            records = [one for one in self._record.iter_unpack(self._memory) if any(one[0])]
+            left = [one for one in records if one[0] not in gone]
+            if len(left) == len(records):
+                return
+            anew = bytearray(len(self._memory))
+            for key, *counters in left:
+                self._record.pack_into(anew, self._find(anew, key)[0], key, *counters)
+            # In one go: who is killed before or after it leaves whole records.
+            self._memory[:] = bytes(anew)
 
     def close(self) -> None:
         """Let go of the file; the counters stay in it."""
         self._memory.close()
         os.close(self._file)
 
-    def _find(self, key: bytes) -> tuple[int, list[float | int]]:
-        # A record is never removed, so a search ends at an empty one.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _find(self, memory: mmap.mmap | bytearray, key: bytes) -> tuple[int, list[float | int]]:
+        # No record is emptied by itself, so a search ends at an empty one.
         size, unpack = self._record.size, self._record.unpack_from
         start = self._start(key)
         for step in range(self.records):
             offset = (start + step) % self.records * size
-            found, *counters = unpack(self._memory, offset)
+            found, *counters = unpack(memory, offset)
             if found == key or not any(found):
                 return offset, counters
         advice = f"Stop the service and remove {self.path}; it is made anew."
