@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lingqu.errors import StoreError
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.registry import Registry
 from lingqu.registry.rollouts import DEMOTED, Rollout, begin, move, rollout
@@ -20,6 +21,7 @@ from lingqu.serve.journal import recorded
 from lingqu.serve.loaded import share_of
 from lingqu.serve.service import Service
 from lingqu.serve.shadow import shadow_id
+from lingqu.serve.trial import tried
 from lingqu.spec.running import ServeSettings
 from lingqu.store import Store
 from tests.serve.bundles import echo, failing_graph, register, versions
@@ -136,6 +138,40 @@ def test_a_challenger_that_cannot_be_served_is_dropped(tmp_path: Path) -> None:
     last = Registry(store).history("echo")[-1].sentence().split(" UTC: ")[1]
     assert last.startswith("version 2 of echo was dropped (lingqu): the service refuses it: Expected ")
     assert "golden" in last
+
+
+def test_a_trouble_of_the_machine_refuses_and_drops_nothing_and_what_was_decided_is_done_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    versions(store, tmp_path / "bundles", 3)
+    (tmp_path / "trials").write_text("in the way of a folder")
+
+    def told() -> list[str]:
+        return [message.partition(", found ")[0] for message in caplog.messages if "tried again" in message]
+
+    async def go() -> None:
+        async with Service.load(["echo"], settings=ServeSettings(), store=store, shared=tmp_path / "trials") as service:
+            engine = service.engine("echo")
+            Registry(store).promote("echo", 2, who="test", why="looks well")
+            _, epoch = Registry(store).alias("echo", "champion") or (None, 0)
+            begin(store, Registry(store).get("echo@3"), against=2, epoch=epoch, why="its gate was passed", evidence={})
+            await until(lambda: len(told()) == 2, 20)
+            (tmp_path / "trials").unlink()
+            await until(lambda: engine.standing() == {"champion": 2, "previous": 1, "challenger": 3}, 20)
+            assert engine.refusals == {}
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert standing(store).version == 3
+    assert told() == [
+        f"echo@{number} is tried again until it can be loaded, echo@1 goes on: Expected to write {tmp_path}/trials"
+        for number in (2, 3)
+    ]
+
+
+def test_a_bundle_that_cannot_be_read_just_now_has_not_failed_its_trial() -> None:
+    with pytest.raises(StoreError, match=", found file name too long"):
+        tried(Path("/" + 300 * "x"))
 
 
 def test_what_a_challenger_answers_unseen_is_kept_beside_what_was_answered(tmp_path: Path) -> None:

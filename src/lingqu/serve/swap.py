@@ -1,9 +1,9 @@
 """Models that change while they answer: the registry is looked at four times a second, and its aliases obeyed.
 
 A new version is tried in a process of its own, loaded, asked its golden rows, and only then put in the old one's place, by one
-assignment in the event loop; requests that came before keep the version they were given. What cannot be loaded is
-refused, told, and not tried again until the alias moves; the version before goes on. `previous` stays loaded, so that
-a rollback is that assignment alone.
+assignment in the event loop; requests that came before keep the version they were given. A bundle that is at fault is
+refused, told, and not tried again until the alias moves; where the machine is in trouble, it is tried again after a
+pause. The version before goes on. `previous` stays loaded, so that a rollback is that assignment alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gc
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lingqu.bundle.read import Bundle
-from lingqu.errors import BundleError, ConflictError, LingquError, Problem
+from lingqu.errors import BundleError, ConflictError, LingquError, Problem, StoreError
 from lingqu.registry import Registry, Version, rollouts
 from lingqu.registry.brake import frozen
 from lingqu.registry.versions import Reference
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 POLL = 0.25
 CHALLENGER = "challenger"
 FOLLOWED = (CHAMPION, PREVIOUS, CHALLENGER)
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds until a version is tried again that the machine had no room, memory or file for; they double each time."""
 
 log = logging.getLogger("lingqu.serve")
 
@@ -80,7 +83,8 @@ class Follower:
         self.shared = shared
         self.engines = {name: engine for name, engine in engines.items() if sources[name].follows}
         self.sources = sources
-        self._refused: dict[tuple[str, int], str] = {}
+        self._shut: dict[tuple[str, int], tuple[float, float]] = {}
+        """Versions that are not tried before a moment, which for those refused never comes, and the pause until then."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
@@ -178,7 +182,7 @@ class Follower:
         wanted: dict[str, int] = {}
         now = engine.current.number
         first = aliases.get(answers_by)
-        if first is None or (name, first) in self._refused or engine.broke(first):
+        if first is None or self._is_shut(name, first) or engine.broke(first):
             first = now
         if first is not None:
             wanted[CHAMPION] = first
@@ -189,30 +193,49 @@ class Follower:
                 if role == CHALLENGER and number is None:
                     # After a rollback: whether that version was at fault shows on the same rows.
                     number = aliases.get(rollouts.DEMOTED)
-                if number is not None and (name, number) not in self._refused:
+                if number is not None and not self._is_shut(name, number):
                     wanted[role] = number
         # What is refused may be tried again once nothing points to it any more.
-        for key in [key for key in self._refused if key[0] == name and key[1] not in aliases.values()]:
-            del self._refused[key]
+        for key in [key for key in self._shut if key[0] == name and key[1] not in aliases.values()]:
+            del self._shut[key]
             engine.refusals.pop(key[1], None)
         engine.forgive(aliases.get(answers_by))
         return wanted
 
+    def _is_shut(self, name: str, number: int) -> bool:
+        return (name, number) in self._shut and time.monotonic() < self._shut[name, number][0]
+
     def _load(self, registry: Registry, name: str, engine: Engine, number: int) -> Loaded | None:
-        """A version, tried and warm; None when it was refused."""
+        """A version, tried and warm; None when it was refused, or has to be tried again."""
         try:
-            version = registry.get(f"{name}@{number}")
-            folder = self.store.folder_path(version.bundle, verify=False)
-            deadline = engine.settings.deadline_seconds
-            found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
-            _same_question(found, engine)
-            return warm(served(version), Bundle.open(folder))
-        except (LingquError, MemoryError, OSError) as error:
-            self._refused[name, number] = str(error)
+            loaded = self._tried(engine, registry.get(f"{name}@{number}"))
+        except BundleError as error:
+            self._shut[name, number] = float("inf"), LONGEST_PAUSE
             log.error("%s@%d is refused, %s goes on: %s", name, number, engine.current.reference, error)
             self._tell(engine.refused, number, str(error))
             self._given_up.append((name, number, f"the service refuses it: {' '.join(str(error).split())}"))
-            return None
+        except (LingquError, MemoryError, OSError) as error:
+            # This tells of the machine, and the next moment may be better.
+            if (name, number) not in self._shut:
+                now = engine.current.reference
+                log.error("%s@%d is tried again until it can be loaded, %s goes on: %s", name, number, now, error)
+            pause = min(LONGEST_PAUSE, 2 * self._shut.get((name, number), (0.0, FIRST_PAUSE / 2))[1])
+            self._shut[name, number] = time.monotonic() + pause, pause
+        else:
+            self._shut.pop((name, number), None)
+            return loaded
+        return None
+
+    def _tried(self, engine: Engine, version: Version) -> Loaded:
+        try:
+            folder = self.store.folder_path(version.bundle, verify=False)
+        except StoreError as error:
+            # Nothing but a bundle that is gone.
+            raise BundleError(error.problems) from error
+        deadline = engine.settings.deadline_seconds
+        found = verdict(folder, self.shared, measured_ms=self._measured(version), deadline=deadline)
+        _same_question(found, engine)
+        return warm(served(version), Bundle.open(folder))
 
     def _measured(self, version: Version) -> float | None:
         """The milliseconds of one answer that the report of this version tells, if there is one."""

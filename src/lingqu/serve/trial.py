@@ -14,11 +14,12 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lingqu.errors import BundleError, LingquError, Problem
+from lingqu.errors import BundleError, LingquError, Problem, StoreError
 from lingqu.store.atomic import write_json
 from lingqu.store.locks import hold
 
@@ -36,6 +37,8 @@ LATELY_SECONDS = 30.0
 def tried(folder: Path, *, measured_ms: float | None = None, deadline: float = 10.0) -> dict[str, Any]:
     """What the trial of this bundle found: {"seconds": of one row, "task", "answer"}; BundleError when it must not serve.
 
+    StoreError where the machine could not read it, which says nothing of the bundle.
+
     `measured_ms` is what one answer took when the version was evaluated: ten times that, and 50 ms, is a fault of its own.
     """
     command = [sys.executable, "-m", "lingqu.serve.trial", str(folder)]
@@ -49,6 +52,8 @@ def tried(folder: Path, *, measured_ms: float | None = None, deadline: float = 1
     except (ValueError, IndexError):
         raise _unfit(folder, f"a process that ended with status {done.returncode}") from None
     refuse(told)
+    if "trouble" in told:
+        raise StoreError(Problem(**told["trouble"]))
     seconds = told["seconds"]
     if seconds > deadline / 2:
         raise _unfit(folder, f"{seconds:.1f} s for one row, with a deadline of {deadline:.0f} s")
@@ -79,7 +84,9 @@ def verdict(
                 told = tried(folder, measured_ms=measured_ms, deadline=deadline)
             except BundleError as error:
                 told = {"problems": [asdict(problem) for problem in error.problems]}
-            write_json(shared / f"{folder.name}.json", told)
+            # On a full disk the other workers try it for themselves.
+            with suppress(StoreError):
+                write_json(shared / f"{folder.name}.json", told)
     refuse(told)
     return told
 
@@ -106,11 +113,13 @@ def main(folder: str) -> int:
     os.nice(10)
     from lingqu.bundle.read import Bundle  # before the limit, which the libraries must not use up
 
-    _limit_memory(sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()))
     try:
+        _limit_memory(sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()))
         told = _ask(Bundle.open(folder))
     except LingquError as error:
         told = {"problems": [asdict(problem) for problem in error.problems]}
+    except OSError as error:
+        told = {"trouble": asdict(Problem(f"to read {folder}", (error.strerror or str(error)).lower()))}
     except MemoryError:
         told = {"problems": [asdict(_unfit(Path(folder), "no memory left for it").problems[0])]}
     sys.stdout.write(json.dumps(told) + "\n")
