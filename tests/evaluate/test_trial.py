@@ -1,4 +1,4 @@
-"""The gate set of a trial: rows that are asked again and again count once."""
+"""What a trial looks at, and what a look costs: rows that repeat count once, and a rollback brings no fresh budget."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from lingqu.bundle.read import Bundle
 from lingqu.contract import Rows
 from lingqu.data.alike import COINCIDENCES, nearly_same
 from lingqu.data.findings import Finding
-from lingqu.data.version import DataVersion
+from lingqu.data.parquet import to_parquet
+from lingqu.data.version import GROUP, ROW, DataVersion
 from lingqu.evaluate.comparison import group_index
 from lingqu.evaluate.gate import Decision
 from lingqu.evaluate.trial import Fresh, Trial
+from lingqu.registry import Registry
 from lingqu.spec import Spec
-from lingqu.store import Store
+from lingqu.store import Store, write_bytes
 from lingqu.tasks import find_task
 from tests.serve.bundles import STEP, versions
 
@@ -49,6 +51,36 @@ def test_fresh_rows_that_are_asked_again_and_again_count_once(tmp_path: Path) ->
     # Where equal rows are coincidences in the test rows, they are so here.
     few = replace(DATA, findings=(Finding("note", COINCIDENCES, "few values"),))
     assert replace(trial, data=few)._alike(asked(40, 5)) is None
+
+
+def test_a_champion_that_is_back_has_no_fresh_budget_for_unseen_proofs(tmp_path: Path) -> None:
+    store, rows = Store.open(tmp_path / ".lingqu"), asked(40, 1)
+    versions(store, tmp_path / "bundles", 2)
+    registry, version = Registry(store), Registry(store).get("echo@2")
+    names = [str(place) for place in range(len(rows))]
+    file = to_parquet(rows.with_columns({ROW: names, GROUP: names}), {**KINDS, ROW: "text", GROUP: "text"})
+    write_bytes(tmp_path / "data" / "test.parquet", file)
+    data = replace(DATA, counts={"test": len(rows)}, folder=store.put_folder(tmp_path / "data"))
+    trial = Trial(SPEC, TASK, data, store, {"bundle": version.bundle}, {}, [], unseen=True)
+
+    def look(number: int) -> tuple[str, int]:
+        report = {"latency": {"p95_ms": 1.0}, "size": {"bytes": 1}}
+        gate = trial._look(registry, tmp_path / f"look-{number}", report)
+        return gate["gate_set"], gate["round"]
+
+    assert look(1) == ("unseen-v1", 1)
+    registry.promote("echo", 2, who="anna", why="a hunch")
+    registry.rollback("echo", who="anna", why="it was none")
+    assert look(2) == ("unseen-v1", 2)
+    # A store of before, whose champion was asked three times when it led for the first time.
+    for number in (1, 2, 3):
+        registry.spend("echo", "unseen-1", number, 0.01, None, "unseen")
+    decision = {"against": 1, "gate_set": "unseen-1"}
+    registry.register(
+        "echo", bundle=version.bundle, data_version="e", run="r", task=TASK.name, metrics={}, decision=decision,
+        lineage={}, spec={},
+    )  # fmt: skip
+    assert look(3) == ("unseen-1", 4)
 
 
 def test_texts_that_are_nearly_the_same_count_once_unless_the_spec_keeps_them_apart() -> None:

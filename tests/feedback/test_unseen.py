@@ -109,7 +109,7 @@ def test_todays_traffic_proves_what_the_test_rows_cannot(project: tuple[Path, St
     assert (told["decision"], told["fresh"], told["joined"]) == ("unseen", 0, 180)
     told_first = told
     gate = told["gate"]
-    assert (gate["decision"], gate["gate_set"], gate["round"], gate["exhausted"]) == ("unseen", "unseen-1", 1, False)
+    assert (gate["decision"], gate["gate_set"], gate["round"], gate["exhausted"]) == ("unseen", "unseen-v1", 1, False)
     assert "better" not in {check["name"] for check in gate["checks"]}
     now = standing(store)
     assert (now.version, now.step, now.alpha) == (2, "shadow", pytest.approx(0.025))

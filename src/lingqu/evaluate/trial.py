@@ -155,8 +155,10 @@ class Trial:
             if paid is not None and paid == {"p": gate["p"], "decision": gate["decision"], "alpha": gate["alpha"]}:
                 return gate
         champion, epoch = registry.alias(name, "champion") or (None, 0)
-        # Against one champion all who try unseen share one budget; their rows are new each time, so it never ends.
-        gate_set = f"{UNSEEN}-{epoch}" if self.unseen else self.fresh.name if self.fresh else self._gate_set(registry)
+        if self.unseen:
+            gate_set = self._unseen_set(registry, champion)
+        else:
+            gate_set = self.fresh.name if self.fresh else self._gate_set(registry)
         budget = registry.next_alpha(name, gate_set, self.spec.gates.alpha)
         exhausted = budget.exhausted and not self.unseen
         decision = self._compare(registry, report, budget.alpha)
@@ -248,6 +250,16 @@ class Trial:
         if any(finding.code == COINCIDENCES for finding in self.data.findings):
             return None
         return nearly_same(rows, columns_of(self.task, self.data.kinds), self.task, near=self.spec.data.near_duplicates)
+
+    def _unseen_set(self, registry: Registry, champion: int | None) -> str:
+        """The budget that all who try unseen against one version share; their rows are new each time, so it never ends.
+
+        A champion that is back after a rollback has none anew. Once each of its reigns had a name, and the one that spent
+        most goes on.
+        """
+        asked = [v.decision for v in registry.versions(self.spec.name) if v.decision.get("against") == champion]
+        names = [f"{UNSEEN}-v{champion}", *(told["gate_set"] for told in asked if told["gate_set"].startswith(UNSEEN))]
+        return max(names, key=lambda name: registry.next_alpha(self.spec.name, name).round)
 
     def _gate_set(self, registry: Registry) -> str:
         """The name of these test rows as a gate set.
