@@ -16,9 +16,10 @@ from lingqu.contract import Answer
 from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry
+from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
-from lingqu.spec.running import JournalSettings
+from lingqu.spec.running import JournalSettings, ServeSettings
 from lingqu.store import Store
 from lingqu.store.canonical import canonical_json
 from lingqu.tasks import find_task, task_names
@@ -42,7 +43,7 @@ def answered(
     """A store whose model of this task has answered such rows; its rows call the right answer by the name of `target`."""
     store = Store.open(folder / ".lingqu")
     made = find_task(task)
-    (folder / "bundle").mkdir()
+    (folder / "bundle").mkdir(parents=True)
     names = [[name, "number"] for name in row]
     report = store.put_json({"data": {"kinds": [*names, [made.target.name, ""]], "labels": {"food": 1, "sport": 1}}})
     about = {"run": "r", "metrics": {}, "decision": {}, "lineage": {"report": report}}
@@ -90,8 +91,46 @@ def test_the_file_of_the_queue_and_the_export_come_back(task: str, tmp_path: Pat
     assert told(tmp_path) == {id: (value, "file", "brought by anna")}
     assert lingqu("feedback", "export", "-o", "e.csv").returncode == 0
     done = lingqu("feedback", "add", "e.csv", "--who", "ben")
-    assert done.stdout.startswith("1 labels of m taken, 0 were there before."), done.stderr
-    assert {one[0] for one in told(tmp_path).values()} == {value}
+    assert done.stdout.startswith("0 labels of m taken, 1 were there before."), done.stderr
+    assert told(tmp_path) == {id: (value, "file", "brought by anna")}
+
+
+@pytest.mark.heavy
+def test_an_export_that_comes_back_changes_no_standing_and_elsewhere_only_the_accepted_is_taken(
+    tmp_path: Path, lingqu: Lingqu
+) -> None:
+    text = "=1+1 渠"
+    ids = answered(tmp_path, "text-classification", {"text": text}, count=3)
+    inbox = Inbox(Store.open(tmp_path / ".lingqu"), ServeSettings())
+    poison, _ = [inbox.receive({"prediction_id": id, "label": "food"}, ANYONE).feedback_id for id in ids[:2]]
+    assert lingqu("feedback", "reject", poison).returncode == 0
+    assert lingqu("feedback", "add", ids[2], "--label", "sport").returncode == 0
+    before = voices(inbox.store, "m")
+    other = tmp_path / "other"
+    answered(other, "text-classification", {"text": text}, count=0)
+    for name, taken in (("e.csv", 1), ("e.jsonl", 0)):
+        assert lingqu("feedback", "export", "-o", name).returncode == 0
+        done = lingqu("feedback", "add", name, "--who", "ben")
+        assert done.stdout.startswith("0 labels of m taken, 3 were there before.\n"), done.stderr
+        assert voices(inbox.store, "m") == before
+        # Where nobody knows these ids; and the row is the same one however the file spells it.
+        done = lingqu("feedback", "add", f"../{name}", cwd=other)
+        said = (
+            f"{taken} labels of m taken, {1 - taken} were there before. 2 are not accepted where they were exported.\n"
+        )
+        assert done.stdout.startswith(said), done.stderr
+    (one,) = voices(Store.open(other / ".lingqu"), "m")
+    assert (one.input, one.value) == ({"text": text}, "sport")
+    mine = next(voice.id for voice in before if voice.value == "sport")
+    # A row of one's own below those that were exported.
+    (tmp_path / "e.csv").write_text(f"text,label,id,status\n{text},sport,{mine},accepted\nsoup,food,,\n")
+    assert lingqu("feedback", "add", "e.csv").stdout.startswith("1 labels of m taken, 1 were there before.\n")
+    assert {"text": "soup"} in [voice.input for voice in voices(inbox.store, "m")]
+    (tmp_path / "e.csv").write_text(f"text,label,id,status\n{text},food,{mine},accepted\n")
+    assert lingqu("feedback", "add", "e.csv").stderr.strip().endswith(
+        "row 1: Expected 'sport', as this feedback says here, found 'food'. To say otherwise: "
+        f"lingqu feedback reject {mine}, and bring the row without 'id' and 'status'."
+    )  # fmt: skip
 
 
 def test_a_word_that_is_no_label_ends_no_review(

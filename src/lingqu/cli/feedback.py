@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +17,12 @@ from lingqu.cli.pictures import beside, lacking, opened, said
 from lingqu.cli.present import emit, next_step, out, read_store, store_folder, table
 from lingqu.cli.records import who
 from lingqu.cli.specs import spec_of
-from lingqu.data.readers import stream
-from lingqu.data.spreadsheet import TableWriter
+from lingqu.data.readers import JSON, stream
+from lingqu.data.spreadsheet import TableWriter, plain_row
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError, near
-from lingqu.feedback.add import MOST_TOLD, add_labels, model_that_answered, principal_of
-from lingqu.feedback.labels import Wanted, label_for, wanted
+from lingqu.feedback.add import add_labels, model_that_answered, principal_of
+from lingqu.feedback.exported import free, marks_of, rows_of
+from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
@@ -112,9 +113,11 @@ def _add(arguments: argparse.Namespace) -> None:
         found, advice = " and ".join(f"--{word}" for word in given), "Name one answer by its id to say something of it."
         raise RequestError(Problem("what is said of answers in the file alone", found, advice))
     name = model_of(store, arguments.model)
-    rows = _whole_rows(thing)
+    rows, asked = _whole_rows(thing), wanted(store, name)
+    if Path(thing).suffix.lower() not in JSON and marks_of(rows, asked):
+        rows = [plain_row(row) for row in rows]
     names = rows[0] if rows else ()
-    column = wanted(store, name).column([*names], by_answer="prediction_id" in names)
+    column = asked.column([*names], by_answer="prediction_id" in names)
     _bring(store, name, rows, column, arguments)
 
 
@@ -152,6 +155,8 @@ def _bring(
         shown += f" {added.corrected:,} of them replace what {who(arguments)} had said."
     if added.equal:
         shown += f" {added.equal:,} are of rows that have a label already."
+    if added.unaccepted:
+        shown += f" {added.unaccepted:,} are not accepted where they were exported."
     if added.contested:
         shown += f" {added.contested:,} answers have labels that differ, and judge nothing until one is corrected or rejected."
     told = {"name": name, **asdict(added)}
@@ -299,11 +304,7 @@ def _export(arguments: argparse.Namespace) -> None:
         asked = wanted(store, name)
         found = [voice for voice in voices(store, name, status=arguments.status) if voice.input is not None]
     target = Path(arguments.out or f"{name}-feedback.jsonl")
-    taken = {column for voice in found for column in voice.input or ()}
-    label = next((word for word in ("label", *asked.columns) if word not in taken), _free("label", taken, "feedback_"))
-    id, status = (_free(word, taken, "feedback_") for word in ("id", "status"))
-    # An empty cell is no label, and a row that has none of several labels is told by an empty list.
-    rows = [{**(voice.input or {}), label: voice.label or "[]", id: voice.id, status: voice.status} for voice in found]
+    rows = rows_of(found, asked)
     _write(target, rows)
     emit(arguments, {"rows": len(rows), "file": str(target)}, f"{len(rows):,} rows are in {target}.")
 
@@ -311,20 +312,9 @@ def _export(arguments: argparse.Namespace) -> None:
 def _flat(item: Item, asked: Wanted) -> dict[str, Any]:
     """An answer to label as one row of a file; a column of its request gives way to those of the queue."""
     own = {"prediction_id", "answered", "users_said", *asked.columns}
-    row = {_free(name, own, "row_"): value for name, value in item.row.items()}
+    row = {free(name, own, "row_"): value for name, value in item.row.items()}
     answered = {} if item.prediction is None else {"answered": item.prediction, "users_said": ", ".join(item.said)}
     return {"prediction_id": item.prediction_id, **row, **answered, "label": ""}
-
-
-def _free(name: str, taken: Collection[str], before: str) -> str:
-    """A name that is not taken: this one, or one with these letters before it.
-
-    >>> _free("id", {"text"}, "feedback_"), _free("id", {"id", "feedback_id"}, "feedback_")
-    ('id', 'feedback_feedback_id')
-    """
-    while name in taken:
-        name = before + name
-    return name
 
 
 def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -33,6 +33,19 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}"
 
 
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table that lingqu wrote, its cells and their names as they were before.
+
+    >>> plain_row({"'@name": "'=1+1", "word": "'tis", "number": 3})
+    {'@name': '=1+1', 'word': "'tis", 'number': 3}
+    """
+    return {_plain_cell(name): _plain_cell(cell) for name, cell in row.items()}
+
+
+def _plain_cell(cell: Any) -> Any:
+    return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and safe_cell(cell[1:]) == cell else cell
+
+
 class TableWriter:
     """Rows as CSV with a header, in lines that end with a line feed; keys of a row beyond the header are left out."""
 

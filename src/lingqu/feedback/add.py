@@ -16,7 +16,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError
-from lingqu.feedback.labels import Wanted, label_for, right_answer, unknown_of, wanted
+from lingqu.feedback.exported import Returned, returned
+from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, unknown_of, wanted
 from lingqu.feedback.queue import compared_rows, plain, whole
 from lingqu.feedback.round import ROUND
 from lingqu.feedback.voice import ACCEPTED, LABEL, contested, voices
@@ -34,7 +35,6 @@ from lingqu.store.history import append, now
 from lingqu.store.tables import FEEDBACK, HISTORY, PREDICTIONS
 
 FILE = "file"
-MOST_TOLD = 5
 AT_ONCE = 10_000
 """Databases take only so many values in one question: SQLite 32,766 by default, PostgreSQL 65,535."""
 
@@ -53,6 +53,8 @@ class Added:
     """To how many of the answers somebody else gave another label of the audit, so that they judge nothing yet."""
     unknown_labels: tuple[str, ...] = ()
     """Those that no row of the model has had: new ones, or those of another model's file."""
+    unaccepted: int = 0
+    """How many were not taken because they were exported where they are not accepted."""
 
 
 def add_labels(
@@ -68,6 +70,7 @@ def add_labels(
 ) -> Added:
     """Take labels from rows, all or none; the same file twice is the same labels once, and whoever errs may bring another.
 
+    Of an export only what this store does not know is taken, as far as it was accepted where it comes from.
     `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share;
     `disputed` are those of rows on which the champion and the challenger on its way differ, of equal rows one. `comment`
     is what there is to say besides.
@@ -80,16 +83,16 @@ def add_labels(
         raise RequestError(
             Problem(f"a column prediction_id for {source} labels", "none", "Start from: lingqu feedback queue")
         )
-    standing = rollout(store, name) if disputed else None
+    standing, asked = rollout(store, name) if disputed else None, wanted(store, name)
     rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
-    bringer = _Bringer(
-        store, name, who, target, source, audit_share, standing, wanted(store, name), comment, rows_before
-    )
-    records = bringer.records(listed, bringer.of_answer if by_answer else bringer.of_row)
+    bringer = _Bringer(store, name, who, target, source, audit_share, standing, asked, comment, rows_before)
+    back = Returned(listed) if by_answer else returned(store, name, listed, target, asked)
+    records = bringer.records(back.taken(), bringer.of_answer if by_answer else bringer.of_row)
     once, unknown = bringer.once(records), bringer.unknown(records)
     new, corrected = bringer.keep(once)
-    equal = len(records) - len(once)
-    return Added(new, len(listed) - new - equal, corrected, equal, bringer.contested(records), unknown)
+    equal, elsewhere = len(records) - len(once), len(back.unaccepted)
+    known = len(listed) - new - equal - elsewhere
+    return Added(new, known, corrected, equal, bringer.contested(records), unknown, elsewhere)
 
 
 def model_that_answered(store: Store, identity: str) -> str:
@@ -130,14 +133,14 @@ class _Bringer:
     """The ids of rows of their own that are known."""
 
     def records(
-        self, rows: Sequence[Mapping[str, Any]], record: Callable[[Mapping[str, Any]], dict[str, Any]]
+        self, rows: Mapping[int, Mapping[str, Any]], record: Callable[[Mapping[str, Any]], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """A record of each row; DataError that tells the first rows without a label, or with a second one of an answer."""
+        """A record of each numbered row; DataError that tells the first without a label, or with a second one of an answer."""
         made: list[dict[str, Any]] = []
         first: dict[str, tuple[int, str]] = {}
         problems: list[Problem] = []
         expected = f"a {'number' if self.wanted.kind == 'number' else 'label'} in '{self.target}'"
-        for place, row in enumerate(rows, 1):
+        for place, row in rows.items():
             try:
                 if row.get(self.target) in (None, ""):
                     raise CellFault("none")

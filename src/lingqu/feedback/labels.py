@@ -19,6 +19,9 @@ from lingqu.serve.journal import spell
 from lingqu.store import Store
 from lingqu.tasks import find_task
 
+MOST_TOLD = 5
+"""So many faults of a file of labels are told."""
+
 _ANSWERS = {"label-scores": "label", "label-set": "labels", "number-value": "number"}
 """The kind of column that holds the right answers to answers of each kind."""
 
