@@ -13,11 +13,12 @@ from sqlalchemy import update
 from lingqu.contract import Answer, LabelScores, LabelSet, NumberValue, Task
 from lingqu.data.version import DataVersion
 from lingqu.errors import UnknownNameError
-from lingqu.feedback.circle import for_rules, for_trial
+from lingqu.feedback.circle import UNTRIED, Circle, for_rules, for_trial, reasons, untried
 from lingqu.feedback.far import FAR, far_off
 from lingqu.feedback.grow import grow, typed
-from lingqu.feedback.round import decide_by_rule
-from lingqu.feedback.suspects import suspected
+from lingqu.feedback.round import Gathered, decide_by_rule
+from lingqu.feedback.suspects import CONTRADICTING, suspected
+from lingqu.feedback.trigger import Due
 from lingqu.feedback.voice import REJECTED, Voice, labels_of, settle, voices
 from lingqu.loop import check
 from lingqu.registry import Registry
@@ -69,6 +70,17 @@ def ingested(folder: Path, store: Store, task: str, columns: str) -> tuple[DataV
     (folder / "lingqu.yaml").write_text(told)
     spec = check(folder / "lingqu.yaml")
     return Stages(spec, find_task(spec.task), store, lambda *_: None).data(), find_task(spec.task)
+
+
+def registered(store: Store, report: dict[str, Any]) -> None:
+    """A version with this report, and with a bundle that nobody opens."""
+    (store.folder / "work").mkdir(exist_ok=True)
+    (folder := store.folder / "work" / "bundle").mkdir()
+    (folder / "a").write_text("a")
+    Registry(store).register(
+        "m", bundle=store.put_folder(folder), data_version="d", run="r", task="tabular-regression", metrics={},
+        decision={}, lineage={"report": store.put_json(report)}, spec={},
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -178,6 +190,45 @@ def test_whoever_says_most_does_not_say_what_is_far_and_what_several_say_is_not(
 
 
 @pytest.mark.heavy
+def test_of_a_source_that_does_harm_nothing_trains_that_was_not_tried(desk, tmp_path):
+    """Caps let 20 of 35 false numbers in; where the trial drops these, the others do not take their places."""
+    (tmp_path / "rows.csv").write_text("size,price\n" + "".join(f"{20 + n},{60 + 3 * n}\n" for n in range(300)))
+    base, task = ingested(tmp_path, desk.store, "tabular-regression", "columns: {target: price}")
+    registered(desk.store, {})
+    Registry(desk.store).promote("m", 1, who="anna", why="first", evidence={"override": True})
+    rows = desk.all_answered([{"size": 20.25 + n} for n in range(45)], NumberValue(150.0, 100.0, 200.0))
+    for n, row in enumerate(rows):
+        desk.say(*(("ben", row, 60.75 + 3 * n) if n < 10 else ("mallory", row, 150.0 + 3 * n)))
+    given = voices(desk.store, "m")
+    with Circle(check(tmp_path / "lingqu.yaml"), task, desk.store) as circle:
+        circle.gathered = Gathered(Due(True, "asked"), tuple(given), len(given), (), "")
+        circle.grow(base)
+    assert circle.grown is not None
+    assert {*circle.grown.joined} == {voice.id for voice in given if voice.principal == "ben"}
+    assert reasons(circle.grown.left)[UNTRIED] == 15
+    assert [voice.status for voice in voices(desk.store, "m")] == ["quarantined"] * 45
+
+
+def test_what_is_like_what_does_harm_is_not_tried_by_the_next_model(desk):
+    desk.say("anna", desk.answered({"text": "a parcel"}), "ham")
+    (one,) = voices(desk.store, "m")
+
+    def said(who: str, label: str, count: int) -> list[Voice]:
+        return [replace(one, id=f"{who} {label} {n}", principal=who, value=label) for n in range(count)]
+
+    told = [*said("mallory", "spam", 12), *said("ben", "spam", 3), *said("ben", "ham", 12)]
+    # Of mallory all contradicts the answer, and all that was tried of it was dropped.
+    tried, harm = [*told[:10], *told[12:14], *told[15:]], f"{CONTRADICTING}: 12 rows cost 1"
+    dropped = {voice.id: harm for voice in tried if voice.value == "spam"}
+    reviewed = [replace(voice, decided_by="cleo", id="reviewed") for voice in told[:1]]
+    more = said("mallory", "ham", 1)
+    assert [*untried([*told, *more, *reviewed], tried, dropped)] == [told[10].id, told[11].id, told[14].id, more[0].id]
+    alone = {voice.id: "principal mallory: 10 rows cost 1" for voice in tried[:10]}
+    assert [*untried([*told, *more, *reviewed], tried, alone)] == [told[10].id, told[11].id, more[0].id]
+    assert untried(told, tried, {}) == {}
+
+
+@pytest.mark.heavy
 def test_a_row_of_a_table_that_is_nearly_one_of_the_gate_does_not_train(desk, tmp_path):
     """A thousandth on one number of 20 to 119 is what another program makes of it; a half is another row."""
     towns = ["ulm", "bonn"]
@@ -231,14 +282,9 @@ def test_a_label_that_is_none_is_a_fault_of_its_row(desk, tmp_path):
 def test_a_number_out_of_reach_is_rejected_at_the_door_and_told_why(desk):
     """The report of the version says what its training rows held; where there is none, nothing is out of reach."""
     about = {"name": "target", "kind": "number", "low": 24.0, "high": 600.0}
-    told = {"data": {"target": "target", "columns": {"target": "price"}}, "profile": {"columns": [about]}}
-    (desk.store.folder / "work").mkdir(exist_ok=True)
-    (folder := desk.store.folder / "work" / "bundle").mkdir()
-    (folder / "a").write_text("a")
-    Registry(desk.store).register(
-        "m", bundle=desk.store.put_folder(folder), data_version="d", run="r", task="tabular-regression", metrics={},
-        decision={}, lineage={"report": desk.store.put_json(told)}, spec={},
-    )  # fmt: skip
+    registered(
+        desk.store, {"data": {"target": "target", "columns": {"target": "price"}}, "profile": {"columns": [about]}}
+    )
     rows = desk.all_answered([{"size": n} for n in range(2)], NumberValue(200.0, 190.0, 210.0))
     give = {"prediction_id": rows[0], "label": "1e12"}
     receipt = desk.inbox.receive(give, ANYONE, "k")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from lingqu.feedback.labels import unknown_of
 from lingqu.feedback.paired import compared
 from lingqu.feedback.rollout import advance, gives_way
 from lingqu.feedback.round import ROUND, Gathered, fresh_rows, gather, opened, recorded_before, reopened, spoken
-from lingqu.feedback.suspects import harmful
+from lingqu.feedback.suspects import CONTRADICTING, LEAST_OF_BLOCK, harmful
 from lingqu.feedback.voice import QUARANTINED, REJECTED, RULE, TRIAL, Voice, labels_of, settle, voices
 from lingqu.monitor.quality import right as answered_right
 from lingqu.registry import Registry
@@ -35,6 +36,8 @@ MANY_LABELS = 200
 """A challenger that after so many labels has not come half of its way makes room, however few rows told the two apart."""
 DISCORDANCE = 0.08
 """The share of rows on which a retrained model and its champion usually differ; the power of a gate rests on it."""
+
+UNTRIED = "what is like it made the model worse, and it was not tried itself"
 
 
 class Circle:
@@ -122,7 +125,7 @@ class Circle:
     def grow(self, base: DataVersion) -> DataVersion:
         """The data version with the accepted rows; the base itself when none of them may train.
 
-        What is far off and what does harm is sent back to wait for a person.
+        What is far off and what does harm is sent back to wait for a person; what is like it gets no place untried.
         """
         assert self.gathered is not None
         if self.gathered.fresh:
@@ -132,22 +135,27 @@ class Circle:
         dropped = far_off([voice for voice in self.gathered.accepted if voice.id not in settled])
         near = [voice for voice in self.gathered.accepted if voice.id not in dropped]
         first = grow(base, near, self.task, self.store, guard=guard, settled=settled)
-        suspects = self._suspects(base, first)
-        kept = [voice for voice in near if voice.id not in suspects]
+        tried = self._tried(first)
+        suspects = self._suspects(base, tried)
+        barred = untried(near, tried, suspects)
+        kept = [voice for voice in near if voice.id not in suspects and voice.id not in barred]
         grown = grow(base, kept, self.task, self.store, guard=guard, settled=settled) if suspects else first
         dropped |= suspects
         settle(self.store, self.spec.name, {id: (QUARANTINED, why) for id, why in dropped.items()}, who=TRIAL)
-        self.grown = Grown(grown.data, grown.joined, {**grown.left, **dropped})
+        self.grown = Grown(grown.data, grown.joined, {**grown.left, **barred, **dropped})
         return self.grown.data
 
-    def _suspects(self, base: DataVersion, first: Grown) -> dict[str, str]:
+    def _tried(self, first: Grown) -> list[Voice]:
+        """The voices that are tried with and without: what would join, but for those that help to judge."""
+        assert self.gathered is not None
+        joined = {*first.joined} - {voice.id for voice in self.gathered.served}
+        return for_trial([voice for voice in self.gathered.accepted if voice.id in joined], self.task)
+
+    def _suspects(self, base: DataVersion, tried: Sequence[Voice]) -> dict[str, str]:
         """The voices whose block does harm."""
         assert self.gathered is not None
-        served = {voice.id for voice in self.gathered.served}
-        joined = [voice for voice in self.gathered.accepted if voice.id in set(first.joined) - served]
-        joined = for_trial(joined, self.task)
         work, trusted = self.store.work(f"suspects-{self.spec.name}"), self.gathered.served
-        dropped = harmful(joined, base, self.spec, self.task, self.store, work=work, trusted=trusted)
+        dropped = harmful(tried, base, self.spec, self.task, self.store, work=work, trusted=trusted)
         self.store.clear_work(f"suspects-{self.spec.name}")
         return dropped
 
@@ -306,6 +314,23 @@ def for_trial(given: Sequence[Voice], task: Task) -> list[Voice]:
     A number hardly ever is the answer itself, so that all numbers would be that block, and one bad one would cost the rest.
     """
     return [replace(voice, answer={}) for voice in given] if task.target.kind == "number" else [*given]
+
+
+def untried(given: Sequence[Voice], tried: Sequence[Voice], dropped: Mapping[str, str]) -> dict[str, str]:
+    """Why others of these do not join in the place of what the trial dropped: caps let in a part, and that alone was tried.
+
+    They are what else a principal says of whom all was dropped, and, where contradictions were, what else contradicts.
+    """
+    mine = Counter(voice.principal for voice in tried if not voice.reviewed)
+    gone = Counter(voice.principal for voice in tried if voice.id in dropped)
+    harming = {principal for principal, count in gone.items() if count == mine[principal] >= LEAST_OF_BLOCK}
+    denied = any(why.startswith(CONTRADICTING) for why in dropped.values())
+    return {
+        voice.id: UNTRIED
+        for voice in given
+        if not (voice.reviewed or voice.id in dropped)
+        and (voice.principal in harming or (denied and str(voice.answer.get("prediction", voice.label)) != voice.label))
+    }
 
 
 def reasons(left: dict[str, str]) -> dict[str, int]:
