@@ -90,7 +90,7 @@ def test_numbers_are_read_as_people_write_them() -> None:
 
 
 def test_what_is_no_number_is_told() -> None:
-    written = ["5%", "1_000", "0x10", "inf", "1,23", "12 000", "无", "1e999"]
+    written = ["5%", "1_000", "0x10", "inf", "1,23", "12 000", "无", "1e999", "0,125", "-00,125", "０，１２５"]
     _, faults = convert(Rows({"n": written}), {"n": "number"})
     assert faults == {
         0: "column 'n': '5%' is no number",
@@ -101,6 +101,9 @@ def test_what_is_no_number_is_told() -> None:
         5: "column 'n': '12 000' is no number",
         6: "column 'n': '无' is no number",
         7: "column 'n': '1e999' is too large a number",
+        8: "column 'n': '0,125' is no number",
+        9: "column 'n': '-00,125' is no number",
+        10: "column 'n': '０，１２５' is no number",
     }
 
 

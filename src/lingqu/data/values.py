@@ -17,7 +17,8 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "null", "none", "nan", "<na>", "-"
 
 _NO_LABEL = frozenset({"", "nan", "<na>"})
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
+# In "0,125" the comma is a decimal one; as one of thousands it would make a thousandfold of it.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 _CODE = re.compile(r"[+-]?0\d+", re.ASCII)
 _WHOLE = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ](.+))?", re.ASCII)
@@ -48,7 +49,7 @@ def left_out(value: Any) -> bool:
 
 
 def to_number(value: Any) -> float | None:
-    """A finite number; "1,234.5", " 12 " and "1e3" are numbers, "5%" and "007x" are not.
+    """A finite number; "1,234.5", " 12 " and "1e3" are numbers, "5%", "007x" and "0,125" are not.
 
     >>> to_number("1,234.5"), to_number(" 12 "), to_number("1e3"), to_number("N/A"), to_number("１２")
     (1234.5, 12.0, 1000.0, None, 12.0)

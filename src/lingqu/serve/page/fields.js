@@ -51,11 +51,11 @@ function text(column) {
   return field;
 }
 
-// Full-width digits and a thousands' comma are how people write numbers; anything else, also what is too large for one, stays as it was written.
+// Full-width digits and a thousands' comma are how people write numbers; anything else, also what is too large for one or has a decimal comma (0,125), stays as it was written.
 export function asNumber(written) {
   const read = String(written).normalize("NFKC").trim();
   if (!read) return null;
-  const bare = /^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(read) ? read.replaceAll(",", "") : read;
+  const bare = /^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(read) ? read.replaceAll(",", "") : read;
   return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(bare) && Number.isFinite(Number(bare)) ? Number(bare) : read;
 }
 
