@@ -366,13 +366,13 @@ def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
     assert (told["decision"], told["why"]) == ("drop", expected)
 
 
-def by_users(store: Store, users: Iterable[str], answer: Answer) -> list[str]:
-    """What the canary answers to these users."""
+def by_users(store: Store, users: Iterable[str], answer: Answer, who: Principal = ANYONE) -> list[str]:
+    """What the canary answers to these users of a key."""
     ids = []
     with Journal(store, PLAIN) as journal:
         for user in users:
             ids.append(id := new_id())
-            told = ("r", time.time(), "echo", 2, "canary", ANYONE, user, {"x": 1}, answer, 1.0)
+            told = ("r", time.time(), "echo", 2, "canary", who, user, {"x": 1}, answer, 1.0)
             journal.record(Entry(id, *told))
     return ids
 
@@ -397,6 +397,28 @@ def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
     )
 
 
+def test_one_key_that_makes_users_up_drops_nothing(store: Store) -> None:
+    inbox, mallory = Inbox(store, ServeSettings()), Principal("mallory", "mallory", ANYONE.scopes, "")
+    move(store, standing(store), "canary", 0.25, why="better", evidence={})
+    answered(store, [1] * 60)
+    by_users(store, [f"broken {n}" for n in range(9)], Refusal("Expected a number, found none."), mallory)
+    ids = by_users(store, [f"made up {n}" for n in range(9)], said(1), mallory)
+    for id in ids:
+        inbox.receive({"prediction_id": id, "rating": 1}, mallory)
+    told = advance(store, spec_of(canary=1000))
+    assert told is not None
+    assert told["decision"] == "canary"
+    # Whoever brings them, these complaints are of other users.
+    for id in by_users(store, [f"real {n}" for n in range(9)], said(1)):
+        inbox.receive({"prediction_id": id, "rating": 1}, mallory)
+    told = advance(store, spec_of(canary=1000))
+    assert told is not None
+    assert (told["decision"], told["why"].split("; ")[1:]) == (
+        "drop",
+        ["18 of 18 complaints are about it, where 31 % should be"],
+    )
+
+
 def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=2)
     assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
@@ -416,8 +438,9 @@ def test_the_proof_that_came_first_counts(store: Store) -> None:
 
 
 def test_where_all_answers_are_the_canarys_nothing_is_held_against_it() -> None:
-    assert [*guardrails._blamed("complaints", [True] * 1000, 0.97)] == []
-    assert [*guardrails._blamed("complaints", [True] * 1000, 0.9)]
+    said = [guardrails.Said("all", True)] * 1000
+    assert [*guardrails._blamed("complaints", said, 0.97, "all")] == []
+    assert [*guardrails._blamed("complaints", said, 0.9, "all")]
 
 
 def test_a_canary_gets_its_turn_however_many_answers_are_wanted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
