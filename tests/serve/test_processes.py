@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lingqu.serve.supervisor import nursery
 from lingqu.store import Store
 from tests.serve.bundles import STEP, echo, large_graph, versions
 from tests.serve.process import Running, running
@@ -171,15 +173,19 @@ def test_a_killed_worker_is_replaced_and_the_other_goes_on(home: Path) -> None:
 
 def test_nothing_is_left_when_the_parent_is_killed(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with running(home, "echo", workers=2) as service:
         workers = service.workers()
         assert len(workers) == 2
         (left,) = tmp_path.glob("lingqu-*")
         service.process.kill()
         service.process.wait()
-        assert gone_within(workers, 10)
+        # Started again at once, it has the port as soon as they have let go of it.
+        with running(home, "echo", port=service.url.rpartition(":")[2]) as again:
+            assert (again.url, again.predict(1)[0], again.said) == (service.url, 200, [])
+            assert gone_within(workers, 10)
     assert left.exists()
-    with running(home, "echo"):
+    with nursery(1):
         assert not left.exists()
         assert len(list(tmp_path.glob("lingqu-*"))) == 1
     assert list(tmp_path.glob("lingqu-*")) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lingqu.serve.shared import PREFIX, remove_abandoned, shared_folder
+from lingqu.serve.shared import PREFIX, orphans, remove_abandoned, shared_folder
 
 
 @pytest.fixture
@@ -64,11 +64,14 @@ def test_a_folder_is_abandoned_when_the_last_process_of_its_service_has_ended(te
         remove_abandoned()
         # Its worker still answers what it was asked.
         assert folder.exists()
+        assert orphans()
         service.stdin.write("\n")
         service.stdin.close()
         assert service.stdout.read() == ""
     while folder.exists():
         remove_abandoned()
+    with shared_folder():
+        assert not orphans()
 
 
 def test_links_files_folders_of_others_and_what_has_another_name_stay(

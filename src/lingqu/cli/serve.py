@@ -37,6 +37,7 @@ def _supervisor(arguments: argparse.Namespace, shared: Shared, waiting: list[Chi
     """What was asked, checked, and the socket that listens; the first worker is loading its libraries meanwhile."""
     from lingqu.serve.plan import Plan, plain
     from lingqu.serve.port import listen
+    from lingqu.serve.shared import orphans
     from lingqu.serve.supervisor import Supervisor
 
     spec = Path(arguments.spec or SPEC)
@@ -49,7 +50,7 @@ def _supervisor(arguments: argparse.Namespace, shared: Shared, waiting: list[Chi
     home = Path(arguments.home or os.environ.get("LINGQU_HOME") or spec.parent / ".lingqu")
     # First the key, then the port: nothing listens on a network before it is known that somebody needs one.
     required = settings.host not in LOOPBACK and _guarded(settings.host, home)
-    listener = listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port, waits=orphans)
     url = _url(settings.host, listener.getsockname()[1])
     there = home.exists() or "LINGQU_DATABASE_URL" in os.environ
     plan = Plan(

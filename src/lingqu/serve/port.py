@@ -6,10 +6,13 @@ taken and the closing there is always room for one more. So nobody is let in bef
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
+import time
 from array import array
+from collections.abc import Callable
 from contextlib import suppress
 
 from lingqu.errors import Problem, RequestError
@@ -28,13 +31,32 @@ _DROP_SYN = b"".join(
 """A program of the classic packet filter that drops what begins a connection."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket; RequestError when the address cannot be had.
+LONGEST_WAIT = 25.0
+"""Seconds; workers whose parent was killed have ended by then."""
+
+
+def listen(host: str, port: int, *, waits: Callable[[], bool] = lambda: False) -> socket.socket:
+    """The listening socket; RequestError when the address cannot be had, nor while it `waits` for who may let go of it.
 
     >>> with listen("127.0.0.1", 0) as listener:
     ...     listener.getsockname()[0]
     '127.0.0.1'
     """
+    until = time.monotonic() + LONGEST_WAIT
+    while True:
+        # Asked before the port is: whoever lets go of it in between has left it free.
+        waiting = waits() and time.monotonic() < until
+        try:
+            return _listening(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not waiting:
+                found = f"{host}:{port}, where {(error.strerror or str(error)).lower()}"
+                advice = "Choose another: --port 0 takes any."
+                raise RequestError(Problem("an address to listen on", found, advice)) from None
+        time.sleep(0.1)
+
+
+def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -47,10 +69,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         # Two who begin at once may both bind, and one of them hears of it here.
         listener.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        found = f"{host}:{port}, where {(error.strerror or str(error)).lower()}"
-        raise RequestError(Problem("an address to listen on", found, "Choose another: --port 0 takes any.")) from None
+        raise
     return listener
 
 

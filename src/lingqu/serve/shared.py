@@ -23,7 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "lingqu-service-"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+PARENT = "parent"
+"""A file that the first process of a service holds alone: where nobody does, it was killed, and its workers are orphans."""
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = _FILE | os.O_DIRECTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ def shared_folder() -> Iterator[Shared]:
     """A folder of its own for a service, in the temporary directory, as long as the block runs."""
     shared = _made()
     try:
-        yield shared
+        with os.fdopen(os.open(shared.path / PARENT, _FILE | os.O_CREAT, 0o600)) as parent:
+            fcntl.flock(parent, fcntl.LOCK_EX)
+            yield shared
     finally:
         shutil.rmtree(shared.path, ignore_errors=True)
         os.close(shared.lock)
@@ -68,10 +73,27 @@ def remove_abandoned() -> None:
                 shutil.rmtree(path)
 
 
+def orphans() -> bool:
+    """Whether workers of a service of this user that was killed still finish what they had begun; they do not for long."""
+    return any(_is_orphaned(path) for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+
+
+def _is_orphaned(path: Path) -> bool:
+    try:
+        with _held_alone(path):
+            return False
+    except BlockingIOError:
+        with suppress(OSError), _held_alone(path / PARENT, _FILE):
+            return True
+    except OSError:
+        pass
+    return False
+
+
 @contextmanager
-def _held_alone(path: Path) -> Iterator[None]:
+def _held_alone(path: Path, flags: int = _FOLDER) -> Iterator[None]:
     """OSError where somebody holds it, or it is no folder of this user."""
-    lock = os.open(path, _FOLDER)
+    lock = os.open(path, flags)
     try:
         if os.fstat(lock).st_uid != os.geteuid():
             raise PermissionError(path)
