@@ -119,7 +119,8 @@ def main(folder: str) -> int:
     except LingquError as error:
         told = {"problems": [asdict(problem) for problem in error.problems]}
     except OSError as error:
-        told = {"trouble": asdict(Problem(f"to read {folder}", (error.strerror or str(error)).lower()))}
+        found = (error.strerror or str(error)).lower()
+        told = {"trouble": asdict(Problem(f"to read {folder}", found, "Look at the disk."))}
     except MemoryError:
         told = {"problems": [asdict(_unfit(Path(folder), "no memory left for it").problems[0])]}
     sys.stdout.write(json.dumps(told) + "\n")
