@@ -53,14 +53,32 @@ def test_fresh_rows_that_are_asked_again_and_again_count_once(tmp_path: Path) ->
     assert replace(trial, data=few)._alike(asked(40, 5)) is None
 
 
+def kept(store: Store, folder: Path, rows: Rows, first: int = 0) -> DataVersion:
+    """A data version with these test rows, numbered from the first."""
+    names = [str(first + place) for place in range(len(rows))]
+    file = to_parquet(rows.with_columns({ROW: names, GROUP: names}), {**KINDS, ROW: "text", GROUP: "text"})
+    write_bytes(folder / "test.parquet", file)
+    return replace(DATA, counts={"test": len(rows)}, folder=store.put_folder(folder))
+
+
+def test_the_count_begins_again_where_nineteen_in_twenty_test_rows_are_new(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / ".lingqu")
+    report = store.put_json({"data": kept(store, tmp_path / "old", asked(40, 1)).as_dict()})
+    Registry(store).register(
+        "echo", bundle=store.put_folder(tmp_path / "old"), data_version="e", run="r", task=TASK.name, metrics={},
+        decision={"gate_set": "test-old"}, lineage={"report": report}, spec={},
+    )  # fmt: skip
+    for new, gate_set in ((0, "test-old"), (37, "test-old"), (38, "test-d")):
+        trial = Trial(SPEC, TASK, kept(store, tmp_path / "new", asked(40, 1), first=new), store, {}, {}, [])
+        assert trial._gate_set(Registry(store)) == gate_set
+
+
+@pytest.mark.heavy
 def test_a_champion_that_is_back_has_no_fresh_budget_for_unseen_proofs(tmp_path: Path) -> None:
-    store, rows = Store.open(tmp_path / ".lingqu"), asked(40, 1)
+    store = Store.open(tmp_path / ".lingqu")
     versions(store, tmp_path / "bundles", 2)
     registry, version = Registry(store), Registry(store).get("echo@2")
-    names = [str(place) for place in range(len(rows))]
-    file = to_parquet(rows.with_columns({ROW: names, GROUP: names}), {**KINDS, ROW: "text", GROUP: "text"})
-    write_bytes(tmp_path / "data" / "test.parquet", file)
-    data = replace(DATA, counts={"test": len(rows)}, folder=store.put_folder(tmp_path / "data"))
+    data = kept(store, tmp_path / "data", asked(40, 1))
     trial = Trial(SPEC, TASK, data, store, {"bundle": version.bundle}, {}, [], unseen=True)
 
     def look(number: int) -> tuple[str, int]:
