@@ -10,17 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lingqu.contract import Answer
 from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
+from lingqu.data.pictures import encode_png
 from lingqu.feedback.voice import voices
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
 from lingqu.serve.keys import ANYONE
 from lingqu.spec.running import JournalSettings, ServeSettings
-from lingqu.store import Store
+from lingqu.store import Store, write_bytes
 from lingqu.store.canonical import canonical_json
 from lingqu.tasks import find_task, task_names
 from tests.conftest import Lingqu
@@ -44,12 +46,14 @@ def answered(
     store = Store.open(folder / ".lingqu")
     made = find_task(task)
     (folder / "bundle").mkdir(parents=True)
-    names = [[name, "number"] for name in row]
-    report = store.put_json({"data": {"kinds": [*names, [made.target.name, ""]], "labels": {"food": 1, "sport": 1}}})
+    kinds = {column.name: column.kind for column in made.columns}
+    names = [[name, kinds.get(name, "number")] for name in row]
+    data = {"kinds": [*names, [made.target.name, ""]], "labels": {"food": 1, "sport": 1}}
+    # Its name was found in the rows: the spec does not tell it.
+    report = store.put_json({"data": {**data, "columns": {made.target.name: target}}})
     about = {"run": "r", "metrics": {}, "decision": {}, "lineage": {"report": report}}
-    spec = {"data": {"columns": {made.target.name: target}}}
     bundle = store.put_folder(folder / "bundle")
-    Registry(store).register("m", bundle=bundle, data_version="d", task=task, spec=spec, **about)
+    Registry(store).register("m", bundle=bundle, data_version="d", task=task, spec={}, **about)
     ids = [new_id() for _ in range(count)]
     with Journal(store, JournalSettings(inputs="plain")) as journal:
         for id in ids:
@@ -131,6 +135,28 @@ def test_an_export_that_comes_back_changes_no_standing_and_elsewhere_only_the_ac
         "row 1: Expected 'sport', as this feedback says here, found 'food'. To say otherwise: "
         f"lingqu feedback reject {mine}, and bring the row without 'id' and 'status'."
     )  # fmt: skip
+
+
+def test_pictures_of_ones_own_are_read_beside_the_file_and_refused_where_there_are_none(
+    tmp_path: Path, lingqu: Lingqu
+) -> None:
+    picture = encode_png(np.zeros((4, 4), "uint8"))
+    answered(tmp_path, "image-classification", {"image": picture}, count=0)
+    write_bytes(tmp_path / "mine" / "pictures" / "a.png", picture)
+    own = tmp_path / "mine" / "own.csv"
+    own.write_text("image,answer\npictures/a.png,food\npictures/b.png,food\n,sport\nown.csv,sport\n")
+    done = lingqu("feedback", "add", "mine/own.csv")
+    advice = "Leave the row out, or say where it is."
+    assert done.stderr == (
+        "3 problems:\n"
+        f"1. row 2: Expected a picture in 'image', found no file 'pictures/b.png' in the folder mine. {advice}\n"
+        f"2. row 3: Expected a picture in 'image', found none. {advice}\n"
+        f"3. row 4: Expected a picture in 'image', found no JPEG, PNG, WebP or BMP picture. {advice}\n"
+    )
+    assert told(tmp_path) == {}
+    own.write_text("image,answer\npictures/a.png,food\n")
+    assert lingqu("feedback", "add", "mine/own.csv").stdout.startswith("1 labels of m taken, 0 were there before.")
+    assert [voice.input for voice in voices(Store.open(tmp_path / ".lingqu"), "m")] == [{"image": picture}]
 
 
 def test_a_word_that_is_no_label_ends_no_review(

@@ -118,7 +118,7 @@ def _add(arguments: argparse.Namespace) -> None:
         rows = [plain_row(row) for row in rows]
     names = rows[0] if rows else ()
     column = asked.column([*names], by_answer="prediction_id" in names)
-    _bring(store, name, rows, column, arguments)
+    _bring(store, name, rows, column, arguments, root=Path(thing).parent)
 
 
 def _add_one(store: Store, thing: str, given: Mapping[str, Any], arguments: argparse.Namespace) -> None:
@@ -145,10 +145,11 @@ def _bring(
     arguments: argparse.Namespace,
     *,
     comment: str | None = None,
+    root: Path | None = None,
 ) -> None:
     """Labels of a file, or of one answer, with what is to be known of them."""
     share = _audit_share(Registry(store).versions(name)[-1], arguments) if arguments.audit else None
-    kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed, "comment": comment}
+    kind: dict[str, Any] = {"audit_share": share, "disputed": arguments.disputed, "comment": comment, "root": root}
     added = add_labels(store, name, rows, who=who(arguments), target=column, **kind)
     shown = f"{added.taken:,} labels of {name} taken, {added.known:,} were there before."
     if added.corrected:

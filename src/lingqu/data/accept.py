@@ -113,7 +113,7 @@ def _accept_column(
         try:
             cell = read(value)
             if limit["kind"] == "image":
-                cell = _picture(cell, root)
+                cell = picture(cell, root)
             problem = _broken(cell, limit)
         except CellFault:
             # The same words for every row: its size would make a reason of its own of each.
@@ -156,7 +156,7 @@ def reach(limit: Mapping[str, Any]) -> tuple[float, float]:
     return limit["low"] - REACH * span, limit["high"] + REACH * span
 
 
-def _picture(cell: bytes | str | None, root: Path | None) -> bytes | None:
+def picture(cell: bytes | str | None, root: Path | None) -> bytes | None:
     """The bytes of a picture that can be decoded; a name is read below `root`, and nowhere else."""
     if isinstance(cell, str):
         if root is None:

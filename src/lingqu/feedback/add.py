@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -18,6 +19,7 @@ from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError
 from lingqu.feedback.exported import Returned, returned
 from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, unknown_of, wanted
+from lingqu.feedback.pictures import with_pictures
 from lingqu.feedback.queue import compared_rows, plain, whole
 from lingqu.feedback.round import ROUND
 from lingqu.feedback.voice import ACCEPTED, LABEL, contested, voices
@@ -67,14 +69,16 @@ def add_labels(
     audit_share: float | None = None,
     disputed: bool = False,
     comment: str | None = None,
+    root: Path | None = None,
 ) -> Added:
     """Take labels from rows, all or none; the same file twice is the same labels once, and whoever errs may bring another.
 
     Of an export only what this store does not know is taken, as far as it was accepted where it comes from.
     `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share;
     `disputed` are those of rows on which the champion and the challenger on its way differ, of equal rows one. `comment`
-    is what there is to say besides.
-    DataError for rows without a label that the model can have, or of predictions that the journal does not hold.
+    is what there is to say besides. Pictures that rows of their own name are looked for below `root`.
+    DataError for rows without a label that the model can have or without their picture, or of predictions that the journal
+    does not hold.
     """
     listed = [dict(row) for row in rows]
     by_answer = bool(listed) and "prediction_id" in listed[0]
@@ -87,7 +91,8 @@ def add_labels(
     rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
     bringer = _Bringer(store, name, who, target, source, audit_share, standing, asked, comment, rows_before)
     back = Returned(listed) if by_answer else returned(store, name, listed, target, asked)
-    records = bringer.records(back.taken(), bringer.of_answer if by_answer else bringer.of_row)
+    taken = back.taken() if by_answer else with_pictures(back.taken(), asked, root)
+    records = bringer.records(taken, bringer.of_answer if by_answer else bringer.of_row)
     once, unknown = bringer.once(records), bringer.unknown(records)
     new, corrected = bringer.keep(once)
     equal, elsewhere = len(records) - len(once), len(back.unaccepted)

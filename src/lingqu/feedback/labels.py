@@ -36,6 +36,8 @@ class Wanted:
     """How the column of the right answer may be called in a file: as in the user's rows, as in the task, as in the queue."""
     inputs: frozenset[str] = frozenset()
     """The columns of a request."""
+    pictures: tuple[tuple[str, str], ...] = ()
+    """Those of them that hold pictures: as in the user's rows, as in the task."""
 
     def column(self, names: Collection[str], *, by_answer: bool) -> str:
         """The column of the right answer in a file with columns of these names; the user's own name of it where there is none.
@@ -54,14 +56,17 @@ def wanted(store: Store, name: str) -> Wanted:
     version = versions[-1]
     report = version.lineage.get("report")
     data = store.get_json(report).get("data", {}) if report else {}
-    named = version.spec.get("data", {}).get("columns") or {}
+    # Columns that were found by their names are told by the data alone.
+    named = {**(version.spec.get("data", {}).get("columns") or {}), **data.get("columns", {})}
     kind, role = "", "label"
     # Where the package of a task is gone, answers still say what their labels are, and whoever learns from them complains.
     with suppress(LingquError):
         kind, role = (target := find_task(version.task).target).kind, target.name
-    inputs = frozenset(str(named.get(name, name)) for name, _ in _pairs(data.get("kinds", ())) if name != role)
+    kinds = [(str(named.get(name, name)), name, held) for name, held in _pairs(data.get("kinds", ())) if name != role]
+    inputs = frozenset(source for source, _, _ in kinds)
+    pictures = tuple((source, name) for source, name, held in kinds if held == "image")
     columns = dict.fromkeys((str(named.get(role, role)), role, "label"))
-    return Wanted(kind, frozenset(data.get("labels", ())), tuple(columns), inputs)
+    return Wanted(kind, frozenset(data.get("labels", ())), tuple(columns), inputs, pictures)
 
 
 def _pairs(kinds: Any) -> list[Any]:
