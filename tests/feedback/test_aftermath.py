@@ -43,7 +43,9 @@ def answers(store: Store, *, right: list[int]) -> None:  # noqa: F811
                 mine = place if number in right else place + 5
                 said = NumberValue(mine, mine - 1, mine + 1)
                 key = id if number == 1 else shadow_id(id, 2)
-                journal.record(Entry(key, "r", time.time(), "echo", number, role, ANYONE, None, {"x": 0}, said, 1.0))
+                journal.record(
+                    Entry(key, "r", time.time(), "echo", number, role, ANYONE, None, {"x": place}, said, 1.0)
+                )
     labels = [{"prediction_id": id, "y": place} for place, id in enumerate(ids)]
     add_labels(store, "echo", labels, who="auditor", target="y", audit_share=1.0)
 

@@ -20,10 +20,11 @@ from lingqu.errors import ConflictError, DataError
 from lingqu.feedback import guardrails
 from lingqu.feedback import round as rounds
 from lingqu.feedback.add import Added, add_labels
+from lingqu.feedback.aftermath import risk_since
 from lingqu.feedback.freeze import freeze, thaw
 from lingqu.feedback.paired import compared
 from lingqu.feedback.progress import Progress, progress
-from lingqu.feedback.queue import disputed_queue
+from lingqu.feedback.queue import audit_queue, disputed_queue
 from lingqu.feedback.rollout import advance
 from lingqu.feedback.voice import ACCEPTED, settle, voices
 from lingqu.monitor.chinese import spoken, told
@@ -80,11 +81,13 @@ def said(number: float) -> NumberValue:
     return NumberValue(number, number - 1, number + 1)
 
 
-def answered(store: Store, numbers: Iterable[int], *, shadowed: bool = False, took: float = 1.0) -> list[str]:
+def answered(
+    store: Store, numbers: Iterable[int], *, shadowed: bool = False, took: float = 1.0, first: int = 0
+) -> list[str]:
     """Answers of these versions, each to a user of its own; `shadowed` keeps the other's answer beside each."""
     ids = []
     with Journal(store, PLAIN) as journal:
-        for place, number in enumerate(numbers):
+        for place, number in enumerate(numbers, first):
             ids.append(id := new_id())
             role = "champion" if number == 1 else "canary"
             about = ("r", time.time(), "echo")
@@ -97,10 +100,10 @@ def answered(store: Store, numbers: Iterable[int], *, shadowed: bool = False, to
     return ids
 
 
-def audited(store: Store, ids: list[str], right: int) -> None:
+def audited(store: Store, ids: list[str], right: int, *, first: int = 0) -> Added:
     """Labels of the audit that say what this version answers."""
-    labels = [{"prediction_id": id, "y": place + right * STEP} for place, id in enumerate(ids)]
-    add_labels(store, "echo", labels, who="auditor", target="y", audit_share=1.0)
+    labels = [{"prediction_id": id, "y": place + right * STEP} for place, id in enumerate(ids, first)]
+    return add_labels(store, "echo", labels, who="auditor", target="y", audit_share=1.0)
 
 
 def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) -> None:
@@ -114,7 +117,7 @@ def test_a_better_challenger_goes_unseen_then_to_some_then_to_all(store: Store) 
     )
     # Half of the labels find an answer of the shadow in the journal, for the others both bundles answer again.
     audited(store, answered(store, [1] * 4, shadowed=True), right=2)
-    audited(store, answered(store, [1] * 4), right=2)
+    audited(store, answered(store, [1] * 4, first=4), right=2, first=4)
     told = advance(store, spec)
     assert told is not None
     assert (told["decision"], told["moved"], told["champion"]) == ("canary", True, 1)
@@ -266,6 +269,26 @@ def test_one_row_that_is_asked_again_and_again_is_asked_for_once_and_counts_once
     add_labels(store, "echo", [{"prediction_id": one, "y": 1.0}], who="ben", target="y", audit_share=1.0)
     assert disputed_queue(store, "echo") == []
     assert brought(ids[3]) == Added(0, 0, equal=1)
+
+
+def test_one_row_that_is_asked_again_and_again_counts_once_in_the_audit_and_in_the_risk_of_a_new_champion(
+    store: Store,
+) -> None:
+    """One client asks one row over and over: it neither takes a challenger on nor a champion back."""
+    alone, since = [id for _ in range(4) for id in answered(store, [1])], standing(store).began
+    assert len(audit_queue(store, "echo", 1.0)) == 1
+    assert audited(store, alone[1:2], right=2) == Added(1, 0)
+    assert audit_queue(store, "echo", 1.0) == []
+    labels = [{"prediction_id": id, "y": 2 * STEP} for id in alone]
+    assert add_labels(store, "echo", labels, who="ben", target="y", audit_share=1.0) == Added(1, 0, equal=3)
+    assert compared(store, standing(store)).leads == (1,)
+    # Where no challenger is on its way every label is taken, as a sample of what is asked, and live risk hears one.
+    drop(store, standing(store), who="anna", why="enough")
+    assert len(audit_queue(store, "echo", 1.0)) == 3
+    assert add_labels(store, "echo", labels, who="ben", target="y", audit_share=1.0) == Added(3, 1)
+    champion = Registry(store).get("echo@1")
+    assert sum(label.audit for label in labelled(store, champion)) == 4
+    assert risk_since(store, champion, since, 0.1).found.labels == 1
 
 
 def test_what_a_canary_is_dropped_for_takes_its_proof_away(store: Store) -> None:
@@ -422,7 +445,7 @@ def test_one_key_that_makes_users_up_drops_nothing(store: Store) -> None:
 def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=2)
     assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
-    audited(store, answered(store, [1] * 8), right=1)
+    audited(store, answered(store, [1] * 8, first=8), right=1, first=8)
     told = advance(store, spec_of())
     assert told is not None
     assert (told["decision"], told["why"]) == (
@@ -433,7 +456,7 @@ def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary
 
 def test_the_proof_that_came_first_counts(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=1)
-    audited(store, answered(store, [1] * 40), right=2)
+    audited(store, answered(store, [1] * 40, first=8), right=2, first=8)
     assert advance(store, spec_of())["decision"] == "drop"  # type: ignore[index]
 
 

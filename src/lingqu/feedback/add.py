@@ -75,8 +75,9 @@ def add_labels(
 
     Of an export only what this store does not know is taken, as far as it was accepted where it comes from.
     `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share;
-    `disputed` are those of rows on which the champion and the challenger on its way differ, of equal rows one. `comment`
-    is what there is to say besides. Pictures that rows of their own name are looked for below `root`.
+    `disputed` are those of rows on which the champion and the challenger on its way differ. While one is on its way, or was
+    rolled back and is watched, both take of equal rows one. `comment` is what there is to say besides. Pictures that rows
+    of their own name are looked for below `root`.
     DataError for rows without a label that the model can have or without their picture, or of predictions that the journal
     does not hold.
     """
@@ -87,7 +88,7 @@ def add_labels(
         raise RequestError(
             Problem(f"a column prediction_id for {source} labels", "none", "Start from: lingqu feedback queue")
         )
-    standing, asked = rollout(store, name) if disputed else None, wanted(store, name)
+    standing, asked = None if source == FILE else rollout(store, name), wanted(store, name)
     rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
     bringer = _Bringer(store, name, who, target, source, audit_share, standing, asked, comment, rows_before)
     back = Returned(listed) if by_answer else returned(store, name, listed, target, asked)
@@ -227,11 +228,16 @@ class _Bringer:
         return len(new), len(old)
 
     def once(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Of disputed labels those of rows that no other label of this rollout is about: each row tells once who is right."""
+        """Those of rows that no other label of this rollout is about: each row tells once who is right.
+
+        A label of the audit gives way to those of the audit alone: a sample without the rows on which two models differ
+        would make the champion look better than it is.
+        """
         if self.standing is None:
             return [*records]
         labels = voices(self.store, self.name, kind=LABEL)
-        known = compared_rows([voice for voice in labels if voice.source in (SOURCE, DISPUTED)], self.standing)
+        judging = (SOURCE,) if self.source == SOURCE else (SOURCE, DISPUTED)
+        known = compared_rows([voice for voice in labels if voice.source in judging], self.standing)
         found: list[dict[str, Any]] = []
         for record in records:
             asked, identity = record["input"], record["prediction_id"]

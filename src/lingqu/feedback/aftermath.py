@@ -15,6 +15,7 @@ from typing import Any
 from lingqu.errors import ConflictError
 from lingqu.feedback.freeze import freeze
 from lingqu.feedback.paired import Both, both
+from lingqu.feedback.queue import plain, whole
 from lingqu.feedback.trigger import span
 from lingqu.monitor.observed import first_id, labelled
 from lingqu.monitor.risk import Risk
@@ -90,9 +91,15 @@ def after_rollback(store: Store, spec: Spec, back: Event, limit: float | None, n
 
 
 def risk_since(store: Store, version: Version, moment: str, limit: float) -> Risk:
-    """The live risk of a version by labels of the audit on what it has answered since a moment (ISO 8601)."""
-    labels = labelled(store, version, first_id(moment))
-    return Risk(limit, live_risk([float(not one.right) for one in labels if one.audit], limit))
+    """The live risk of a version by labels of the audit on what it has answered since a moment (ISO 8601).
+
+    Of equal rows one counts: who asks a row again and again must not decide what leads.
+    """
+    heard: dict[str, bool] = {}
+    for one in labelled(store, version, first_id(moment), inputs=True):
+        if one.audit:
+            heard.setdefault(plain(one.input) if whole(one.input) else one.prediction, one.right)
+    return Risk(limit, live_risk([float(not right) for right in heard.values()], limit))
 
 
 def _watch(store: Store, back: Event, demoted: int) -> None:

@@ -11,7 +11,7 @@ witness any more.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeGuard
 
@@ -80,18 +80,23 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
 
 
 def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[Item]:
-    """Drawn answers without a trusted label yet, the oldest first, without what was answered."""
-    secret = store.secret(SOURCE)
-    labelled = {voice.prediction_id for voice in voices(store, name) if voice.source == SOURCE}
+    """Drawn answers without a trusted label yet, the oldest first, without what was answered.
+
+    Equal rows that were asked since a challenger is on its way are asked for once, for they count once.
+    """
+    secret, standing = store.secret(SOURCE), rollout(store, name)
+    labels = [voice for voice in voices(store, name) if voice.source == SOURCE]
+    labelled = {voice.prediction_id for voice in labels}
     answers = [
         one
         for one in recorded(store, name, newest=NEWEST)
         if one.role != SHADOW and one.input is not None and asked_for(one.id, share, secret)
     ]
     blind = "drawn at random; say what is right without looking up the answer"
-    return [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled][
-        :most
-    ]
+    items = [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled]
+    if standing is not None:
+        items = _once(items, compared_rows(labels, standing), since=first_id(standing.began))
+    return items[:most]
 
 
 def disputed_queue(store: Store, name: str, most: int = 20) -> list[Item]:
@@ -115,7 +120,7 @@ def disputed_queue(store: Store, name: str, most: int = 20) -> list[Item]:
     ]  # fmt: skip
     secret = store.secret(SOURCE, passing=True)
     drawn = sorted(found, key=lambda item: hmac.digest(secret, item.prediction_id.encode(), "sha256"))
-    return [item for item in _once(drawn) if plain(item.row) not in known][:most]
+    return _once(drawn, known)[:most]
 
 
 def compared_rows(labels: Iterable[Voice], standing: Rollout) -> dict[str, str]:
@@ -172,12 +177,13 @@ def _rank(item: Item) -> tuple[int, bool, float, str]:
     return (-len(item.feedback), not item.disputed, sure, item.prediction_id)
 
 
-def _once(items: Sequence[Item]) -> list[Item]:
-    """The first of those whose rows are equal."""
+def _once(items: Sequence[Item], known: Collection[str] = (), *, since: str = "") -> list[Item]:
+    """The first of those whose rows are equal, without rows that are known; each by itself that is no younger than `since`."""
     seen: dict[str, Item] = {}
     for item in items:
-        seen.setdefault(plain(item.row) if whole(item.row) else item.prediction_id, item)
-    return [*seen.values()]
+        told = whole(item.row) and item.prediction_id[:12] > since
+        seen.setdefault(plain(item.row) if told else item.prediction_id, item)
+    return [item for row, item in seen.items() if row not in known]
 
 
 def _spread(ranked: Sequence[Item], seen: Sequence[Mapping[str, Any]], most: int) -> list[Item]:

@@ -52,6 +52,8 @@ class Labelled:
     at: str
     right: bool
     audit: bool
+    input: dict[str, Any] | None = None
+    """The row, where it was asked for and can be read."""
 
 
 def waiting(store: Store, version: Version, after: str) -> int:
@@ -151,15 +153,15 @@ def kept_as(store: Store, version: Version) -> str | None:
         return connection.execute(query.order_by(PREDICTIONS.c.id.desc()).limit(1)).scalar_one_or_none()
 
 
-def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
+def labelled(store: Store, version: Version, since: str = "", *, inputs: bool = False) -> list[Labelled]:
     """The accepted labels of a version's answers, from the answer with this id on, in the order in which they counted.
 
-    Of several labels of one answer the audit's stands, and else the first, also after who gave it has corrected it.
+    Of several labels of one answer the audit's stands, and else the first, also after who gave it has corrected it. With
+    `inputs`, each has the row that was asked.
     """
     column, seal = FEEDBACK.c, Sealed(MasterKeys.given())
-    query = select(
-        column.id, column.prediction_id, column.at, column.decided_at, column.value, column.answer, column.source
-    ).where(
+    told = [column.at, column.decided_at, column.value, column.answer, column.source]
+    query = select(column.id, column.prediction_id, *told, *([column.input] if inputs else [])).where(
         column.name == version.name,
         column.number == version.number,
         column.kind == "label",
@@ -177,7 +179,9 @@ def labelled(store: Store, version: Version, since: str = "") -> list[Labelled]:
             # Encrypted, and this process has not the key: as with inputs.
             continue
         given = row["decided_at"] or row["at"]
-        one = Labelled(row["prediction_id"], given, right(unspell(row["answer"]), said), row["source"] == SOURCE)
+        was_right, audit = right(unspell(row["answer"]), said), row["source"] == SOURCE
+        whole = _input(seal, row["prediction_id"], row.get("input"))
+        one = Labelled(row["prediction_id"], given, was_right, audit, whole)
         found.setdefault(one.prediction, one)
     return sorted(found.values(), key=lambda one: (one.at, one.prediction))
 
