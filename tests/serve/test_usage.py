@@ -100,7 +100,7 @@ def test_a_clock_that_is_set_wrong_and_right_again_neither_loses_nor_doubles(sto
     ahead = 0
     monkeypatch.setattr("lingqu.serve.usage.time", SimpleNamespace(time=lambda: time.time() + 3600 * ahead))
     counted = 0
-    for ahead, rows, tidied in (
+    for step in (
         (0, 100, False),
         (3, 10, False),
         (0, 1, False),
@@ -108,6 +108,7 @@ def test_a_clock_that_is_set_wrong_and_right_again_neither_loses_nor_doubles(sto
         (0, 1000, True),
         (0, 5, False),
     ):
+        ahead, rows, tidied = step
         if tidied:
             tidy(store)
         for one in (usage, other) if rows else ():

@@ -142,14 +142,15 @@ class Service:
             self._follower.close()
         if self._ticking is not None:
             self._ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticking
+            # However it ended: what follows is what a graceful stop owes.
+            await asyncio.wait((self._ticking,))
         for engine in self.engines.values():
             engine.close()
         for books in (self.journal, self.keys):
             if books is not None:
                 await asyncio.to_thread(books.close)
-        self.metrics.flush()
+        with suppress(OSError):
+            self.metrics.flush()
 
     async def __aenter__(self) -> Service:
         await self.start()
@@ -162,7 +163,9 @@ class Service:
         while True:
             for engine in self.engines.values():
                 self.stuck |= engine.tick()
-            if self.journal is not None:
-                self.metrics.journal(self.journal.written, self.journal.lost)
-            self.metrics.flush()
+            # A full disk may cost numbers; who looks after the threads goes on.
+            with suppress(OSError):
+                if self.journal is not None:
+                    self.metrics.journal(self.journal.written, self.journal.lost)
+                self.metrics.flush()
             await asyncio.sleep(TICK)
