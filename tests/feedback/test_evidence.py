@@ -187,6 +187,9 @@ def test_whoever_says_most_does_not_say_what_is_far_and_what_several_say_is_not(
     flood = said("mallory", *(500.0 + n % 3 for n in range(40)))
     assert far_off([*honest, *flood]) == {voice.id: FAR for voice in flood}
     assert far_off([*honest, *flood, *said("eve", 501.0), *said("trudy", 501.5)]) == {}
+    # Who alone brings a few beside one that brings many says as little of the middle.
+    lone = said("eve", 501.0, 502.0, 503.0)
+    assert far_off([*said("app", *(198.0 + n % 5 for n in range(30))), *lone]) == {voice.id: FAR for voice in lone}
 
 
 @pytest.mark.heavy

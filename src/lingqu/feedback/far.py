@@ -1,8 +1,8 @@
 """Numbers that lie far from what everybody else says, left out one by one.
 
 Where the answer is a number, a single label can outweigh all others in a model, and no trial of blocks sees one row. How
-far a label lies from the answer is held against how far the labels of the same round do, where each principal has one
-voice: whoever brings most of a round must not say where its middle is. Where the world has moved, all of them are off,
+far a label lies from the answer is held against how far the labels of the same round do, where no principal has more than
+a few voices: whoever brings most of a round must not say where its middle is. Where the world has moved, all of them are off,
 and none is far; where a part of it has, several principals say so. Labels that a person has decided on are never left out.
 """
 
@@ -12,9 +12,11 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from statistics import median
 
 from lingqu.data.values import CellFault, to_number
+from lingqu.feedback.suspects import LEAST_OF_BLOCK
 from lingqu.feedback.voice import Voice
 
 RANGES, DEVIATIONS = 5.0, 10.0
@@ -52,8 +54,11 @@ def far_off(given: Sequence[Voice]) -> dict[str, str]:
 
 
 def _median(of_each: Iterable[Sequence[float]]) -> float:
-    """The middle of what principals say, each with the middle of their own."""
-    return median(median(numbers) for numbers in of_each)
+    """The middle of what principals say, each with the middle of their own, which counts for ten numbers at most.
+
+    Who brings fewer weighs less, for no trial tries them: of two principals one with a single number decides nothing.
+    """
+    return median(chain.from_iterable([median(own)] * min(len(own), LEAST_OF_BLOCK) for own in of_each))
 
 
 def _saying(said_by: Mapping[str, Sequence[float]], by: float, near: float) -> int:
