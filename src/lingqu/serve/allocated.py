@@ -75,6 +75,7 @@ class Allocated(MmapedDict):
 
     def _settle(self) -> None:
         """Write the file and go on there; where that fails, everything stays as it is."""
+        # Not through `store`: nobody needs these numbers after a power cut, and the event loop shall not wait for the disk.
         new = Path(f"{self._fname}.new")
         try:
             new.write_bytes(self._m[:])

@@ -31,6 +31,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, insert, select
@@ -44,9 +45,10 @@ from lingqu.privacy.mask import mask
 from lingqu.serve.formatter import MOST_SCORES
 from lingqu.serve.journal import Sealed, iso, moment_of, new_id, plain_text, spell, unspell
 from lingqu.serve.keys import Principal
-from lingqu.serve.labels import Labels
+from lingqu.serve.labels import labels_of
+from lingqu.serve.remembered import Remembered
 from lingqu.serve.shadow import SHADOW
-from lingqu.serve.targets import Targets
+from lingqu.serve.targets import target_of
 from lingqu.store import Store, digest_of
 from lingqu.store.tables import FEEDBACK, PREDICTIONS
 
@@ -144,8 +146,8 @@ class Inbox:
         self.store = store
         self.settings = settings
         self.seal = Sealed(keys or MasterKeys.given())
-        self._labels = Labels(store)
-        self._targets = Targets(store)
+        self._labels = Remembered(partial(labels_of, store), unknown=frozenset[str]())
+        self._targets = Remembered(partial(target_of, store), unknown=None)
 
     async def hear(self, given: Mapping[str, Any], principal: Principal, idempotency_key: str | None = None) -> Receipt:
         """As `receive`, in an event loop: no thread waits for an answer that is on its way to the database."""
@@ -265,8 +267,8 @@ class Inbox:
             return ""
         if asked.origin == "model":
             return OF_A_MODEL
-        is_number = isinstance(value, float) and prediction["number"] is not None
-        return self._targets.beyond(prediction["name"], prediction["number"], value) if is_number else ""
+        target = self._targets.of(prediction["name"], prediction["number"]) if isinstance(value, float) else None
+        return target.beyond(value) if target else ""
 
     def _check_cap(self, connection: Connection, principal: Principal) -> None:
         most = self.settings.votes

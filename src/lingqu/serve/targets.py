@@ -6,56 +6,44 @@ and what the report of a version tells of its training rows says where it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from lingqu.data.accept import reach
-from lingqu.errors import LingquError, Problem
+from lingqu.errors import Problem
 
 if TYPE_CHECKING:
     from lingqu.store import Store
 
-MOST_VERSIONS = 16
 
+class Target(NamedTuple):
+    """The column of the right answer, by the user's name for it, and the least and the largest number that taught."""
 
-class Targets:
-    """The numbers that versions have learned from, each report read once."""
+    source: str
+    low: float
+    high: float
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._held: dict[tuple[str, int], dict[str, Any] | None] = {}
+    def beyond(self, said: float) -> str:
+        """Why this number cannot be right; an empty text where it can.
 
-    def beyond(self, name: str, number: int, said: float) -> str:
-        """Why this number cannot be right for a model; an empty text where it can, or where nothing is known of it."""
-        held = self._of(name, number)
-        if held is None:
-            return ""
-        low, high = reach(held)
+        >>> Target("price", 0.0, 10.0).beyond(1e6)
+        "Expected 'price' between -100 and 110, found 1e+06. Training rows held 0 to 10."
+        """
+        low, high = reach({"low": self.low, "high": self.high})
         if low <= said <= high:
             return ""
-        told = f"Training rows held {held['low']:g} to {held['high']:g}."
-        return str(Problem(f"'{held['source']}' between {low:g} and {high:g}", f"{said:g}", told))
+        told = f"Training rows held {self.low:g} to {self.high:g}."
+        return str(Problem(f"'{self.source}' between {low:g} and {high:g}", f"{said:g}", told))
 
-    def _of(self, name: str, number: int) -> dict[str, Any] | None:
-        key = (name, number)
-        if key not in self._held:
-            try:
-                found = self._read(name, number)
-            except (LingquError, OSError):
-                # Feedback is taken whatever has become of the version that it is about.
-                return None
-            if len(self._held) >= MOST_VERSIONS:
-                self._held.clear()
-            self._held[key] = found
-        return self._held.get(key)
 
-    def _read(self, name: str, number: int) -> dict[str, Any] | None:
-        # Loaded where a number is judged, and not by each command that reads feedback.
-        from lingqu.registry import Registry
+def target_of(store: Store, name: str, number: int) -> Target | None:
+    """What the report of a version tells of its target; None where it tells of no numbers, errors where it cannot be read."""
+    # Loaded where a number is judged, and not by each command that reads feedback.
+    from lingqu.registry import Registry
 
-        report = Registry(self.store).get(f"{name}@{number}").lineage.get("report")
-        told = self.store.get_json(report) if report else {}
-        data = told.get("data", {})
-        columns = told.get("profile", {}).get("columns", ())
-        found = next((one for one in columns if one["name"] == data.get("target") and "low" in one), None)
-        source = data.get("columns", {}).get(data.get("target"), data.get("target"))
-        return None if found is None else {"low": found["low"], "high": found["high"], "source": source}
+    report = Registry(store).get(f"{name}@{number}").lineage.get("report")
+    told = store.get_json(report) if report else {}
+    data = told.get("data", {})
+    columns = told.get("profile", {}).get("columns", ())
+    found = next((one for one in columns if one["name"] == data.get("target") and "low" in one), None)
+    source = data.get("columns", {}).get(data.get("target"), data.get("target"))
+    return None if found is None else Target(source, found["low"], found["high"])
