@@ -51,7 +51,7 @@ _DASHES = r"\u2010-\u2015\u2212"
 """Hyphens of editors, dashes, and the minus."""
 # Elsewhere they part what does not belong together, as an address from the words behind it.
 _DASH = re.compile(rf"(?<=[0-9)])[{_DASHES}](?=[0-9(])")
-_WHOLE = re.compile(r"([0-9]{9,20})\.0+")
+_WHOLE = re.compile(r"\s*([+＋-]?[0-9０-９]{9,20})[.．][0０]+\s*")
 
 # No digit or letter may stand on either side, nor a decimal point with a digit behind it: 3.13800138000 is a number.
 _BEFORE = r"(?<![0-9A-Za-z])(?<![0-9]\.)"
