@@ -15,7 +15,9 @@ from lingqu.feedback.forget import BACKUPS, Forgotten
 from lingqu.feedback.forget import forget as let_go
 from lingqu.feedback.forget.left_out import Unsure
 from lingqu.feedback.forget.origins import Origin
+from lingqu.registry.rollouts import CHALLENGER
 from lingqu.store import Store
+from lingqu.store.aliases import CHAMPION
 
 SHOWN = 20
 
@@ -81,12 +83,18 @@ def _lines(found: Forgotten) -> list[Text]:
             busy = "Another process keeps the database open: stop it and run the same command again to clear its log."
             lines.append(Text(busy, style="red"))
     lines.append(Text(BACKUPS, style="dim"))
-    steps = dict.fromkeys(model["next"] for model in found.models)
-    if found.done:
-        lines += [
-            next_step(step, "to learn it again; then: lingqu promote NAME@N --override --why REASON") for step in steps
-        ]
-    return lines
+    return lines + _steps(found) if found.done else lines
+
+
+def _steps(found: Forgotten) -> list[Text]:
+    """What takes their place where users are answered, or would be; a version without an alias answers nobody."""
+    leading = dict.fromkeys(model["next"] for model in found.models if CHAMPION in model["aliases"])
+    steps = [
+        next_step(verb, "to learn it again; then: lingqu promote NAME@N --override --why REASON") for verb in leading
+    ]
+    if any(CHALLENGER in model["aliases"] for model in found.models):
+        steps.append(next_step("lingqu improve --drop", "the challenger is not to lead; then: lingqu improve"))
+    return steps
 
 
 def _unsure(unsure: Unsure) -> str:
