@@ -1,16 +1,17 @@
 """Numbers that lie far from what everybody else says, left out one by one.
 
 Where the answer is a number, a single label can outweigh all others in a model, and no trial of blocks sees one row. How
-far a label lies from the answer is held against how far the labels of the same round do, where no principal has more than
-a few voices: whoever brings most of a round must not say where its middle is. Where the world has moved, all of them are off,
-and none is far; where a part of it has, several principals say so. Labels that a person has decided on are never left out.
+far a label lies from the answer is held against how far the labels of the same round do, all of them and a few voices of each
+principal: whoever brings most of a round, or comes by several keys, must not say alone where its middle is. What the two
+contest is left to caps, trial and gate. Where the world has moved, all are off, and none is far; where a part of it has,
+several principals say so. Labels that a person has decided on are never left out.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from statistics import median
@@ -20,7 +21,7 @@ from lingqu.feedback.suspects import LEAST_OF_BLOCK
 from lingqu.feedback.voice import Voice
 
 RANGES, DEVIATIONS = 5.0, 10.0
-"""A label is far that lies further from the middle one than this many half ranges of the answer and this many times as
+"""A label is far that lies further from both middles than this many half ranges of the answer and this many times as
 far as labels usually do; of normal errors neither happens once in ten million."""
 ALIKE = 3
 """What so many principals say alike, within a half range of the answer or as far as labels usually lie, is news, not far."""
@@ -42,23 +43,35 @@ def far_off(given: Sequence[Voice]) -> dict[str, str]:
     if not off:
         return {}
     said_by = {principal: sorted(numbers) for principal, numbers in of_one.items()}
-    middle = _median(said_by.values())
-    usual = _median([abs(by - middle) for by in numbers] for numbers in said_by.values())
+    middles = [_middle(said_by.values(), median_of) for median_of in (_of_all, _of_voices)]
     far: dict[str, str] = {}
     for voice in given:
-        by, reach = off.get(voice.id, (middle, 0.0))
-        wide = abs(by - middle) > max(RANGES * reach, DEVIATIONS * usual)
-        if wide and not voice.reviewed and _saying(said_by, by, max(reach, usual)) < ALIKE:
-            far[voice.id] = FAR
+        if voice.id in off and not voice.reviewed:
+            by, reach = off[voice.id]
+            wide = all(abs(by - middle) > max(RANGES * reach, DEVIATIONS * usual) for middle, usual in middles)
+            if wide and all(_saying(said_by, by, max(reach, usual)) < ALIKE for _, usual in middles):
+                far[voice.id] = FAR
     return far
 
 
-def _median(of_each: Iterable[Sequence[float]]) -> float:
-    """The middle of what principals say, each with the middle of their own, which counts for ten numbers at most.
+def _middle(
+    said: Collection[Sequence[float]], median_of: Callable[[Collection[Sequence[float]]], float]
+) -> tuple[float, float]:
+    """The middle of what principals say, and how far from it they usually are."""
+    middle = median_of(said)
+    return middle, median_of([[abs(by - middle) for by in own] for own in said])
+
+
+def _of_all(of_each: Collection[Sequence[float]]) -> float:
+    return median(chain.from_iterable(of_each))
+
+
+def _of_voices(of_each: Collection[Sequence[float]]) -> float:
+    """The median where each principal says the middle of their own, which counts for ten numbers at most.
 
     Who brings fewer weighs less, for no trial tries them: of two principals one with a single number decides nothing.
     """
-    return median(chain.from_iterable([median(own)] * min(len(own), LEAST_OF_BLOCK) for own in of_each))
+    return _of_all([[median(own)] * min(len(own), LEAST_OF_BLOCK) for own in of_each])
 
 
 def _saying(said_by: Mapping[str, Sequence[float]], by: float, near: float) -> int:
