@@ -55,9 +55,9 @@ def test_each_field_is_described_and_in_chinese_too(client: httpx.Client) -> Non
         one, many = content["application/json"]["schema"]["oneOf"]
         for row in (one["properties"]["row"], many["properties"]["rows"]["items"]):
             assert all(column["description"] for column in row["properties"].values())
-    chinese = client.get("/openapi.json?language=zh").json()["paths"]
+    chinese = client.get("/openapi.json?language=zh").json()
     for text in described(chinese):
-        assert any("\u4e00" <= char <= "\u9fff" for char in text) or text in document["components"]["responses"], text
+        assert any("\u4e00" <= char <= "\u9fff" for char in text), text
 
 
 def test_every_chinese_sentence_fills_in_the_same_names() -> None:

@@ -59,7 +59,7 @@ def openapi(service: Service, language: str) -> Node:
         "openapi": "3.1.0",
         "info": {"title": "lingqu", "version": __version__, "description": _about(say)},
         "paths": paths,
-        "components": {"schemas": {"Error": _error()}, "responses": _responses()},
+        "components": {"schemas": {"Error": _error()}, "responses": _responses(say)},
     }
     if service.keys is not None and service.keys.required:
         document["components"]["securitySchemes"] = {
@@ -220,6 +220,6 @@ def _error() -> Node:
     return {"type": "object", "properties": {"error": error}, "required": ["error"]}
 
 
-def _responses() -> Node:
+def _responses(say: Say) -> Node:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    return {str(status): {"description": text, "content": content} for status, text in ERRORS.items()}
+    return {str(status): {"description": say(text), "content": content} for status, text in ERRORS.items()}
