@@ -360,6 +360,11 @@ def test_feedback_of_before_there_was_a_key_and_under_an_older_one_is_known_agai
     monkeypatch.setenv("LINGQU_ENCRYPTION_KEY", " ".join(map(spelled, keys.keys)))
     assert add_labels(store, "router", [row], who="anna", target="label").known == 1
     assert len(received(store)) == 4
+    # From a shell that lacks the key nothing is brought, or it would be brought again, and in plain.
+    for given, found in ((None, "none"), (new_master_key(), "only 1 other")):
+        monkeypatch.setenv("LINGQU_ENCRYPTION_KEY", spelled(given) if given else "")
+        with pytest.raises(StoreError, match=f"Expected the key .* encrypted with, found {found}"):
+            add_labels(store, "router", [row], who="anna", target="label")
     purge(store, 50, now=time.time() + 100)
     with store.database.reading() as connection:
         assert {*connection.execute(select(FEEDBACK.c.given)).scalars()} == {""}

@@ -30,6 +30,7 @@ from lingqu.privacy.encrypt import MasterKeys
 from lingqu.privacy.mask import mask
 from lingqu.registry.rollouts import Rollout, rollout
 from lingqu.serve.journal import Sealed, plain_text, spell, unspell
+from lingqu.serve.sealed import SEALED
 from lingqu.serve.shadow import BESIDE, SHADOW, shadow_id
 from lingqu.store import Store
 from lingqu.store.canonical import digest_of
@@ -79,7 +80,7 @@ def add_labels(
     rolled back and is watched, both take of equal rows one. `comment` is what there is to say besides. Pictures that rows
     of their own name are looked for below `root`.
     DataError for rows without a label that the model can have or without their picture, or of predictions that the journal
-    does not hold.
+    does not hold; StoreError where feedback is encrypted and the key is not given.
     """
     listed = [dict(row) for row in rows]
     by_answer = bool(listed) and "prediction_id" in listed[0]
@@ -88,6 +89,7 @@ def add_labels(
         raise RequestError(
             Problem(f"a column prediction_id for {source} labels", "none", "Start from: lingqu feedback queue")
         )
+    _opens(store, name)
     standing, asked = None if source == FILE else rollout(store, name), wanted(store, name)
     rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
     bringer = _Bringer(store, name, who, target, source, audit_share, standing, asked, comment, rows_before)
@@ -316,6 +318,18 @@ def _ids(said: list[Any]) -> list[str]:
     """
     text, keys = spell(said).encode("utf-8", "replace"), MasterKeys.given()
     return [mark[:32] for mark in (*(keys.marks(text) if keys else ()), digest_of(text))]
+
+
+def _opens(store: Store, name: str) -> None:
+    """StoreError where what was said of a model is encrypted and does not open.
+
+    Without the key the ids would be others: what is there already would be taken again, and be kept in plain.
+    """
+    kept = FEEDBACK.c.value
+    query = select(FEEDBACK.c.id, kept).where(FEEDBACK.c.name == name, kept.startswith(SEALED)).limit(1)
+    with store.database.reading() as connection:
+        for row in connection.execute(query):
+            Sealed(MasterKeys.given()).open(row.value, f"value:{row.id}")
 
 
 def _rows_before(store: Store, principal: str) -> Collection[str]:

@@ -23,7 +23,7 @@ from lingqu.errors import Problem, StoreError
 from lingqu.privacy.encrypt import KEY_VARIABLE, MasterKeys, is_record
 from lingqu.privacy.mask import mask_row
 
-_SEALED, _PLAIN = "enc:", "not-enc:"
+SEALED, _PLAIN = "enc:", "not-enc:"
 _DAMAGED = "It is damaged: restore it from a backup."
 
 
@@ -51,16 +51,16 @@ class Sealed:
         """
         if self.keys is None:
             # Whoever writes a comment shall not choose what it is taken for.
-            return _PLAIN + plain if plain.startswith((_SEALED, _PLAIN)) else plain
-        return _SEALED + base64.b64encode(self.keys.seal(plain.encode("utf-8", "replace"), place.encode())).decode()
+            return _PLAIN + plain if plain.startswith((SEALED, _PLAIN)) else plain
+        return SEALED + base64.b64encode(self.keys.seal(plain.encode("utf-8", "replace"), place.encode())).decode()
 
     def open(self, kept: str, place: str) -> str:
         """The text that is kept at a place; StoreError without the key that it was closed with."""
         if kept.startswith(_PLAIN):
             return kept.removeprefix(_PLAIN)
-        if not kept.startswith(_SEALED):
+        if not kept.startswith(SEALED):
             return kept
-        record = _record(kept.removeprefix(_SEALED))
+        record = _record(kept.removeprefix(SEALED))
         if record is None and place.startswith(("comment:", "reason:")):
             # Free words were once kept as they were given, whatever they began with; all else is JSON.
             return kept
