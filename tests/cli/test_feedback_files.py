@@ -16,7 +16,7 @@ import pytest
 from lingqu.contract import Answer
 from lingqu.contract.answers import LabelScores, LabelSet, NumberValue
 from lingqu.data.pictures import encode_png
-from lingqu.feedback.voice import voices
+from lingqu.feedback.voice import settle, voices
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
@@ -135,6 +135,20 @@ def test_an_export_that_comes_back_changes_no_standing_and_elsewhere_only_the_ac
         "row 1: Expected 'sport', as this feedback says here, found 'food'. To say otherwise: "
         f"lingqu feedback reject {mine}, and bring the row without 'id' and 'status'."
     )  # fmt: skip
+
+
+def test_a_rating_and_a_reward_are_exported_as_no_right_answer(tmp_path: Path, lingqu: Lingqu) -> None:
+    ids = answered(tmp_path, "tabular-regression", {"x": 1.0}, count=3)
+    inbox = Inbox(Store.open(tmp_path / ".lingqu"), ServeSettings())
+    said = ({"label": 2.5}, {"rating": 5}, {"reward": 0.5})
+    given = [inbox.receive({"prediction_id": id, **one}, ANYONE) for id, one in zip(ids, said, strict=True)]
+    settle(inbox.store, "m", {one.feedback_id: ("accepted", "") for one in given}, who="anna")
+    done = lingqu("feedback", "export", "-o", "e.csv")
+    assert done.stdout == "1 rows are in e.csv. Ratings and rewards say no right answer: 2 left out.\n", done.stderr
+    assert [one["label"] for one in read(tmp_path / "e.csv")] == ["2.5"]
+    answered(tmp_path / "other", "tabular-regression", {"x": 1.0}, count=0)
+    done = lingqu("feedback", "add", "../e.csv", cwd=tmp_path / "other")
+    assert done.stdout.startswith("1 labels of m taken, 0 were there before.\n"), done.stderr
 
 
 def test_pictures_of_ones_own_are_read_beside_the_file_and_refused_where_there_are_none(

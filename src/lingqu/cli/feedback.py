@@ -25,7 +25,7 @@ from lingqu.feedback.exported import free, marks_of, rows_of
 from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
-from lingqu.feedback.voice import ACCEPTED, REJECTED, Voice, settle, voices
+from lingqu.feedback.voice import ACCEPTED, LABEL, REJECTED, Voice, settle, voices
 from lingqu.monitor.status import settings_of
 from lingqu.registry import Registry, Version
 from lingqu.serve.inbox import KINDS, Inbox
@@ -305,9 +305,13 @@ def _export(arguments: argparse.Namespace) -> None:
         asked = wanted(store, name)
         found = [voice for voice in voices(store, name, status=arguments.status) if voice.input is not None]
     target = Path(arguments.out or f"{name}-feedback.jsonl")
-    rows = rows_of(found, asked)
+    # In the column of right answers five stars would be learned as the number 5.
+    rows = rows_of([voice for voice in found if voice.kind == LABEL], asked)
     _write(target, rows)
-    emit(arguments, {"rows": len(rows), "file": str(target)}, f"{len(rows):,} rows are in {target}.")
+    shown, left = f"{len(rows):,} rows are in {target}.", len(found) - len(rows)
+    if left:
+        shown += f" Ratings and rewards say no right answer: {left:,} left out."
+    emit(arguments, {"rows": len(rows), "left_out": left, "file": str(target)}, shown)
 
 
 def _flat(item: Item, asked: Wanted) -> dict[str, Any]:

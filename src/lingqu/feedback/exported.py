@@ -1,8 +1,9 @@
-"""Feedback as the rows of a file, and such a file come back: what this store knows stays what it is.
+"""Labels as the rows of a file, and such a file come back: what this store knows stays what it is.
 
-Each row holds the columns of the request, and beside them the label, the id of the feedback and its standing. These two
-say of a file that it is an export. They are no cells of a row, or equal rows would differ by them; what they name has
-been decided on already, so it is not brought anew by whoever brings the file.
+Each row holds the columns of the request, and beside them the label, the id of the feedback and its standing; a rating or
+a reward says no right answer, and makes no row. Id and standing say of a file that it is an export. They are no cells of
+a row, or equal rows would differ by them; what they name has been decided on already, so it is not brought anew by
+whoever brings the file.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Returned:
 
 
 def rows_of(given: Sequence[Voice], asked: Wanted) -> list[dict[str, Any]]:
-    """Feedback as rows of a file; no column of a request gives way to one of ours."""
+    """Labels as rows of a file; no column of a request gives way to one of ours."""
     taken = {column for voice in given for column in voice.input or ()} | asked.inputs
     label = next((word for word in ("label", *asked.columns) if word not in taken), free("label", taken, BEFORE))
     id, status = (free(word, {*taken, *asked.columns}, BEFORE) for word in ("id", "status"))
