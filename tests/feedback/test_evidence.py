@@ -199,22 +199,27 @@ def test_neither_one_key_nor_a_few_say_alone_what_is_far_and_what_several_say_is
 
 @pytest.mark.heavy
 def test_of_a_source_that_does_harm_nothing_trains_that_was_not_tried(desk, tmp_path):
-    """Caps let 20 of 35 false numbers in; where the trial drops these, the others do not take their places."""
+    """Caps let 20 of 35 false numbers in; where the trial drops these, the others do not take their places.
+
+    Those of users who all come by one key do, for where the world has moved nobody else brings news.
+    """
     (tmp_path / "rows.csv").write_text("size,price\n" + "".join(f"{20 + n},{60 + 3 * n}\n" for n in range(300)))
     base, task = ingested(tmp_path, desk.store, "tabular-regression", "columns: {target: price}")
     registered(desk.store, {})
     Registry(desk.store).promote("m", 1, who="anna", why="first", evidence={"override": True})
-    rows = desk.all_answered([{"size": 20.25 + n} for n in range(45)], NumberValue(150.0, 100.0, 200.0))
+    rows = desk.all_answered([{"size": 20.25 + n} for n in range(67)], NumberValue(150.0, 100.0, 200.0))
     for n, row in enumerate(rows):
-        desk.say(*(("ben", row, 60.75 + 3 * n) if n < 10 else ("mallory", row, 150.0 + 3 * n)))
+        who, more = ("ben", 0) if n < 10 else ("mallory", 90) if n < 45 else (ANYONE.id, 60)
+        desk.say(who, row, 60.75 + 3 * n + more)
     given = voices(desk.store, "m")
     with Circle(check(tmp_path / "lingqu.yaml"), task, desk.store) as circle:
         circle.gathered = Gathered(Due(True, "asked"), tuple(given), len(given), (), "")
         circle.grow(base)
     assert circle.grown is not None
-    assert {*circle.grown.joined} == {voice.id for voice in given if voice.principal == "ben"}
+    joined = [voice.principal for voice in given if voice.id in circle.grown.joined]
+    assert joined == ["ben"] * 10 + [ANYONE.id] * 2
     assert reasons(circle.grown.left)[UNTRIED] == 15
-    assert [voice.status for voice in voices(desk.store, "m")] == ["quarantined"] * 45
+    assert [voice.status for voice in voices(desk.store, "m")] == ["quarantined"] * 67
 
 
 def test_what_is_like_what_does_harm_is_not_tried_by_the_next_model(desk):

@@ -14,6 +14,7 @@ from lingqu.data.version import DataVersion
 from lingqu.errors import Problem, RequestError
 from lingqu.evaluate.registered import was_placed
 from lingqu.evaluate.trial import Fresh
+from lingqu.feedback.backend import backend
 from lingqu.feedback.far import far_off
 from lingqu.feedback.grow import Grown, grow
 from lingqu.feedback.idle import Idle
@@ -137,7 +138,9 @@ class Circle:
         first = grow(base, near, self.task, self.store, guard=guard, settled=settled)
         tried = self._tried(first)
         suspects = self._suspects(base, tried)
-        barred = untried(near, tried, suspects)
+        # What users say by the backend is no source: where the world has moved, all of it costs on rows of the old one.
+        asks = backend(self.store, self.spec.name)
+        barred = untried([voice for voice in near if voice.principal != asks], tried, suspects)
         kept = [voice for voice in near if voice.id not in suspects and voice.id not in barred]
         grown = grow(base, kept, self.task, self.store, guard=guard, settled=settled) if suspects else first
         dropped |= suspects
