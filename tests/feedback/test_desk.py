@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,30 @@ def test_a_file_spells_a_number_as_its_program_does_and_users_who_say_the_same_a
             add_labels(store, "m", [{"prediction_id": ids[0], "y": wrong}], who="anna", target="y")
         told = f"row 1: Expected a label in 'y', found '{wrong}'. Leave the row out, or say what is right."
         assert str(error.value) == told
+
+
+def test_a_number_within_the_range_contradicts_nobody_and_the_farthest_comes_first(tmp_path):
+    store, said = Store.open(tmp_path / ".lingqu"), [(3.4,), (5.0,), (), (2.5, 3.5), (30.0,), (3.9, 6.0)]
+    ids = [new_id() for _ in said]
+    with Journal(store, ServeSettings().journal) as journal:
+        for place, id in enumerate(ids):
+            row, answer = {"x": 10.0**place}, NumberValue(3.0, 2.0, 4.0)
+            journal.record(Entry(id, "r", time.time(), "m", 1, "champion", ANYONE, None, row, answer, 1.0))
+        about = ("r", time.time(), "m", 2, "shadow", ANYONE, None, None, NumberValue(3.1, 2.0, 4.0), 1.0)
+        journal.record(Entry(shadow_id(ids[2], 2), *about))
+    for id, numbers in zip(ids, said, strict=True):
+        for place, number in enumerate(numbers):
+            whose = replace(ANYONE, id=f"key{place}")
+            Inbox(store, ServeSettings()).receive({"prediction_id": id, "label": number}, whose)
+    queue = [(ids.index(item.prediction_id), item.why) for item in review_queue(store, "m", most=4)]
+    assert queue == [
+        (4, "a user says otherwise"),
+        (5, "users contradict each other"),
+        (1, "a user says otherwise"),
+        (3, "what a user says lies within its range"),
+    ]
+    whole = {item.prediction_id: item.why for item in review_queue(store, "m")}
+    assert [whole[ids[place]] for place in (0, 2)] == ["what a user says lies within its range", "drawn at random"]
 
 
 def test_what_is_no_label_is_refused_with_its_row_and_a_class_of_that_name_is_taken(served):

@@ -1,7 +1,7 @@
 """The review queue: which answers a person should look at next, those that teach most first.
 
 Four in five places go to answers that a user contradicts, about which users contradict each other, that a challenger
-would have given otherwise, or that the model was unsure of; rows that are nearly the same wait until every other kind
+would have given otherwise, or that the model was unsure of, and of numbers to those that users say lie farthest off; rows that are nearly the same wait until every other kind
 of row was asked once, so that a hundred copies of one question do not fill the queue, and a kind of row that has become
 frequent comes first. One in five is drawn at random, because a queue of doubts alone never shows what the model is
 confidently wrong about. An audit queue holds nothing but drawn rows, and never shows the answer: who has seen it is no
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeGuard
 
 from lingqu.feedback.diverse import kinds_of
-from lingqu.feedback.voice import ACCEPTED, LABEL, QUARANTINED, Voice, voices
+from lingqu.feedback.voice import ACCEPTED, LABEL, QUARANTINED, Voice, labels_of, voices
 from lingqu.monitor.audit import DISPUTED, SOURCE
 from lingqu.monitor.audit import asked as asked_for
 from lingqu.monitor.observed import first_id
+from lingqu.monitor.quality import right
 from lingqu.registry.rollouts import Rollout, rollout
 from lingqu.serve.journal import Recorded, recorded, spell
 from lingqu.serve.shadow import SHADOW, shadow_id
@@ -30,6 +32,7 @@ NEWEST = 5000
 """So many of the newest answers are looked through."""
 POOL, POOL_PER_PLACE = 200, 10
 """So many of those that teach most are told apart by kind."""
+NO_WIDTH = 1e-200
 COMPARED = 1000
 """So many of the newest answers tell, by their later and their earlier half, which kinds have become frequent."""
 
@@ -47,6 +50,8 @@ class Item:
     why: str
     disputed: bool = False
     """Whether a challenger answered otherwise."""
+    apart: float | None = None
+    """Where the answer is a number: how far the farthest of what users said lies from it, in half ranges of the answer."""
 
     def to_json(self) -> dict[str, Any]:
         """The item as plain values."""
@@ -145,36 +150,49 @@ def differ(answer: Mapping[str, Any], unseen: Recorded | None) -> bool:
 def _item(answer: Recorded, whose: Sequence[Voice], unseen: Sequence[Recorded | None]) -> Item:
     prediction = answer.answer.get("prediction")
     others = [one.answer.get("prediction") for one in unseen if one is not None]
-    other = next((one for one in others if one != prediction), None)
+    other = next((one for one in others if not right(answer.answer, one)), None)
     said = tuple(dict.fromkeys(voice.label for voice in whose))
-    if len(said) > 1:
+    against = [voice for voice in whose if not right(answer.answer, voice.value)]
+    # As the rules see it, to whom numbers are one where they lie no farther apart than the answer's range is wide.
+    if len(said) > 1 and len({voice.label for voice in labels_of(whose)}) > 1:
         why = "users contradict each other"
-    elif said and said[0] != str(prediction):
-        why = whose[0].reason or "a user says otherwise"
+    elif against:
+        why = against[0].reason or "a user says otherwise"
     elif other is not None:
         why = f"a challenger answers {other}"
     elif answer.confidence is not None:
         why = f"the model was {100 * answer.confidence:.0f} % sure"
+    elif said:
+        why = "what a user says lies within its range"
     else:
         why = "drawn at random"
-    ids = tuple(voice.id for voice in whose)
-    return Item(
-        answer.id, answer.input or {}, prediction, answer.confidence, said, ids, why, disputed=other is not None
-    )
+    ids, apart = tuple(voice.id for voice in whose), _apart(answer.answer, whose)
+    about = (answer.id, answer.input or {}, prediction, answer.confidence)
+    return Item(*about, said, ids, why, disputed=other is not None, apart=apart)
 
 
 def _said(whose: Sequence[Voice]) -> Item:
     first = whose[0]
     said = tuple(dict.fromkeys(voice.label for voice in whose))
-    prediction, confidence = first.answer.get("prediction"), first.answer.get("confidence")
+    about = (first.prediction_id, first.input or {}, first.answer.get("prediction"), first.answer.get("confidence"))
     ids = tuple(voice.id for voice in whose)
-    return Item(first.prediction_id, first.input or {}, prediction, confidence, said, ids, first.reason)
+    return Item(*about, said, ids, first.reason, apart=_apart(first.answer, whose))
 
 
-def _rank(item: Item) -> tuple[int, bool, float, str]:
-    """What users said counts most, then that two models differ, then that one was unsure."""
+def _apart(answer: Mapping[str, Any], whose: Sequence[Voice]) -> float | None:
+    with suppress(KeyError, TypeError, ValueError):
+        if answer["kind"] == "number-value":
+            off = [abs(float(voice.value) - float(answer["prediction"])) for voice in whose]
+            # A range may be of no width.
+            return max(off, default=0.0) / max((float(answer["high"]) - float(answer["low"])) / 2, NO_WIDTH)
+    return None
+
+
+def _rank(item: Item) -> tuple[float, bool, float, str]:
+    """What users said counts most, of numbers how far off it is; then that two models differ, then that one was unsure."""
+    heard = len(item.feedback) if item.apart is None else item.apart
     sure = 1.0 if item.confidence is None else item.confidence
-    return (-len(item.feedback), not item.disputed, sure, item.prediction_id)
+    return (-heard, not item.disputed, sure, item.prediction_id)
 
 
 def _once(items: Sequence[Item], known: Collection[str] = (), *, since: str = "") -> list[Item]:
