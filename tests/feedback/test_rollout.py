@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from lingqu.contract import Answer, NumberValue, Refusal
+from lingqu.contract import NumberValue
 from lingqu.data.version import DataVersion
 from lingqu.errors import ConflictError, DataError
-from lingqu.feedback import guardrails
 from lingqu.feedback import round as rounds
 from lingqu.feedback.add import Added, add_labels
 from lingqu.feedback.aftermath import risk_since
@@ -33,7 +32,7 @@ from lingqu.registry import Registry
 from lingqu.registry.rollouts import Rollout, begin, drop, move, proved, rollout
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
-from lingqu.serve.keys import ANYONE, Principal
+from lingqu.serve.keys import ANYONE
 from lingqu.serve.shadow import shadow_id
 from lingqu.spec import Spec
 from lingqu.spec.running import JournalSettings, ServeSettings
@@ -369,79 +368,6 @@ def test_another_champion_ends_it_and_one_mover_wins(store: Store) -> None:
     assert (told["decision"], told["why"]) == ("drop", "it was compared with version 1, and version 3 leads since")
 
 
-@pytest.mark.parametrize("what", ["complaints", "slow"])
-def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
-    move(store, standing(store), "canary", 0.25, why="better", evidence={})
-    ids = answered(store, [1, 1, 1, 2] * 10)
-    if what == "complaints":
-        inbox = Inbox(store, ServeSettings())
-        for place in range(3, 40, 4):
-            whose = Principal(f"p{place}", f"p{place}", ANYONE.scopes, "")
-            inbox.receive({"prediction_id": ids[place], "rating": 1}, whose)
-        # Who looks through them takes nothing from what they say.
-        settle(store, "echo", {voice.id: ("accepted", "so it is") for voice in voices(store, "echo")}, who="anna")
-        expected = "10 of 40 answers were the challenger's; 10 of 10 complaints are about it, where 25 % should be"
-    else:
-        answered(store, [2] * 10, took=90.0)
-        expected = "20 of 50 answers were the challenger's; 10 of 20 of its answers took longer than 12 ms"
-    told = advance(store, spec_of())
-    assert told is not None
-    assert (told["decision"], told["why"]) == ("drop", expected)
-
-
-def by_users(store: Store, users: Iterable[str], answer: Answer, who: Principal = ANYONE) -> list[str]:
-    """What the canary answers to these users of a key."""
-    ids = []
-    with Journal(store, PLAIN) as journal:
-        for user in users:
-            ids.append(id := new_id())
-            told = ("r", time.time(), "echo", 2, "canary", who, user, {"x": 1}, answer, 1.0)
-            journal.record(Entry(id, *told))
-    return ids
-
-
-def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
-    spec, inbox = spec_of(canary=1000), Inbox(store, ServeSettings())
-    move(store, standing(store), "canary", 0.25, why="better", evidence={})
-    answered(store, [1] * 80)
-    by_users(store, ["a clumsy one"] * 9, refusal := Refusal("Expected a number, found none."))
-    for place, id in enumerate(by_users(store, ["an angry one"] * 9, said(1))):
-        inbox.receive({"prediction_id": id, "rating": 1}, Principal(f"p{place}", f"p{place}", ANYONE.scopes, ""))
-    audited(store, answered(store, [2] * 6), right=99)
-    told = advance(store, spec)
-    assert told is not None
-    assert (told["decision"], told["moved"]) == ("canary", False)
-    by_users(store, [f"user {place}" for place in range(8)], refusal)
-    told = advance(store, spec)
-    assert told is not None
-    assert told["decision"] == "drop"
-    assert (
-        told["why"] == "32 of 112 answers were the challenger's; 9 of 9 refusals are about it, where 28.6 % should be"
-    )
-
-
-def test_one_key_that_makes_users_up_drops_nothing(store: Store) -> None:
-    inbox, mallory = Inbox(store, ServeSettings()), Principal("mallory", "mallory", ANYONE.scopes, "")
-    move(store, standing(store), "canary", 0.25, why="better", evidence={})
-    answered(store, [1] * 60)
-    by_users(store, [f"broken {n}" for n in range(9)], Refusal("Expected a number, found none."), mallory)
-    ids = by_users(store, [f"made up {n}" for n in range(9)], said(1), mallory)
-    for id in ids:
-        inbox.receive({"prediction_id": id, "rating": 1}, mallory)
-    told = advance(store, spec_of(canary=1000))
-    assert told is not None
-    assert told["decision"] == "canary"
-    # Whoever brings them, these complaints are of other users.
-    for id in by_users(store, [f"real {n}" for n in range(9)], said(1)):
-        inbox.receive({"prediction_id": id, "rating": 1}, mallory)
-    told = advance(store, spec_of(canary=1000))
-    assert told is not None
-    assert (told["decision"], told["why"].split("; ")[1:]) == (
-        "drop",
-        ["18 of 18 complaints are about it, where 31 % should be"],
-    )
-
-
 def test_what_a_challenger_won_unseen_does_not_pay_for_what_it_loses_as_a_canary(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=2)
     assert advance(store, spec_of())["decision"] == "canary"  # type: ignore[index]
@@ -458,21 +384,6 @@ def test_the_proof_that_came_first_counts(store: Store) -> None:
     audited(store, answered(store, [1] * 8), right=1)
     audited(store, answered(store, [1] * 40, first=8), right=2, first=8)
     assert advance(store, spec_of())["decision"] == "drop"  # type: ignore[index]
-
-
-def test_where_all_answers_are_the_canarys_nothing_is_held_against_it() -> None:
-    said = [guardrails.Said("all", True)] * 1000
-    assert [*guardrails._blamed("complaints", said, 0.97, "all")] == []
-    assert [*guardrails._blamed("complaints", said, 0.9, "all")]
-
-
-def test_a_canary_gets_its_turn_however_many_answers_are_wanted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guardrails, "MOST", 10)
-    move(store, standing(store), "canary", 0.05, why="better", evidence={})
-    answered(store, [1, 2] * 20)
-    told = advance(store, spec_of())
-    assert told is not None
-    assert (told["moved"], told["rollout"]["share"]) == (True, 0.25)
 
 
 def test_two_changes_never_come_within_one_cool_down(store: Store) -> None:
