@@ -22,6 +22,20 @@ from tests.feedback.test_rollout import PLAIN, answered, audited, made, said, sp
 # ruff: noqa: F811 - a fixture that is imported is named again by each test that takes it
 
 
+def by_users(
+    store: Store, users: Iterable[str | None], answer: Answer, who: Principal = ANYONE, role: str = "canary"
+) -> list[str]:
+    """What the canary, or the champion, answers to these users of a key."""
+    ids = []
+    with Journal(store, PLAIN) as journal:
+        for user in users:
+            ids.append(id := new_id())
+            number = 2 if role == "canary" else 1
+            told = ("r", time.time(), "echo", number, role, who, user, {"x": 1}, answer, 1.0)
+            journal.record(Entry(id, *told))
+    return ids
+
+
 @pytest.mark.parametrize("what", ["complaints", "slow"])
 def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
     move(store, standing(store), "canary", 0.25, why="better", evidence={})
@@ -31,26 +45,20 @@ def test_a_canary_that_users_mind_is_dropped(store: Store, what: str) -> None:
         for place in range(3, 40, 4):
             whose = Principal(f"p{place}", f"p{place}", ANYONE.scopes, "")
             inbox.receive({"prediction_id": ids[place], "rating": 1}, whose)
+        # Whoever else asks, for users of its own or for none in particular, takes no voice from the users.
+        by_users(
+            store, [f"seen {n}" for n in range(8)], said(1), Principal("probe", "probe", ANYONE.scopes, ""), "champion"
+        )
+        by_users(store, [None] * 42, said(1), Principal("job", "job", ANYONE.scopes, ""), "champion")
         # Who looks through them takes nothing from what they say.
         settle(store, "echo", {voice.id: ("accepted", "so it is") for voice in voices(store, "echo")}, who="anna")
-        expected = "10 of 40 answers were the challenger's; 10 of 10 complaints are about it, where 25 % should be"
+        expected = "10 of 90 answers were the challenger's; 10 of 10 complaints are about it, where 25 % should be"
     else:
         answered(store, [2] * 10, took=90.0)
         expected = "20 of 50 answers were the challenger's; 10 of 20 of its answers took longer than 12 ms"
     told = advance(store, spec_of())
     assert told is not None
     assert (told["decision"], told["why"]) == ("drop", expected)
-
-
-def by_users(store: Store, users: Iterable[str], answer: Answer, who: Principal = ANYONE) -> list[str]:
-    """What the canary answers to these users of a key."""
-    ids = []
-    with Journal(store, PLAIN) as journal:
-        for user in users:
-            ids.append(id := new_id())
-            told = ("r", time.time(), "echo", 2, "canary", who, user, {"x": 1}, answer, 1.0)
-            journal.record(Entry(id, *told))
-    return ids
 
 
 def test_one_user_is_no_crowd_and_a_reviewer_none_at_all(store: Store) -> None:
@@ -78,7 +86,7 @@ def test_one_key_that_makes_users_up_drops_nothing(store: Store) -> None:
     move(store, standing(store), "canary", 0.25, why="better", evidence={})
     answered(store, [1] * 60)
     by_users(store, [f"broken {n}" for n in range(9)], Refusal("Expected a number, found none."), mallory)
-    ids = by_users(store, [f"made up {n}" for n in range(9)], said(1), mallory)
+    ids = by_users(store, [f"made up {n}" for n in range(18)], said(1), mallory)
     for id in ids:
         inbox.receive({"prediction_id": id, "rating": 1}, mallory)
     told = advance(store, spec_of(canary=1000))
@@ -91,7 +99,7 @@ def test_one_key_that_makes_users_up_drops_nothing(store: Store) -> None:
     assert told is not None
     assert (told["decision"], told["why"].split("; ")[1:]) == (
         "drop",
-        ["18 of 18 complaints are about it, where 31 % should be"],
+        ["27 of 27 complaints are about it, where 37.5 % should be"],
     )
 
 

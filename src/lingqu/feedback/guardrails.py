@@ -5,8 +5,8 @@ no more than its share of all answers; a bet against that (`lingqu.statistics.li
 0.01 at most, however often one looks and however late complaints come. Of one user only the first complaint and the
 first refusal count, for one angry user is no crowd, and one who sends broken rows gets refusals from any model. Users are
 named by the key that asks for them, and names can be made up: what is said has to be as clear without the key that says
-most, unless that key got nearly all answers. Errors and timeouts are judged where they happen, by the circuit breaker of
-the service.
+most, unless more than half of the answers to named users went to it, as they do to a backend of all users. Errors and
+timeouts are judged where they happen, by the circuit breaker of the service.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import and_, case, func, select
 
+from lingqu.feedback.backend import backend_of
 from lingqu.feedback.voice import LABEL, Voice, voices
 from lingqu.monitor.quality import right
 from lingqu.registry.rollouts import CANARY, Rollout
@@ -33,8 +34,6 @@ MOST = 20_000
 LEAST, MOST_SHARE = 20, 0.95
 """Without so many answers of the champion nobody knows how slow is slow, nor where the canary gives nearly all how usual a
 complaint is."""
-NEARLY_ALL = 0.95
-"""A key that got so large a share of the answers is the backend of all users; whatever they say comes by it."""
 PATIENT, SLACK_MS, SLOW = 2.0, 10.0, 0.1
 """More than a tenth of the canary's answers may not take twice as long as the champion's 95th percentile, and 10 ms."""
 
@@ -73,11 +72,13 @@ def watch(store: Store, now: Rollout, limit_ms: float | None = None) -> Watched:
     is_ours = and_(column.role == CANARY, column.number == now.version)
     kept = select(is_ours.label("ours"), column.principal, column.user, column.answer, column.latency_ms).where(*there)
     with store.database.reading() as connection:
-        counts = select(column.principal, func.sum(case((is_ours, 1), else_=0)), func.count()).where(*there)
+        # Who asks for no user in particular, as a job by night does, takes no voice from those who do.
+        each = (func.sum(case((is_ours, 1), else_=0)), func.count(), func.count(column.user))
+        counts = select(column.principal, *each).where(*there)
         by_key = connection.execute(counts.group_by(column.principal)).all()
         rows = connection.execute(kept.order_by(column.at.desc(), column.id.desc()).limit(MOST)).all()[::-1]
     answers, of = (sum(int(row[place]) for row in by_key) for place in (1, 2))
-    backend = next((key for key, _, count in by_key if count >= NEARLY_ALL * of), None)
+    backend = backend_of({row[0]: row[3] for row in by_key})
     mine = [row.latency_ms for row in rows if row.ours]
     theirs = [row.latency_ms for row in rows if not row.ours]
     share = max(now.share, answers / max(1, of))
