@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -84,6 +85,10 @@ def test_check_shows_what_it_found(folder: Path, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "The profile is in profile.html.\n" in shown
     assert "<h2>Columns</h2>" in (folder / "profile.html").read_text()
+    assert call(["check", "--language", "zh", "--html", "profile.html"]) == 0
+    # All is Chinese but the names and what to type.
+    names = "lingqu.yaml text-classification label queue message hello profile.html lingqu run lingqu.yaml"
+    assert [word for word in re.findall(r"[A-Za-z]{3,}", capsys.readouterr().out) if word not in names] == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -123,7 +124,11 @@ def test_columns_are_called_as_the_user_calls_them(bundle: Bundle, tmp_path: Pat
     (tmp_path / "in.csv").write_text(f'消息\n"{BOTH}"\n', encoding="utf-8")
     parts = [part for one in as_json(lingqu("explain", "own", "in.csv", "--json"))["rows"] for part in one["parts"]]
     assert {part["column"] for part in parts} == {"消息"}
-    assert lingqu("explain", "own", "in.csv").stdout.count("消息") > 3
+    shown = lingqu("explain", "own", "in.csv", "--language", "zh").stdout
+    assert shown.count("消息") > 3
+    # On the terminal all is Chinese, but what to type and what the row and its labels say.
+    names = " ".join([BOTH, *bundle.memory["labels"], "why.html"])
+    assert [word for word in re.findall(r"[A-Za-z]{3,}", shown) if word not in names] == []
     # The page colours the words of a text, so it has to find the parts of its column.
     assert lingqu("explain", "own", "in.csv", "-o", "why.html").returncode == 0
     assert "<mark" in (tmp_path / "why.html").read_text(encoding="utf-8")

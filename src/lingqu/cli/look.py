@@ -10,6 +10,7 @@ from typing import Any
 
 from lingqu.cli.present import emit, findings, next_step, progress, table
 from lingqu.contract import Task
+from lingqu.evaluate.translation import Words, language_of
 from lingqu.loop import check as check_spec
 from lingqu.spec import Spec, show
 from lingqu.store import write_bytes
@@ -33,8 +34,10 @@ def check(arguments: argparse.Namespace) -> int:
     seen, profile = found.preview, found.profile
     if arguments.labels:
         profile = with_label_noise(task, found, profile)
+    language = language_of(arguments.language)
     if arguments.html:
-        _write_page(Path(arguments.html), spec, profile, arguments.language)
+        _write_page(Path(arguments.html), spec, profile, language)
+    say = Words(language)
     told = {
         "quarantined": seen.quarantined,
         "findings": [{part: one[part] for part in PARTS} for one in profile["findings"]],
@@ -43,13 +46,13 @@ def check(arguments: argparse.Namespace) -> int:
         arguments,
         {"name": spec.name, "task": spec.task, "rows": seen.rows, "kinds": seen.kinds, "roles": seen.roles}
         | {**told, "profile": profile},
-        f"{arguments.spec} is right: {spec.task} on {seen.rows:,} rows ({_splits(profile)}).",
-        _columns(profile, seen.examples),
-        *_labels(profile),
-        *findings(told),
-        *_examples(profile),
-        *([f"The profile is in {shlex.quote(arguments.html)}."] if arguments.html else []),
-        next_step(f"lingqu run {shlex.quote(arguments.spec)}"),
+        _right(arguments.spec, spec.task, f"{seen.rows:,}", profile, say),
+        _columns(profile, seen.examples, say),
+        *_labels(profile, say),
+        *findings(told, say),
+        *_examples(profile, say),
+        *([say("The profile is in {place}.", place=shlex.quote(arguments.html))] if arguments.html else []),
+        next_step(f"lingqu run {shlex.quote(arguments.spec)}", say=say),
     )
     return 0
 
@@ -69,44 +72,50 @@ def with_label_noise(task: Task, found: Any, profile: Mapping[str, Any]) -> dict
 
 def _write_page(path: Path, spec: Spec, profile: Mapping[str, Any], language: str) -> None:
     from lingqu.evaluate.profile_page import write_profile
-    from lingqu.evaluate.translation import language_of
 
-    write_bytes(path, write_profile(spec.name, profile, language_of(language)).encode())
-
-
-def _splits(profile: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count:,} {split}" for split, count in profile["rows"].items())
+    write_bytes(path, write_profile(spec.name, profile, language).encode())
 
 
-def _columns(profile: Mapping[str, Any], examples: Mapping[str, str]) -> Any:
+def _right(file: str, task: str, rows: str, profile: Mapping[str, Any], say: Words) -> str:
+    splits = ", ".join(
+        say("{count} {split}", count=f"{count:,}", split=say(split)) for split, count in profile["rows"].items()
+    )
+    return say("{spec} is right: {task} on {rows} rows ({splits}).", spec=file, task=task, rows=rows, splits=splits)
+
+
+def _columns(profile: Mapping[str, Any], examples: Mapping[str, str], say: Words) -> Any:
     lines = [
         (
             one["name"],
-            one["kind"],
+            say(one["kind"]),
             f"{one['missing']:.1%}" if one["missing"] else "",
             "" if one["different"] is None else f"{one['different']:,}",
             examples.get(one["name"], ""),
         )
         for one in profile["columns"]
     ]
-    return table("", ["column", "kind", "missing", "different", "for example"], lines)
+    names = (say("column"), say("kind"), say("missing"), say("different"), say("for example"))
+    return table("", names, lines)
 
 
-def _labels(profile: Mapping[str, Any]) -> list[Any]:
+def _labels(profile: Mapping[str, Any], say: Words) -> list[Any]:
     if not profile["labels"]:
         return []
     splits = list(profile["rows"])
     lines = [(one["label"], *(f"{one[split]:,}" for split in splits)) for one in profile["labels"][:SHOWN_LABELS]]
     rest = len(profile["labels"]) - len(lines)
-    return [table("", ["label", *splits], lines), *([f"and {rest:,} more labels"] if rest else [])]
+    more = say("and {rest} more labels", rest=f"{rest:,}")
+    return [table("", [say("label"), *map(say, splits)], lines), *([more] if rest else [])]
 
 
-def _examples(profile: Mapping[str, Any]) -> list[Any]:
+def _examples(profile: Mapping[str, Any], say: Words) -> list[Any]:
     """A few rows under each warning that rows can show."""
+    from lingqu.evaluate.page.profile import BADGES
+
     shown: list[Any] = []
     for one in profile["findings"]:
         if one["rows"] and one["level"] == "warning":
             names = list(dict.fromkeys(name for row in one["rows"] for name in row))
             lines = [[str(row.get(name, ""))[:100] for name in names] for row in one["rows"][:SHOWN_ROWS]]
-            shown.append(table(one["code"], names, lines))
+            shown.append(table(say(BADGES.get(one["code"], one["code"])), names, lines))
     return shown

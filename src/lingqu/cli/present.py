@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lingqu.cli.visible import visible
+from lingqu.evaluate.translation import ENGLISH, Words
 from lingqu.loop import Tell, home
 from lingqu.stages.opening import reading
 from lingqu.store import Store
@@ -63,7 +64,7 @@ def table(title: str, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Ta
     return made
 
 
-def findings(told: Mapping[str, Any]) -> list[Text]:
+def findings(told: Mapping[str, Any], say: Words = ENGLISH) -> list[Text]:
     """What was found in the data, as `quarantined` and `findings` of a result tell it: a line each.
 
     >>> for line in findings({"quarantined": 1, "findings": [{"level": "note", "message": "Column 'a' has one value."}]}):
@@ -72,19 +73,20 @@ def findings(told: Mapping[str, Any]) -> list[Text]:
     Note: Column 'a' has one value.
     """
     broken = told["quarantined"]
-    aside = f"{broken:,} broken row{'s were' if broken != 1 else ' was'} set aside."
-    lines = [("warning", aside)] * bool(broken) + [(one["level"], one["message"]) for one in told["findings"]]
+    many = say("{count} broken rows were set aside.", count=f"{broken:,}")
+    aside = say("1 broken row was set aside.") if broken == 1 else many
+    lines = [("warning", aside)] * bool(broken) + [(one["level"], say.told(one["message"])) for one in told["findings"]]
     styles = {"warning": "yellow", "note": "dim"}
-    return [Text.assemble((f"{level.title()}:", styles.get(level, "")), f" {message}") for level, message in lines]
+    return [Text.assemble((say(f"{level.title()}: "), styles.get(level, "")), message) for level, message in lines]
 
 
-def next_step(command: str, why: str = "") -> Text:
+def next_step(command: str, why: str = "", say: Words = ENGLISH) -> Text:
     """What to type next.
 
     >>> print(next_step("lingqu show digits", "the report in the terminal"))
     Next: lingqu show digits  the report in the terminal
     """
-    return Text.assemble(("Next:", "dim"), " ", (command, "bold"), (f"  {why}" if why else "", "dim"))
+    return Text.assemble((say("Next: "), "dim"), (command, "bold"), (f"  {why}" if why else "", "dim"))
 
 
 @contextmanager

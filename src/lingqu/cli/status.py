@@ -36,7 +36,7 @@ def status(arguments: argparse.Namespace) -> int:
     say = spoken(language_of(arguments.language))
     whole = [*zip(found, ways, brakes, strict=True)]
     shown = [part for one, way, brake in whole for part in [*_shown(one, say), *_loop(way, brake, say)]]
-    nothing = next_step("lingqu run", say("no model is champion yet"))
+    nothing = next_step("lingqu run", say("no model is champion yet"), say)
     models = [{**one.to_json(), "rollout": way and way.to_json(), "frozen": brake} for one, way, brake in whole]
     emit(arguments, {"models": models}, *(shown or [nothing]))
     return 1 if any(one.alarmed for one in found) else 0

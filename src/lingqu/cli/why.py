@@ -16,6 +16,7 @@ from lingqu.contract import Rows
 from lingqu.data.accept import accept
 from lingqu.data.readers import stream
 from lingqu.errors import Problem, RequestError, missing_package
+from lingqu.evaluate.translation import Words, language_of
 from lingqu.loop import load
 from lingqu.registry import Registry, Version
 from lingqu.store import Store
@@ -40,9 +41,10 @@ def explain(arguments: argparse.Namespace) -> int:
             version = Registry(store).get(arguments.model)
             background = data_of(version, store).rows("train", store)
             network = _network(version, store) if arguments.method == "gradients" else None
+    say = Words(language_of(arguments.language))
     batch = next(iter(stream(arguments.input, max(1, arguments.most))), None)
     if batch is None or not len(batch.rows):
-        emit(arguments, {"rows": []}, "There are no rows in it.")
+        emit(arguments, {"rows": []}, say("There are no rows in it."))
         return 0
     told = _told(arguments, bundle, network, batch, background)
     if arguments.out:
@@ -50,10 +52,14 @@ def explain(arguments: argparse.Namespace) -> int:
             arguments, told, _shown(bundle, batch.rows, _root(arguments)) if len(batch.faults) < len(batch.rows) else []
         )
         place = shlex.quote(arguments.out)
-        emit(arguments, {"rows": told, "out": arguments.out}, f"{len(told):,} explanations are in {place}.")
+        emit(
+            arguments,
+            {"rows": told, "out": arguments.out},
+            say("{count} explanations are in {place}.", count=f"{len(told):,}", place=place),
+        )
     else:
-        parts = [part for one in told for part in _table(one)]
-        emit(arguments, {"rows": told}, *parts, next_step("-o why.html", "a page"))
+        parts = [part for one in told for part in _table(one, say)]
+        emit(arguments, {"rows": told}, *parts, next_step("-o why.html", say("a page"), say))
     return 1 if any("error" in one["answer"] for one in told) else 0
 
 
@@ -133,7 +139,6 @@ def _by_gradients(bundle: Bundle, network: Any, rows: Rows, label: str | None, r
 
 def _write(arguments: argparse.Namespace, told: list[dict[str, Any]], inputs: list[list[dict[str, Any]]]) -> None:
     from lingqu.evaluate.page.explanations import write_explained
-    from lingqu.evaluate.translation import language_of
     from lingqu.store import write_bytes
 
     out = Path(arguments.out)
@@ -145,21 +150,22 @@ def _write(arguments: argparse.Namespace, told: list[dict[str, Any]], inputs: li
     write_bytes(out, text.encode())
 
 
-def _table(one: dict[str, Any]) -> list[Any]:
+def _table(one: dict[str, Any], say: Words) -> list[Any]:
     """A row's answer and its weightiest parts."""
-    answer = one["answer"]
+    answer, number = one["answer"], say("Row {number}: ", number=one["row"] + 1)
     if "error" in answer:
-        return [Text(f"\nRow {one['row'] + 1}: {answer['error']}", style="yellow")]
-    about = f" for {one['label']}" if one["label"] is not None and one["label"] != answer["prediction"] else ""
-    said = str(answer["prediction"]) or "no label"
-    heading = Text.assemble(f"\nRow {one['row'] + 1}: ", (said, "bold"), about)
+        return [Text(f"\n{number}{answer['error']}", style="yellow")]
+    asked = one["label"] is not None and one["label"] != answer["prediction"]
+    about = f" ({say('what speaks for {label}', label=one['label'])})" if asked else ""
+    said = str(answer["prediction"]) or say("no label")
+    heading = Text.assemble(f"\n{number}", (said, "bold"), about)
     lines = [
         (
             part["column"],
-            part["what"] if part["what"] is not None else "missing",
+            part["what"] if part["what"] is not None else say("missing"),
             f"{part['weight']:+.3g}",
             "" if part["without"] is None else f"{part['without']:.3g}",
         )
         for part in one["parts"][:SHOWN]
     ]
-    return [heading, table("", ["column", "part", "weight", "without it"], lines)]
+    return [heading, table("", [say("column"), say("part"), say("weight"), say("without it")], lines)]

@@ -35,6 +35,7 @@ OURS: dict[str, str] = {
     "how it is known": "依据",
     "nothing yet": "尚无",
     "Newest: {cohort}": "最新：{cohort}",
+    "Next: ": "下一步：",
     "no model is champion yet": "还没有现任冠军",
     "One signal": "一个",
     "refused": "拒答率",
