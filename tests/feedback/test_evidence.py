@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,16 @@ from sqlalchemy import update
 from lingqu.contract import Answer, LabelScores, LabelSet, NumberValue, Task
 from lingqu.data.version import DataVersion
 from lingqu.errors import UnknownNameError
+from lingqu.feedback.add import add_labels
 from lingqu.feedback.circle import UNTRIED, Circle, for_rules, for_trial, reasons, untried
 from lingqu.feedback.far import FAR, far_off
 from lingqu.feedback.grow import grow, typed
-from lingqu.feedback.round import Gathered, decide_by_rule
+from lingqu.feedback.round import ROUND, Gathered, decide_by_rule
 from lingqu.feedback.suspects import CONTRADICTING, suspected
 from lingqu.feedback.trigger import Due
 from lingqu.feedback.voice import REJECTED, Voice, labels_of, settle, voices
 from lingqu.loop import check
+from lingqu.privacy.encrypt import KEY_VARIABLE, new_master_key, spelled
 from lingqu.registry import Registry
 from lingqu.serve.inbox import Inbox
 from lingqu.serve.journal import Entry, Journal, new_id
@@ -220,6 +223,30 @@ def test_of_a_source_that_does_harm_nothing_trains_that_was_not_tried(desk, tmp_
     assert joined == ["ben"] * 10 + [ANYONE.id] * 2
     assert reasons(circle.grown.left)[UNTRIED] == 15
     assert [voice.status for voice in voices(desk.store, "m")] == ["quarantined"] * 67
+
+
+@pytest.mark.heavy
+def test_the_record_of_a_round_repeats_nothing_that_was_left_out(desk, tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, spelled(new_master_key()))
+    (tmp_path / "rows.csv").write_text("size,price\n" + "".join(f"{20 + n},{60 + 3 * n}\n" for n in range(60)))
+    base, task = ingested(tmp_path, desk.store, "tabular-regression", "columns: {target: price}")
+    registered(desk.store, {"data": {"columns": {"target": "price"}, "kinds": [["size", "number"], ["target", ""]]}})
+    Registry(desk.store).promote("m", 1, who="anna", why="first", evidence={"override": True})
+    far = [{"size": 50, "price": 6222026200}, {"size": 51, "price": 7333026200}]
+    add_labels(desk.store, "m", [*far, {"size": 13800138042, "price": 90}], who="anna", target="price")
+    given = voices(desk.store, "m")
+    with Circle(check(tmp_path / "lingqu.yaml"), task, desk.store) as circle:
+        circle.gathered = Gathered(Due(True, "asked"), tuple(given), len(given), (), "")
+        circle._open = {"round": 1}
+        circle.grow(base)
+        told = circle.told()["left_out"]
+    words = [word for why in told for word in re.findall(r"(?<=, found ).*(?=\. Training rows)", why)]
+    assert sorted(words) == ["1.38001e+10", "6.22203e+09", "7.33303e+09"]
+    (record,) = [event for event in Registry(desk.store).history("m") if event.action == ROUND]
+    assert sorted(record.evidence["left_out"].values()) == [1, 2]
+    settle(desk.store, "m", {given[0].id: (REJECTED, "it is 6222026200")}, who="anna", why="it is 6222026200")
+    kept = b"".join(path.read_bytes() for path in desk.store.folder.glob("lingqu.db*"))
+    assert not [word for word in (*words, "6222026200", "13800138042") if word.encode() in kept]
 
 
 def test_what_is_like_what_does_harm_is_not_tried_by_the_next_model(desk):

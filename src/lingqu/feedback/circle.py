@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,6 +40,9 @@ DISCORDANCE = 0.08
 """The share of rows on which a retrained model and its champion usually differ; the power of a gate rests on it."""
 
 UNTRIED = "what is like it made the model worse, and it was not tried itself"
+
+_SAID = re.compile(r"(?<=, found ).*|^(?:its answer )?(['\"]).*\1(?= is no )|(?<=^cap: the share of )'.*'", re.DOTALL)
+"""What of a reason to leave a row out repeats the row or its label."""
 
 
 class Circle:
@@ -258,7 +262,7 @@ class Circle:
             "version": version,
             "joined": list(self.grown.joined),
             "left": sorted(self.grown.left),
-            "left_out": reasons(self.grown.left),
+            "left_out": kinds(self.grown.left),
             "fresh": len(self.gathered.fresh),
             "gate_set": self.gathered.gate_set,
             "round": self._open["round"],
@@ -346,3 +350,14 @@ def reasons(left: dict[str, str]) -> dict[str, int]:
     for why in left.values():
         counts[why] = counts.get(why, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def kinds(left: dict[str, str]) -> dict[str, int]:
+    """The same without what a row or its label says, for the history, which is kept for ever and in plain.
+
+    >>> kinds({"a": "Expected a number in 'age', found 'Anna'.", "b": "Expected a number in 'age', found 'Ben'."})
+    {"Expected a number in 'age', found …": 2}
+    >>> [*kinds({"a": "'it, found' is no label of this model", "b": "cap: the share of 'it' would move by more than 5 points"})]
+    ['… is no label of this model', 'cap: the share of … would move by more than 5 points']
+    """
+    return reasons({id: _SAID.sub("…", why) for id, why in left.items()})

@@ -68,7 +68,8 @@ def voices(store: Store, name: str, *, status: str | None = None, kind: str | No
 def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, who: str, why: str = "") -> int:
     """Give voices their standing: id -> (status, reason); how many changed.
 
-    One row of the history tells of all of them. UnknownNameError for an id that this model does not have.
+    One row of the history tells of all of them; with a key it leaves out why, for its words are in plain. UnknownNameError
+    for an id that this model does not have.
     """
     if not rulings:
         return 0
@@ -97,7 +98,7 @@ def settle(store: Store, name: str, rulings: Mapping[str, tuple[str, str]], *, w
         if changed:
             counts = {status: sum(ruling[0] == status for ruling in changed.values()) for status in STANDINGS}
             evidence = {**{status: count for status, count in counts.items() if count}, "ids": sorted(changed)[:1000]}
-            append(connection, name=name, who=who, action="review", why=why, evidence=evidence)
+            append(connection, name=name, who=who, action="review", why="" if seal.keys else why, evidence=evidence)
     return len(changed)
 
 
