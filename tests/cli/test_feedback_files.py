@@ -198,6 +198,27 @@ def test_enter_says_that_no_label_is_right_and_the_end_of_the_input_ends_the_rev
     assert told(tmp_path)[id][0] == ""
 
 
+def test_a_label_that_the_model_does_not_have_is_taken_from_nobody_unseen(
+    tmp_path: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id,) = answered(tmp_path, "multi-label-text-classification", {"text": "渠"})
+    note = "Note: m has no label 'xyz' yet. It has: food, sport.\n"
+    for typed, reviewed in (("xyz\n\n", 0), ("food;xyz\n\nq\n", 0), ("xyz\ny\n", 1)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        done = lingqu("feedback", "review")
+        assert (note in done.stdout, done.stdout.endswith(f"{reviewed} rows reviewed.\n")) == (True, True), done.stdout
+    assert told(tmp_path)[id][0] == "xyz"
+    inbox = Inbox(Store.open(tmp_path / ".lingqu"), ServeSettings())
+    vote = inbox.receive({"prediction_id": id, "label": ["xyz", "food"]}, ANYONE).feedback_id
+    note = "Note: m has no label 'xyz' yet. A slip? Type: lingqu feedback reject ID\n"
+    for action, said in (
+        ("reject", "1 of 1 are rejected now.\n"),
+        ("reject", "1 of 1 are rejected now, 1 of them as before.\n"),
+        ("accept", f"1 of 1 are accepted now.\n{note}"),
+    ):
+        assert lingqu("feedback", action, vote[:20], vote).stdout == said
+
+
 def test_names_in_sets_that_no_row_has_had_are_told(tmp_path: Path, lingqu: Lingqu) -> None:
     answered(tmp_path, "multi-label-text-classification", {"text": "渠"})
     sets = ["food|sprot", '["food", "渠"]', "['sport', 'food']", "sport; food", "[]"]

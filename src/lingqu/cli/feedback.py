@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.prompt import Prompt
+from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
 from lingqu.cli.pictures import beside, lacking, opened, said
@@ -19,10 +20,11 @@ from lingqu.cli.records import who
 from lingqu.cli.specs import spec_of
 from lingqu.data.readers import JSON, stream
 from lingqu.data.spreadsheet import TableWriter, plain_row
+from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError, near
 from lingqu.feedback.add import add_labels, model_that_answered, principal_of
 from lingqu.feedback.exported import free, marks_of, rows_of
-from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, wanted
+from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, strange_of, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, LABEL, REJECTED, Voice, settle, voices
@@ -179,7 +181,7 @@ def _whole_rows(file: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _doubt(name: str, strange: Sequence[str]) -> list[Text]:
+def _doubt(name: str, strange: Sequence[str], then: str = "Wrong file? See: lingqu feedback") -> list[Text]:
     """What is said of such labels: a new one is welcome, the wrong file is not.
 
     >>> print(*_doubt("router", ["food", "sport"]))
@@ -188,7 +190,7 @@ def _doubt(name: str, strange: Sequence[str]) -> list[Text]:
     if not strange:
         return []
     listed = ", ".join(map(repr, strange[:SHOWN])) + (" …" if len(strange) > SHOWN else "")
-    return [Text.assemble(("Note:", "dim"), f" {name} has no label {listed} yet. Wrong file? See: lingqu feedback")]
+    return [Text.assemble(("Note:", "dim"), f" {name} has no label {listed} yet. {then}")]
 
 
 def _audit_share(version: Version, arguments: argparse.Namespace) -> float:
@@ -228,7 +230,7 @@ def _review(arguments: argparse.Namespace) -> None:
     """One row after the other: Enter says that the answer is right, a label what would have been; s skips, q ends."""
     store = Store.open(store_folder(arguments))
     name = model_of(store, arguments.model)
-    done = 0
+    done, asked = 0, wanted(store, name)
     with TemporaryDirectory(prefix="lingqu-") as folder:
         for item in _items(store, name, arguments):
             row = opened(Path(folder), item.row)
@@ -239,7 +241,7 @@ def _review(arguments: argparse.Namespace) -> None:
                 users = f"; users said {', '.join(item.said)}" if item.said else ""
                 out.print(f"answered {answer}{users} ({item.why})")
             try:
-                told = Prompt.ask("right label (s skips, q ends)", default=answer, console=out)
+                told = _told(name, asked, answer)
             except EOFError:
                 out.print()
                 break
@@ -253,6 +255,21 @@ def _review(arguments: argparse.Namespace) -> None:
                 # One word that is no label ends nobody's hour of reviews; the row stays in the queue.
                 out.print(Text(str(error)))
     emit(arguments, {"reviewed": done}, f"{done:,} rows reviewed.")
+
+
+def _told(name: str, asked: Wanted, answer: Any) -> Any:
+    """What the reviewer types; a label that the model does not have may be a slip, so it is asked whether it is meant."""
+    while True:
+        told = Prompt.ask("right label (s skips, q ends)", default=answer, console=out)
+        strange: tuple[str, ...] = ()
+        # What is no label at all is told when it is brought.
+        with suppress(CellFault):
+            strange = strange_of(asked, [right_answer(asked.kind, told, asked.known)])
+        if told in ("q", "s", None) or not strange:
+            return told
+        out.print(*_doubt(name, strange, near(strange[0], asked.known, say="It has: {}.")))
+        if Confirm.ask("take it all the same?", default=False, console=out):
+            return told
 
 
 def _label(store: Store, name: str, item: Item, label: str, arguments: argparse.Namespace) -> int:
@@ -281,22 +298,27 @@ def _decide(arguments: argparse.Namespace) -> None:
         raise RequestError(Problem("the id of feedback", "none", advice))
     store = Store.open(store_folder(arguments))
     name = model_of(store, arguments.model)
-    ids = _whole_ids(arguments.thing, voices(store, name), name)
+    known = {voice.id: voice for voice in voices(store, name)}
+    ids = _whole_ids(arguments.thing, known, name)
     reason = arguments.why or f"decided by {who(arguments)}"
     changed = settle(store, name, dict.fromkeys(ids, (status, reason)), who=who(arguments), why=arguments.why or "")
-    emit(arguments, {"changed": changed}, f"{changed:,} of {len(ids):,} are {status} now.")
+    labels = [known[id].value for id in ids if known[id].kind == LABEL] if status == ACCEPTED else []
+    strange, before = strange_of(wanted(store, name), labels), len(ids) - changed
+    shown = f"{len(ids):,} of {len(ids):,} are {status} now" + (f", {before:,} of them as before." if before else ".")
+    doubt = _doubt(name, strange, "A slip? Type: lingqu feedback reject ID")
+    emit(arguments, {"changed": changed, "unknown_labels": strange}, shown, *doubt)
 
 
-def _whole_ids(given: Sequence[str], known: Sequence[Voice], name: str) -> list[str]:
+def _whole_ids(given: Sequence[str], known: Iterable[str], name: str) -> list[str]:
     """Ids may be cut short as far as they stay unique."""
     found: list[str] = []
     for start in given:
-        same = [voice.id for voice in known if voice.id.startswith(start)]
+        same = [id for id in known if id.startswith(start)]
         if len(same) != 1:
             what = "none" if not same else f"{len(same)} that begin so"
             raise UnknownNameError(Problem(f"the id of feedback on {name}, as '{start}'", what, "See: lingqu feedback"))
         found += same
-    return found
+    return [*dict.fromkeys(found)]
 
 
 def _export(arguments: argparse.Namespace) -> None:

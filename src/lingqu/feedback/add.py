@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select
 from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError
 from lingqu.feedback.exported import Returned, returned
-from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, unknown_of, wanted
+from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, strange_of, wanted
 from lingqu.feedback.pictures import with_pictures
 from lingqu.feedback.queue import compared_rows, plain, whole
 from lingqu.feedback.round import ROUND
@@ -96,7 +96,7 @@ def add_labels(
     back = Returned(listed) if by_answer else returned(store, name, listed, target, asked)
     taken = back.taken() if by_answer else with_pictures(back.taken(), asked, root)
     records = bringer.records(taken, bringer.of_answer if by_answer else bringer.of_row)
-    once, unknown = bringer.once(records), bringer.unknown(records)
+    once, unknown = bringer.once(records), strange_of(asked, [unspell(one["value"]) for one in records])
     new, corrected = bringer.keep(once)
     equal, elsewhere = len(records) - len(once), len(back.unaccepted)
     known = len(listed) - new - equal - elsewhere
@@ -256,15 +256,6 @@ class _Bringer:
             if asked
             else 0
         )
-
-    def unknown(self, records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-        """The labels among these that no row of the model has had; none where nobody knows which it has."""
-        if self.wanted.kind not in ("label", "labels") or not self.wanted.known:
-            return ()
-        cells = {str(unspell(one["value"])) for one in records}
-        if self.wanted.kind == "label":
-            return tuple(sorted(cells - self.wanted.known))
-        return tuple(sorted({name for cell in cells for name in unknown_of(cell, self.wanted.known)}))
 
     def _before(self, connection: Connection, ids: Sequence[str], seal: Sealed) -> dict[str, _Earlier]:
         """The labels of these answers that the same person gave before."""

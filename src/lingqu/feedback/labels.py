@@ -6,7 +6,7 @@ really called so stays possible: one among the labels that the model knows is al
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +118,20 @@ def _names(kind: str, value: Any, cell: str, known: Collection[str]) -> bool:
         return cell.lstrip().startswith("[")
     names = str(value).split(JOINT) if kind == "labels" else [str(value)]
     return all(name in known or name.lower() not in MISSING for name in names)
+
+
+def strange_of(asked: Wanted, given: Iterable[Any]) -> tuple[str, ...]:
+    """The labels within these right answers that no row of the model has had; none where nobody knows which it has.
+
+    >>> strange_of(Wanted("labels", frozenset("ab")), ["a|c", ""]), strange_of(Wanted("label"), ["c"])
+    (('c',), ())
+    """
+    if asked.kind not in ("label", "labels") or not asked.known:
+        return ()
+    cells = {str(one) for one in given}
+    if asked.kind == "label":
+        return tuple(sorted(cells - asked.known))
+    return tuple(sorted({name for cell in cells for name in unknown_of(cell, asked.known)}))
 
 
 def unknown_of(cell: str, known: Collection[str]) -> list[str]:
