@@ -118,9 +118,13 @@ def test_one_refused_row_alone_is_an_error_and_among_others_a_line(client: httpx
         422,
         "row: Expected 'rooms' between -79 and 89, found 1e+308. Training rows held 1 to 9.",
     )
-    answered = client.post(url, json={"rows": [good, far]}).json()["predictions"]
+    hole = {"rooms": None, "town": "Guilin"}
+    answered = client.post(url, json={"rows": [good, far, hole]}).json()["predictions"]
     assert set(answered[0]) == {"id", "prediction", "low", "high"}
-    assert answered[1]["error"] == "Expected 'rooms' between -79 and 89, found 1e+308. Training rows held 1 to 9."
+    assert [one["error"] for one in answered[1:]] == [
+        "Expected 'rooms' between -79 and 89, found 1e+308. Training rows held 1 to 9.",
+        "Expected a number in 'rooms', found nothing. Training rows had no missing value there.",
+    ]
 
 
 REFUSED: dict[str, tuple[Any, int, str]] = {

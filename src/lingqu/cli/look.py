@@ -117,5 +117,5 @@ def _examples(profile: Mapping[str, Any], say: Words) -> list[Any]:
         if one["rows"] and one["level"] == "warning":
             names = list(dict.fromkeys(name for row in one["rows"] for name in row))
             lines = [[str(row.get(name, ""))[:100] for name in names] for row in one["rows"][:SHOWN_ROWS]]
-            shown.append(table(say(BADGES.get(one["code"], one["code"])), names, lines))
+            shown.append(table(say(BADGES.get(one["code"]) or one["code"]), names, lines))
     return shown

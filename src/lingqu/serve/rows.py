@@ -1,7 +1,7 @@
 """Rows as JSON holds them, brought to what a bundle takes; every value of a wrong kind is told at once.
 
 What is checked here is what the published schema says: names of columns and kinds of values. What a value means (a number
-far outside what was learned, bytes that are no picture) is the bundle's to judge, row by row.
+far outside what was learned, bytes that are no picture) is the bundle's to judge, row by row; and so is a null among rows.
 
 >>> limits = [{"name": "age", "source": "age", "kind": "number", "missing": False}]
 >>> read_rows([{"age": 30}, {"age": 31.5}], limits)["age"]
@@ -60,8 +60,9 @@ def read_rows(given: Any, limits: Limits, *, where: str = "rows", closed: bool =
         )
     problems: list[Problem] = []
     columns: dict[str, list[Any]] = {limit["source"]: [None] * len(given) for limit in limits}
+    holes = closed and where != "row"
     for place, row in enumerate(given):
-        values, wrong = _read_row(row, limits, where if where == "row" else f"{where}[{place}]", closed)
+        values, wrong = _read_row(row, limits, where if where == "row" else f"{where}[{place}]", closed, holes)
         problems.extend(wrong)
         for name, value in values.items():
             columns[name][place] = value
@@ -72,8 +73,8 @@ def read_rows(given: Any, limits: Limits, *, where: str = "rows", closed: bool =
     return Rows(columns)
 
 
-def _read_row(row: Any, limits: Limits, at: str, closed: bool) -> tuple[dict[str, Any], list[Problem]]:
-    """The values of a row by the user's own names of columns, and what is wrong with them."""
+def _read_row(row: Any, limits: Limits, at: str, closed: bool, holes: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """The values of a row by the user's own names of columns, and what is wrong with them; `holes`: a null is not."""
     if not isinstance(row, dict):
         return {}, [Problem("an object {column: value}", found(row), "Name each value by its column.", where=at)]
     values: dict[str, Any] = {}
@@ -88,7 +89,8 @@ def _read_row(row: Any, limits: Limits, at: str, closed: bool) -> tuple[dict[str
             problems.append(Problem(f"the column '{source}' once", found_twice, advice, where=at))
         elif named:
             try:
-                values[source] = read_value(row[named[0]], limit, closed)
+                value = row[named[0]]
+                values[source] = None if value is None and holes else read_value(value, limit, closed)
             except _WrongError as wrong:
                 problems.append(Problem(*wrong.args, where=f"{at}.{source}"))
         elif not limit["missing"]:

@@ -96,7 +96,7 @@ def row_schema(bundle: Bundle, language: str, *, alone: bool, most: int = MOST_C
     """JSON Schema (2020-12) of one row whose texts have `most` characters at most.
 
     `alone` is the row that is asked for by itself: whatever the bundle would refuse by a limit is refused by its schema.
-    Among many rows a row is refused by itself, so there only names and kinds are the schema's.
+    Among many rows a row is refused by itself, so there only names and kinds are the schema's, and a null is of any kind.
     """
     limits = bundle.manifest["columns"]
     properties: dict[str, Schema] = {}
@@ -104,7 +104,7 @@ def row_schema(bundle: Bundle, language: str, *, alone: bool, most: int = MOST_C
     rules: list[Schema] = []
     for limit in limits:
         schema = tight(limit, most) if alone else dict(_KIND.get(limit["kind"], _BASE64))
-        if limit["missing"]:
+        if limit["missing"] or not alone:
             schema = {"anyOf": [schema, {"type": "null"}]}
         names = list(dict.fromkeys((limit["source"], limit["name"])))
         described = {**schema, "description": about(limit, bundle.task, language)}
