@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lingqu.contract import LabelSet
+from lingqu.contract import LabelSet, Rows
 from lingqu.evaluate.gate import decide
+from lingqu.evaluate.page.versions import write_versions
+from lingqu.evaluate.side_by_side import compared
 from lingqu.loop import run
 from lingqu.tasks import find_task
 
@@ -44,6 +46,26 @@ def test_the_gate_tells_sets_apart() -> None:
     back = decide(TASK, truth, good, poor, alpha=0.025, resamples=500, slices={"part": ["a", "b"] * 200})
     assert back.decision == "keep"
     assert any("hamming loss is worse by" in check.sentence for check in back.checks)
+
+
+@pytest.mark.parametrize(("language", "before"), [("en", "before: "), ("zh", "之前：")])
+def test_two_versions_are_shown_side_by_side(language: str, before: str) -> None:
+    truth = cells(60, 0)
+    old, new = answers(truth, 0.75, 1), answers(truth, 0.95, 2)
+    rows = Rows({"text": [f"text {i}" for i in range(60)], "labels": truth})
+    found = compared(TASK, rows, new, old)
+    shown = [*found["mended"]["examples"], *found["broken"]["examples"]]
+    assert shown
+    assert [set(one["before"].split("|")) for one in shown] == [set(old[one["row"]].labels or "–") for one in shown]
+    about = {"at": "2026-01-01T00:00:00Z", "family": "ngram-linear", "bytes": 1, "ms_per_row": 0.1}
+    told = {
+        "task": TASK.name,
+        "new": {"reference": "tags@2", **about},
+        "old": {"reference": "tags@1", **about},
+        **found,
+    }
+    page = write_versions(told, language)
+    assert all(f"{before}{one['before']}" in page for one in shown)
 
 
 @pytest.mark.slow

@@ -266,6 +266,7 @@ OURS: dict[str, str] = {
     "只检验彩色的指标，其余仅供参考。",
     "{count} more parts": "另有 {count} 个部分",
     "in accuracy": "准确率",
+    "in Hamming loss": "汉明损失",
     "in mean squared error": "均方误差",
     "By how much each part of at least 50 rows gained {unit}; right of the dashed line the new version is better. p is "
     "two-sided and adjusted for the number of parts (Holm).": "不少于 50 行的各部分在{unit}上的增益；虚线右侧表示新版本更好。p 为双侧，已按部分的数目校正（Holm）。",

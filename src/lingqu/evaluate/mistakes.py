@@ -29,20 +29,24 @@ def worst(task: Task, rows: Rows, judged: Judged) -> list[dict[str, Any]]:
 
 def shown(task: Task, rows: Rows, judged: Judged, places: Iterable[int]) -> list[dict[str, Any]]:
     """These rows with their input, what was said and what is true."""
-    found: list[dict[str, Any]] = []
-    for place in places:
-        one: dict[str, Any] = {"row": place, "input": shown_input(task, rows.take([place]))}
-        if judged.kind == "labels":
-            guess, truth = int(judged.guess[place]), int(judged.truth[place])
-            one["truth"], one["prediction"] = judged.labels[truth], judged.labels[guess]
-            one["confidence"] = float(judged.prediction[place, guess])
-            one["confidence_in_truth"] = float(judged.prediction[place, truth])
-        elif judged.kind == "label-sets":
-            one |= _sets(judged, place)
-        else:
-            one["truth"], one["prediction"] = float(judged.truth[place]), float(judged.prediction[place])
-        found.append(one)
-    return found
+    return [
+        {"row": place, "input": shown_input(task, rows.take([place])), **answered(judged, place)} for place in places
+    ]
+
+
+def answered(judged: Judged, place: int) -> dict[str, Any]:
+    """What is true of a row and what was said; of labels also how sure the model is of both."""
+    if judged.kind == "labels":
+        guess, truth = int(judged.guess[place]), int(judged.truth[place])
+        return {
+            "truth": judged.labels[truth],
+            "prediction": judged.labels[guess],
+            "confidence": float(judged.prediction[place, guess]),
+            "confidence_in_truth": float(judged.prediction[place, truth]),
+        }
+    if judged.kind == "label-sets":
+        return _sets(judged, place)
+    return {"truth": float(judged.truth[place]), "prediction": float(judged.prediction[place])}
 
 
 def _sets(judged: Judged, place: int) -> dict[str, Any]:

@@ -6,19 +6,20 @@ looking. Whoever looks often at the same rows will see luck.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Rows
+from lingqu.contract import Answer, Rows, Task
 from lingqu.errors import GateError, Problem, RequestError
 from lingqu.evaluate.comparison import compare, group_index
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.limits import rows_of
 from lingqu.evaluate.measures import Groups, measure
-from lingqu.evaluate.mistakes import shown
+from lingqu.evaluate.mistakes import answered, shown
 from lingqu.evaluate.report import without
 from lingqu.evaluate.slices import slice_columns
 from lingqu.evaluate.unseen import data_of, unseen_rows
@@ -50,21 +51,29 @@ def side_by_side(new: Version, old: Version, store: Store) -> dict[str, Any]:
     groups = group_index([data.groups("test", store)[place] for place in places])
     bundles = [Bundle.open(store.folder_path(version.bundle)) for version in (new, old)]
     task = bundles[0].task
-    answers = [bundle.predict(rows) for bundle in bundles]
-    truth = rows[task.target.name]
-    labels = labels_of(truth, *answers)
-    after, before = (judge(truth, said, labels) for said in answers)
-    asked = without(rows, task.target.name)
-    times = _times(bundles[0], bundles[1], asked)
+    there, back = (bundle.predict(rows) for bundle in bundles)
+    times = _times(bundles[0], bundles[1], without(rows, task.target.name))
     return {
         "format": 1,
         "task": task.name,
+        "new": _about(new, bundles[0], times[0]),
+        "old": _about(old, bundles[1], times[1]),
+        **compared(task, rows, there, back, groups),
+    }
+
+
+def compared(
+    task: Task, rows: Rows, new: Sequence[Answer], old: Sequence[Answer], groups: Groups = None
+) -> dict[str, Any]:
+    """What two versions' answers to the same rows say of them, as JSON values."""
+    truth = rows[task.target.name]
+    labels = labels_of(truth, new, old)
+    after, before = (judge(truth, said, labels) for said in (new, old))
+    return {
         "kind": after.kind,
         "decide_by": task.decide_by,
         "rows": len(rows),
         "groups": None if groups is None else len(np.unique(groups)),
-        "new": _about(new, bundles[0], times[0]),
-        "old": _about(old, bundles[1], times[1]),
         "test": _test(task.decide_by, before, after, groups),
         "metrics": _metrics(task.metrics, before, after, groups),
         "slices": _slices(slice_columns(task, rows), before, after, groups),
@@ -132,7 +141,7 @@ def _spread(gain: np.ndarray[Any, Any], groups: Groups) -> dict[str, Any]:
     return {"low": low, "high": high} if low < high else {"low": None, "high": None, "why": "all rows count alike"}
 
 
-def _changed(task: Any, rows: Rows, before: Judged, after: Judged) -> dict[str, Any]:
+def _changed(task: Task, rows: Rows, before: Judged, after: Judged) -> dict[str, Any]:
     """How many answers became right or wrong, and the surest of both kinds with their input."""
     gain = before.cost - after.cost
     sure = after.prediction.max(axis=1) if after.kind == "labels" else np.abs(gain)
@@ -142,8 +151,7 @@ def _changed(task: Any, rows: Rows, before: Judged, after: Judged) -> dict[str, 
         places = places[np.argsort(-sure[places], kind="stable")]
         cards = shown(task, rows, after, [int(place) for place in places[:MOST_CHANGED]])
         for card in cards:
-            guess = before.guess[card["row"]]
-            card["before"] = before.labels[guess] if before.kind == "labels" else float(guess)
+            card["before"] = answered(before, card["row"])["prediction"]
         told[name] = {"rows": int(chosen.sum()), "examples": cards}
     told["same"] = int((gain == 0).sum())
     return told

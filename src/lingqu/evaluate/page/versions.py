@@ -189,7 +189,8 @@ def _slices(compared: Compared, say: Words) -> Markup | None:
     ]
     rest = lines[MOST_SLICES:]
     more = el("details", el("summary", say("{count} more parts", count=len(rest))), *rest) if rest else None
-    unit = say("in accuracy") if compared["kind"] == "labels" else say("in mean squared error")
+    units = {"labels": say("in accuracy"), "label-sets": say("in Hamming loss")}
+    unit = units.get(compared["kind"]) or say("in mean squared error")
     guide = say(
         "By how much each part of at least 50 rows gained {unit}; right of the dashed line the new version is better. p is "
         "two-sided and adjusted for the number of parts (Holm).",
