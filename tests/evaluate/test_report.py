@@ -11,7 +11,7 @@ import pytest
 
 from lingqu.contract import LabelScores, NumberValue, Refusal, Rows
 from lingqu.errors import DataError
-from lingqu.evaluate.judged import judge
+from lingqu.evaluate.judged import Judged, judge
 from lingqu.evaluate.languages import languages
 from lingqu.evaluate.measures import measure
 from lingqu.evaluate.report import evaluate
@@ -145,6 +145,18 @@ def test_a_perfect_model_is_not_certain() -> None:
         "method": "none",
         "why": "all rows count alike",
     }
+
+
+def test_a_calibration_error_has_no_interval() -> None:
+    # Honest confidences: the true error is 0, and no resample of 60 rows would come near it.
+    draw = np.random.default_rng(0)
+    sure = draw.uniform(0, 1, 60)
+    honest = Judged("labels", ("a", "b"), (draw.random(60) < sure).astype(int), np.stack([1 - sure, sure], 1))
+    found = measure(honest, ["ece", "log_loss"])
+    assert found["ece"]["value"] > 0.1
+    assert (found["ece"]["low"], found["ece"]["high"]) == (None, None)
+    assert found["ece"]["why"] == "resampling makes calibration errors larger"
+    assert found["log_loss"]["low"] < found["log_loss"]["value"] < found["log_loss"]["high"]
 
 
 def test_undefined_metrics_say_why() -> None:

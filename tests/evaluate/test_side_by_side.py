@@ -14,6 +14,7 @@ from lingqu.errors import GateError, RequestError
 from lingqu.evaluate.side_by_side import side_by_side
 from lingqu.evaluate.unseen import data_of
 from lingqu.loop import check, run
+from lingqu.metrics import METRICS
 from lingqu.registry import Registry
 from lingqu.store import Store
 from tests.conftest import Lingqu, as_json, write_csv
@@ -54,6 +55,8 @@ def test_what_one_leads_the_other_lags(twice: Path) -> None:
         assert (one["lead"]["value"] or 0) == pytest.approx(-(back["metrics"][name]["lead"]["value"] or 0))
         sign = 1 if one["higher_is_better"] else -1
         assert one["lead"]["value"] == pytest.approx(sign * (one["new"]["value"] - one["old"]["value"]))
+    for one in there["metrics"]["ece"].values():
+        assert not isinstance(one, dict) or (one["low"], one["why"]) == (None, METRICS["ece"].no_interval)
 
 
 def test_a_version_does_not_differ_from_itself(twice: Path) -> None:

@@ -92,7 +92,7 @@ OURS: dict[str, str] = {
     "confidence": "置信度",
     "share right": "正确比例",
     "Share right by confidence, {told}": "各置信度下的正确比例，{told}",
-    "On average confidence and truth lie {error} apart ({between}).": "置信度与事实平均相差 {error}（{between}）。",
+    "On average confidence and truth lie {error} apart.": "置信度与事实平均相差 {error}。",
     "Of the answers given with confidence 0.8, eight in ten should be right: dots on the dashed line are honest, below it the "
     "model is too sure. The band is the exact 95 % interval of each dot; bars show how many answers there were.": "置信度为 0.8 的回答，十个应有八个正确：落在虚线上说明诚实，低于虚线说明过于自信。"
     "色带为各点的精确 95 % 区间；柱子表示回答的数量。",
@@ -356,6 +356,7 @@ RECORDED: dict[str, str] = {
     "mean": "均值",
     # Why there is no number
     "all rows count alike": "所有行的情况都一样",
+    "resampling makes calibration errors larger": "重抽样会使校准误差偏大",
     "no rows": "没有行",
     "no answer depends on it": "没有回答依赖它",
     "it needs rows of at least two labels": "需要至少两个标签的行",

@@ -35,7 +35,8 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     """Each metric as value, low, high and method; where a number is None, `why` says the reason."""
     metrics = {name: find_metric(name) for name in names}
-    scorers = {n: m.scorer(judged.truth, judged.prediction) for n, m in metrics.items() if len(judged)}
+    resampled = {name: metric for name, metric in metrics.items() if len(judged) and not metric.no_interval}
+    scorers = {name: metric.scorer(judged.truth, judged.prediction) for name, metric in resampled.items()}
     drawn = replicates(scorers, len(judged), repeats, seed=seed, groups=groups)
     found: dict[str, dict[str, Any]] = {}
     for name, metric in metrics.items():
@@ -45,6 +46,8 @@ def measure(
         elif name == "accuracy" and groups is None:
             low, high = clopper_pearson(int(judged.right.sum()), len(judged), confidence)
             found[name] = {"value": value, "low": low, "high": high, "method": "exact"}
+        elif metric.no_interval:
+            found[name] = _unknown(value, metric.no_interval)
         else:
             found[name] = _resampled(value, drawn[name], confidence)
     return found

@@ -109,6 +109,8 @@ def _metrics(names: tuple[str, ...], before: Judged, after: Judged, groups: Grou
         if np.isfinite(paired.difference) and len(paired.replicates):
             low, high = sorted(sign * end for end in paired.interval())
             lead = {"value": sign * paired.difference, "low": low, "high": high}
+            if metric.no_interval:
+                lead |= {"low": None, "high": None, "why": metric.no_interval}
         about = {"higher_is_better": metric.higher_is_better, "about": metric.about}
         found[name] = {"old": olds[name], "new": news[name], "lead": lead, **about}
     return found

@@ -49,6 +49,8 @@ class Metric:
     """Whether only the likeliest label of a row matters, so that rows with equal labels are interchangeable."""
     needs: str = "at least one row"
     """Without this the metric is nan."""
+    no_interval: str = ""
+    """Why resampled rows give no interval of it; nothing where they do."""
 
     def scorer(self, truth: Array, prediction: Array) -> Scorer:
         """The metric as a function of how often each row counts."""

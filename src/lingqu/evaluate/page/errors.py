@@ -117,13 +117,7 @@ def honesty(report: Report, say: Words) -> Markup | None:
     if report.get("calibration"):
         error = report["metrics"].get("ece")
         note = (
-            say(
-                "On average confidence and truth lie {error} apart ({between}).",
-                error=measured(error["value"]),
-                between=between(error, say),
-            )
-            if error
-            else ""
+            say("On average confidence and truth lie {error} apart.", error=measured(error["value"])) if error else ""
         )
         guide = say(
             "Of the answers given with confidence 0.8, eight in ten should be right: dots on the dashed line are honest, below "
