@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -59,7 +60,9 @@ def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypat
             os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read() == "", "one object and nothing else"
         assert process.wait(30) == 130
-        assert "Traceback" not in process.stderr.read()
+        rest = process.stderr.read()
+        assert "Traceback" not in rest
+        assert rest.count("Nothing is lost") == 1
     with Store.open(spec.parent / ".lingqu").database.reading() as connection:
         kept = connection.execute(select(PREDICTIONS.c.policy, PREDICTIONS.c.input)).all()
     assert set(kept) == {("none", None)}
@@ -67,3 +70,9 @@ def test_it_learns_serves_goes_round_and_ends_together(tmp_path: Path, monkeypat
     while alive := [pid for pid in family if Path(f"/proc/{pid}").exists() and os.getpid() != pid]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [*command[:-1], "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Choose another" in done.stderr
+    assert "Nothing is lost" not in done.stderr, "it did not begin"

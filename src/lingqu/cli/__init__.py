@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -22,11 +23,13 @@ from lingqu.errors import LingquError, MemoryLimitError, MissingPackageError, Pr
 
 PARTS = "lingqu.cli"
 STOPPED = "\nStopped. Nothing is lost: the same command goes on from here.\n"
+CHILD = "LINGQU_CHILD"
+"""Stands in the environment of what cli/children.py begins."""
 MORE_MEMORY = "Choose a smaller size or fewer rows, or give the process more memory; what is done is kept."
 
 ENDS = (
     "Exit status: 0 done; 1 the work failed, a gate said no or an alarm stands; 2 the request was wrong; 3 no memory was "
-    "left; 130 Ctrl-C and 143 SIGTERM, but 0 for a service that has ended in good order. With --json one JSON object "
+    "left; 130 Ctrl-C and 143 SIGTERM, but 0 for a `lingqu serve` that has ended in good order. With --json one JSON object "
     'stands on standard output, {"error": ...} when it fails, and everything else on standard error.'
 )
 """What scripts must know; `lingqu --help` and the reference tell it."""
@@ -362,7 +365,7 @@ def call(arguments: Sequence[str]) -> int:
 
         if isinstance(error, MissingPackageError | ImportError) and (status := heard()):
             # A library that is interrupted while it loads calls itself missing or broken.
-            sys.stderr.write(STOPPED)
+            _say_stopped()
             return status
         if isinstance(error, ImportError):
             raise
@@ -375,7 +378,7 @@ def call(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as stopped:
         from lingqu.cli.signals import INTERRUPTED, TERMINATED, Terminated
 
-        sys.stderr.write(STOPPED)
+        _say_stopped()
         return TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
@@ -383,6 +386,12 @@ def call(arguments: Sequence[str]) -> int:
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+def _say_stopped() -> None:
+    """Once for a Ctrl-C: a process that another command of ours began leaves it to that one."""
+    if CHILD not in os.environ:
+        sys.stderr.write(STOPPED)
 
 
 def _find(where: str) -> Callable[[argparse.Namespace], int]:

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
+from lingqu.cli import CHILD
+
 PATIENCE_SECONDS = 20.0
 LINGQU = (sys.executable, "-m", "lingqu")
 _DIE_WITH_PARENT = 1
@@ -63,7 +65,7 @@ def main(parent: str, nice: str, *command: str) -> NoReturn:
     if os.getppid() != int(parent):
         # It ended before the kernel was asked.
         sys.exit(128 + signal.SIGTERM)
-    os.execv(command[0], command)  # noqa: S606 - the command is ours
+    os.execve(command[0], command, {**os.environ, CHILD: "1"})  # noqa: S606 - the command is ours
 
 
 if __name__ == "__main__":
