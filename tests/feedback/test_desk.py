@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lingqu.contract.answers import LabelScores, NumberValue
+from lingqu.contract.answers import LabelScores, NumberValue, Refusal
 from lingqu.data.readers import stream
 from lingqu.errors import DataError, RequestError, UnknownNameError
 from lingqu.feedback.add import add_labels
@@ -55,8 +55,11 @@ def test_the_queue_asks_what_users_doubt_then_what_the_model_doubts(served):
     asked = review_queue(store, "m", most=4)
     assert [ids.index(item.prediction_id) for item in asked] == [1, 5, 0, 4]
     assert asked[1].why == "a challenger answers spam"
-    blind = audit_queue(store, "m", share=1.0, most=3)
-    assert [item.prediction for item in blind] == [None, None, None]
+    with Journal(store, ServeSettings().journal) as journal:
+        about = ("r", time.time(), "m", 1, "champion", ANYONE, None, {"text": ""}, Refusal("no text"), 1.0)
+        journal.record(Entry(new_id(), *about))
+    blind = audit_queue(store, "m", share=1.0)
+    assert [(item.prediction_id, item.prediction) for item in blind] == [(id, None) for id in ids]
 
 
 def test_a_file_spells_a_number_as_its_program_does_and_users_who_say_the_same_agree(tmp_path):

@@ -70,7 +70,7 @@ def test_what_moved_alarms_in_its_second_window_and_no_longer_when_it_came_back(
 
 
 def test_budgets_stand_with_the_drift(tmp_path: Path) -> None:
-    service, watch = watching(tmp_path, window=100, latency_p95="<= 20 ms", refused="<= 2 %")
+    service, watch = watching(tmp_path, window=100, latency_p95="<= 20 ms", refused="<= 2 %", audit=1.0)
     record = Record()
     service.answers(100)
     for _ in range(2):
@@ -80,6 +80,7 @@ def test_budgets_stand_with_the_drift(tmp_path: Path) -> None:
         "0.0% of 100 answers took longer than 20 ms, where 5.0% may (p = 1); 95 of 100 took at most 5 ms."
     )
     assert record.standing == ["latency", "refusals", "refused"]
+    assert [window.asked for window in record.windows] == [100, 80, 80]
     assert not record.windows[0].signals
 
 

@@ -85,7 +85,7 @@ def review_queue(store: Store, name: str, most: int = 20) -> list[Item]:
 
 
 def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[Item]:
-    """Drawn answers without a trusted label yet, the oldest first, without what was answered.
+    """Drawn answers without a trusted label yet, the oldest first, without what was answered; no rows that were refused.
 
     Equal rows that were asked since a challenger is on its way are asked for once, for they count once.
     """
@@ -95,8 +95,9 @@ def audit_queue(store: Store, name: str, share: float, most: int = 20) -> list[I
     answers = [
         one
         for one in recorded(store, name, newest=NEWEST)
-        if one.role != SHADOW and one.input is not None and asked_for(one.id, share, secret)
-    ]
+        if one.role != SHADOW and one.input is not None and one.answer.get("kind") != "refusal"
+        and asked_for(one.id, share, secret)
+    ]  # fmt: skip
     blind = "drawn at random; say what is right without looking up the answer"
     items = [Item(one.id, one.input or {}, None, None, (), (), blind) for one in answers if one.id not in labelled]
     if standing is not None:

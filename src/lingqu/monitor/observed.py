@@ -195,12 +195,12 @@ def shares(labels: Sequence[Labelled], first: str, last: str) -> tuple[Share | N
     return found[0], found[1]
 
 
-def drawn(ids: Sequence[str], share: float, store: Store) -> int:
-    """How many of these answers the audit asks a label for."""
+def drawn(rows: Sequence[Answered], share: float, store: Store) -> int:
+    """How many of these answers the audit asks a label for; what was refused has none that could be right."""
     if share <= 0 or not (store.has_secret(SOURCE) or store.writable):
         return 0
     secret = store.secret(SOURCE)
-    return sum(asked(one, share, secret) for one in ids)
+    return sum(asked(one.id, share, secret) for one in rows if one.answer["kind"] != "refusal")
 
 
 def signals_of(

@@ -171,7 +171,7 @@ def _cohorts(watch: Watch, record: Record, rest: list[Answered], labels: list[La
     ]
     if rest:
         first, last = rest[0].id, rest[-1].id
-        asked = drawn([one.id for one in rest], watch.settings.audit, watch.store)
+        asked = drawn(rest, watch.settings.audit, watch.store)
         of_rest = shares(labels, first, last)
         found.append(Cohort(first, last, len(rest), asked, *of_rest, estimated(rest, watch.held_out)))
     return found

@@ -204,7 +204,7 @@ class Watch:
             [one for one in found if one.drifted],
             estimated(rows, held_out),
             _budgets(rows, self.settings),
-            drawn([one.id for one in rows], self.settings.audit, self.store),
+            drawn(rows, self.settings.audit, self.store),
             len(season),
             trial,
             unwatched(rows, held_out.limits),
