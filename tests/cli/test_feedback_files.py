@@ -190,12 +190,14 @@ def test_enter_says_that_no_label_is_right_and_the_end_of_the_input_ends_the_rev
 ) -> None:
     none = LabelSet.of({"food": 0.1, "sport": 0.2}, 0.5)
     (id,) = answered(tmp_path, "multi-label-text-classification", {"text": "渠"}, said=none)
+    assert f"{id}  渠   []" in lingqu("feedback", "queue").stdout
     for typed, end in (("", "\n0 rows reviewed.\n"), ("\n", "1 rows reviewed.\n")):
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         done = lingqu("feedback", "review")
         assert (done.returncode, "answered [] (" in done.stdout) == (0, True), done.stderr
         assert done.stdout.endswith(end), done.stdout
     assert told(tmp_path)[id][0] == ""
+    assert " label  []     []          file " in lingqu("feedback").stdout
 
 
 def test_a_label_that_the_model_does_not_have_is_taken_from_nobody_unseen(

@@ -73,3 +73,4 @@ def test_pictures_that_nobody_kept_are_told(tmp_path: Path, capsys: pytest.Captu
     told = capsys.readouterr().out
     assert note in told
     assert "not kept | 3" in told
+    assert "None" not in told

@@ -24,7 +24,7 @@ from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem, RequestError, UnknownNameError, near
 from lingqu.feedback.add import add_labels, model_that_answered, principal_of
 from lingqu.feedback.exported import free, marks_of, rows_of
-from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for, right_answer, strange_of, wanted
+from lingqu.feedback.labels import MOST_TOLD, Wanted, cell_of, label_for, right_answer, strange_of, wanted
 from lingqu.feedback.queue import Item, audit_queue, disputed_queue, review_queue
 from lingqu.feedback.round import OWNER
 from lingqu.feedback.voice import ACCEPTED, LABEL, REJECTED, Voice, settle, voices
@@ -80,8 +80,8 @@ def _list(arguments: argparse.Namespace) -> None:
             vote.at[:16],
             vote.name,
             vote.kind,
-            vote.value,
-            vote.answer.get("prediction", ""),
+            cell_of(vote.value),
+            _shown(vote.answer.get("prediction")),
             vote.source,
             vote.status,
             vote.reason,
@@ -210,7 +210,7 @@ def _queue(arguments: argparse.Namespace) -> None:
         then = next_step(f"lingqu feedback add {arguments.out}{audit}")
         emit(arguments, {"rows": len(items)}, shown, *lacking(item.row for item in items), then)
         return
-    rows = [(item.prediction_id, _short(item.row), item.prediction, ", ".join(item.said), item.why) for item in items]
+    rows = [(item.prediction_id, _short(item.row), _shown(item.prediction), _said(item), item.why) for item in items]
     shown = table("", ["prediction", "row", "answer", "users said", "why"], rows)
     told = {"queue": [json.loads(spell(item.to_json())) for item in items]}
     seen = [shown, *lacking(item.row for item in items)]
@@ -235,10 +235,9 @@ def _review(arguments: argparse.Namespace) -> None:
         for item in _items(store, name, arguments):
             row = opened(Path(folder), item.row)
             out.print(Text.assemble("\n", (_short(row, 2000), "bold")))
-            # An empty line is no label, so that an answer of no labels is spelled as files spell it.
-            answer = "[]" if item.prediction == "" else item.prediction
+            answer = cell_of(item.prediction)
             if answer is not None:
-                users = f"; users said {', '.join(item.said)}" if item.said else ""
+                users = f"; users said {_said(item)}" if item.said else ""
                 out.print(f"answered {answer}{users} ({item.why})")
             try:
                 told = _told(name, asked, answer)
@@ -336,11 +335,20 @@ def _export(arguments: argparse.Namespace) -> None:
     emit(arguments, {"rows": len(rows), "left_out": left, "file": str(target)}, shown)
 
 
+def _shown(prediction: Any) -> Any:
+    """An answer in a table: nothing of a refused row, and of one whose answer is hidden from whoever labels it."""
+    return "" if prediction is None else cell_of(prediction)
+
+
+def _said(item: Item) -> str:
+    return ", ".join(map(cell_of, item.said))
+
+
 def _flat(item: Item, asked: Wanted) -> dict[str, Any]:
     """An answer to label as one row of a file; a column of its request gives way to those of the queue."""
     own = {"prediction_id", "answered", "users_said", *asked.columns}
     row = {free(name, own, "row_"): value for name, value in item.row.items()}
-    answered = {} if item.prediction is None else {"answered": item.prediction, "users_said": ", ".join(item.said)}
+    answered = {} if item.prediction is None else {"answered": cell_of(item.prediction), "users_said": _said(item)}
     return {"prediction_id": item.prediction_id, **row, **answered, "label": ""}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lingqu.data.values import CellFault
 from lingqu.errors import DataError, Problem
-from lingqu.feedback.labels import MOST_TOLD, Wanted, label_for
+from lingqu.feedback.labels import MOST_TOLD, Wanted, cell_of, label_for
 from lingqu.feedback.voice import ACCEPTED, LABEL, STANDINGS, Voice, voices
 from lingqu.serve.journal import moment_of
 from lingqu.store import Store
@@ -57,12 +57,7 @@ def rows_of(given: Sequence[Voice], asked: Wanted) -> list[dict[str, Any]]:
     taken = {column for voice in given for column in voice.input or ()} | asked.inputs
     label = next((word for word in ("label", *asked.columns) if word not in taken), free("label", taken, BEFORE))
     id, status = (free(word, {*taken, *asked.columns}, BEFORE) for word in ("id", "status"))
-    return [{**(voice.input or {}), label: _told(voice), id: voice.id, status: voice.status} for voice in given]
-
-
-def _told(voice: Voice) -> str:
-    """A label as a cell tells it: an empty one would be none, so that a row without any label is told by an empty list."""
-    return voice.label or "[]"
+    return [{**(voice.input or {}), label: cell_of(voice.label), id: voice.id, status: voice.status} for voice in given]
 
 
 def free(name: str, taken: Collection[str], before: str) -> str:
@@ -114,7 +109,7 @@ def returned(store: Store, name: str, rows: Sequence[Mapping[str, Any]], target:
         elif marks.status is not None and row.get(marks.status) not in (None, "", ACCEPTED):
             unaccepted.add(place)
         if voice is not None and not _same(voice, row.get(target), asked):
-            expected = f"{_told(voice)!r}, as this feedback says here"
+            expected = f"{cell_of(voice.label)!r}, as this feedback says here"
             named = " and ".join(f"'{one}'" for one in (marks.id, marks.status) if one)
             advice = f"To say otherwise: lingqu feedback reject {voice.id}, and bring the row without {named}."
             problems.append(Problem(expected, repr(row.get(target)), advice, f"row {place}"))
@@ -125,10 +120,10 @@ def returned(store: Store, name: str, rows: Sequence[Mapping[str, Any]], target:
 
 def _same(voice: Voice, told: Any, asked: Wanted) -> bool:
     """Whether a cell says what the feedback does, as far as it says anything."""
-    if voice.kind != LABEL or told in (None, "", _told(voice)):
+    if voice.kind != LABEL or told in (None, "", cell_of(voice.label)):
         return True
     try:
-        here, there = (label_for(voice.answer, one, asked) for one in (_told(voice), told))
+        here, there = (label_for(voice.answer, one, asked) for one in (cell_of(voice.label), told))
     except CellFault:
         return False
     # A spreadsheet keeps 15 digits of a number.

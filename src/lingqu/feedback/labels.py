@@ -120,6 +120,15 @@ def _names(kind: str, value: Any, cell: str, known: Collection[str]) -> bool:
     return all(name in known or name.lower() not in MISSING for name in names)
 
 
+def cell_of(said: Any) -> Any:
+    """What was answered or said as a cell shows it: an empty one would be nothing, so no label at all is an empty list.
+
+    >>> cell_of(""), cell_of("a|b"), cell_of(3.5)
+    ('[]', 'a|b', 3.5)
+    """
+    return "[]" if said == "" else said
+
+
 def strange_of(asked: Wanted, given: Iterable[Any]) -> tuple[str, ...]:
     """The labels within these right answers that no row of the model has had; none where nobody knows which it has.
 
