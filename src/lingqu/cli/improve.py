@@ -93,7 +93,9 @@ def _tell(arguments: argparse.Namespace, told: dict[str, Any]) -> None:
         return
     if "version" not in told:
         out.print(Text.assemble("Waiting: ", f"{told['why']}."))
-        out.print(next_step("lingqu feedback queue", "what to look at next"))
+        thaws = next_step(f"lingqu thaw {told['name']}", "let automation go on")
+        looks = next_step("lingqu feedback queue", "what to look at next")
+        out.print(thaws if told["why"].startswith("frozen: ") else looks)
         return
     out.print(f"Learned from {told['joined']:,} accepted labels besides the training rows, from the base.")
     tell_result(arguments, told)

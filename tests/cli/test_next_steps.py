@@ -1,8 +1,11 @@
-"""The verb `forget`: what it advises when it is done."""
+"""What verbs advise when they are done."""
+
+from argparse import Namespace
 
 import pytest
 
 from lingqu.cli.forget import _lines
+from lingqu.cli.improve import _tell
 from lingqu.feedback.forget import Forgotten
 
 AGAIN = "Next: lingqu run  to learn it again; then: lingqu promote NAME@N --override --why REASON"
@@ -23,3 +26,12 @@ def test_only_who_answers_users_or_may_is_to_be_replaced(aliases: list[str], adv
     }
     found = Forgotten(True, [], [model], 0, 0, 0, 0, 0, [], [])
     assert [str(line) for line in _lines(found) if str(line).startswith("Next")] == advised
+
+
+@pytest.mark.parametrize(
+    ("why", "advised"),
+    [("frozen: holiday (anna)", "lingqu thaw tags"), ("no new label", "lingqu feedback queue")],
+)
+def test_who_waits_is_told_what_helps(why: str, advised: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _tell(Namespace(json=False), {"name": "tags", "decision": "wait", "why": why, "left_out": {}})
+    assert f"Waiting: {why}.\nNext: {advised}  " in capsys.readouterr().out
