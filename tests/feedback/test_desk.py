@@ -12,7 +12,7 @@ import pytest
 from lingqu.contract.answers import LabelScores, NumberValue, Refusal
 from lingqu.data.readers import stream
 from lingqu.errors import DataError, RequestError, UnknownNameError
-from lingqu.feedback.add import add_labels
+from lingqu.feedback.add import Added, add_labels
 from lingqu.feedback.freeze import freeze, frozen, thaw
 from lingqu.feedback.queue import audit_queue, review_queue
 from lingqu.feedback.round import ROUND
@@ -167,9 +167,14 @@ def test_ten_near_copies_take_one_place_and_what_has_become_frequent_comes_first
 
 def test_labels_of_a_file_count_once_and_audit_labels_only_of_drawn_rows(served):
     store, ids = served
-    rows = [{"prediction_id": ids[0], "label": "spam"}]
-    assert add_labels(store, "m", rows, who="anna", target="label").taken == 1
-    assert add_labels(store, "m", rows, who="anna", target="label").known == 1
+    empty = [{"prediction_id": id, "label": cell} for id, cell in zip(ids[1:], ("", None), strict=False)]
+    with pytest.raises(DataError, match=r"^1\. row 1: Expected a label in 'label', found none"):
+        add_labels(store, "m", empty, who="anna", target="label")
+    with pytest.raises(DataError, match=r"^row 3: Expected a label in 'label', found '-'"):
+        add_labels(store, "m", [*empty, {"prediction_id": ids[0], "label": "-"}], who="anna", target="label")
+    rows = [*empty, {"prediction_id": ids[0], "label": "spam"}]
+    assert add_labels(store, "m", rows, who="anna", target="label") == Added(1, 0, unfilled=2)
+    assert add_labels(store, "m", rows, who="anna", target="label") == Added(0, 1, unfilled=2)
     assert [(v.status, v.value, v.input, v.reviewed) for v in voices(store, "m")] == [
         ("accepted", "spam", {"text": "message 0"}, True)
     ]

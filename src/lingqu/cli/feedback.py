@@ -160,6 +160,8 @@ def _bring(
         shown += f" {added.equal:,} are of rows that have a label already."
     if added.unaccepted:
         shown += f" {added.unaccepted:,} are not accepted where they were exported."
+    if added.unfilled:
+        shown += f" {added.unfilled:,} are not filled in yet."
     if added.contested:
         shown += f" {added.contested:,} answers have labels that differ, and judge nothing until one is corrected or rejected."
     told = {"name": name, **asdict(added)}

@@ -58,6 +58,8 @@ class Added:
     """Those that no row of the model has had: new ones, or those of another model's file."""
     unaccepted: int = 0
     """How many were not taken because they were exported where they are not accepted."""
+    unfilled: int = 0
+    """How many rows of the queue nobody has filled in yet."""
 
 
 def add_labels(
@@ -75,10 +77,10 @@ def add_labels(
     """Take labels from rows, all or none; the same file twice is the same labels once, and whoever errs may bring another.
 
     Of an export only what this store does not know is taken, as far as it was accepted where it comes from.
-    `target` is the column of the right answer. With `audit_share`, the rows are labels of the audit sample of that share;
-    `disputed` are those of rows on which the champion and the challenger on its way differ. While one is on its way, or was
-    rolled back and is watched, both take of equal rows one. `comment` is what there is to say besides. Pictures that rows
-    of their own name are looked for below `root`.
+    `target` is the column of the right answer; of rows of the queue those where it is empty wait, as long as any is filled
+    in. With `audit_share`, the rows are labels of the audit sample of that share; `disputed` are those of rows on which the
+    champion and the challenger on its way differ. While one is on its way, or was rolled back and is watched, both take of
+    equal rows one. `comment` is what there is to say besides. Pictures that rows of their own name are looked for below `root`.
     DataError for rows without a label that the model can have or without their picture, or of predictions that the journal
     does not hold; StoreError where feedback is encrypted and the key is not given.
     """
@@ -94,13 +96,19 @@ def add_labels(
     rows_before = () if by_answer else _rows_before(store, principal_of(f"{source}:{who}"))
     bringer = _Bringer(store, name, who, target, source, audit_share, standing, asked, comment, rows_before)
     back = Returned(listed) if by_answer else returned(store, name, listed, target, asked)
-    taken = back.taken() if by_answer else with_pictures(back.taken(), asked, root)
+    taken = _filled(back.taken(), target) if by_answer else with_pictures(back.taken(), asked, root)
     records = bringer.records(taken, bringer.of_answer if by_answer else bringer.of_row)
     once, unknown = bringer.once(records), strange_of(asked, [unspell(one["value"]) for one in records])
     new, corrected = bringer.keep(once)
     equal, elsewhere = len(records) - len(once), len(back.unaccepted)
-    known = len(listed) - new - equal - elsewhere
-    return Added(new, known, corrected, equal, bringer.contested(records), unknown, elsewhere)
+    unfilled = len(listed) - len(taken) if by_answer else 0
+    known = len(listed) - new - equal - elsewhere - unfilled
+    return Added(new, known, corrected, equal, bringer.contested(records), unknown, elsewhere, unfilled)
+
+
+def _filled(rows: Mapping[int, dict[str, Any]], target: str) -> Mapping[int, dict[str, Any]]:
+    """Those with a cell that somebody has filled in; all where none is, for then it is the wrong column or file."""
+    return {place: row for place, row in rows.items() if row.get(target) not in (None, "")} or rows
 
 
 def model_that_answered(store: Store, identity: str) -> str:
