@@ -175,6 +175,9 @@ def test_no_row_that_judges_ever_trains(project):
     strange = replace(offered[0], input={"subject": "a letter of another model"})
     told = "Expected a text in 'message', found nothing. Training rows had no missing value there."
     assert typed([strange], data, task, store).faults == {strange.id: told}
+    # A column may go by its role in one row and by the user's own name in the next.
+    by_role = replace(offered[1], input={"text": "called by its role"})
+    assert [*typed([offered[0], by_role], data, task, store).rows["text"]][1] == "called by its role"
     # A store may hold such labels from before they were refused.
     blank = replace(offered[0], value=" ")
     assert typed([blank], data, task, store).faults == {blank.id: "its answer ' ' is no label"}
