@@ -13,7 +13,7 @@ from lingqu.contract import Rows
 from lingqu.data.accept import accept
 from lingqu.monitor import asked
 from lingqu.monitor.drift import LEVEL, Moved, compare, level, standing
-from lingqu.monitor.observed import Answered, kept_as, labelled
+from lingqu.monitor.observed import Answered, kept_as, labelled, signals_of_inputs
 from lingqu.monitor.reference import Reference
 from lingqu.monitor.signals import EVENTS, NAMES, NUMBERS, Signal
 from lingqu.monitor.status import _notes
@@ -183,6 +183,15 @@ def test_a_column_that_the_journal_leaves_out_is_told_and_counts_as_no_input(tmp
     # Windows that were kept before this was told have no word of it.
     older = {name: value for name, value in window.to_json().items() if name != "unwatched"}
     assert Window.from_json(older).unwatched == []
+
+
+def test_a_column_is_watched_whether_it_goes_by_its_role_or_by_the_users_name() -> None:
+    limits = [{"name": "age", "source": "years", "kind": "number", "missing": True}]
+    shown = [{name: float(place)} for place, name in enumerate(["years", "age"] * 10)]
+    answer = {"kind": "number-value", "prediction": 1.0, "low": 0.0, "high": 2.0}
+    rows = [Answered(f"{place:05}", iso(START), answer, None, 5.0, "plain", row) for place, row in enumerate(shown)]
+    watched = {signal.name: signal.values for signal in signals_of_inputs(rows, limits, {}) if signal.kind == NUMBERS}
+    assert {name: [*values] for name, values in watched.items()} == {"age": [*map(float, range(20))]}
 
 
 def test_rows_whose_picture_was_not_kept_are_refused_for_one_reason() -> None:

@@ -74,6 +74,18 @@ def learn_limits(rows: Rows, kinds: Mapping[str, str], sources: Mapping[str, str
     return limits
 
 
+def by_source(row: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """A row by the user's own names for its columns, which whoever asks may also call by their roles.
+
+    >>> limits = [{"name": "text", "source": "message"}]
+    >>> by_source({"text": "a"}, limits), by_source({"message": "a", "text": "b"}, limits)
+    ({'message': 'a'}, {'message': 'a', 'text': 'b'})
+    """
+    sources = {limit["source"] for limit in limits}
+    roles = {limit["name"]: limit["source"] for limit in limits if limit["source"] not in row}
+    return {name if name in sources else roles.get(name, name): cell for name, cell in row.items()}
+
+
 def accept(rows: Rows, limits: Limits, *, root: Path | None = None) -> tuple[Rows, list[str | None]]:
     """The columns of the contract as typed values, and for each row why it is refused, or None.
 

@@ -8,13 +8,13 @@ whatever the order in which it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lingqu.contract import Rows, Task
-from lingqu.data.accept import Limits, accept, columns_of, learn_limits
+from lingqu.data.accept import accept, by_source, columns_of, learn_limits
 from lingqu.data.alike import nearly_same
 from lingqu.data.findings import Finding
 from lingqu.data.groups import row_digests
@@ -55,7 +55,7 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     """The rows that voices speak of, as the data version's columns; a row that breaks the learned contract is a fault."""
     kinds = columns_of(task, data.kinds)
     limits = learn_limits(data.rows("train", store).select(kinds), kinds, data.columns)
-    asked = Rows.from_dicts([_by_source(voice.input or {}, limits) for voice in given])
+    asked = Rows.from_dicts([by_source(voice.input or {}, limits) for voice in given])
     # Where no row has a column that the model asks for, each row is at fault, and the round is not.
     absent = [limit["name"] for limit in limits if not {limit["name"], limit["source"]} & {*asked.names}]
     rows, errors = accept(asked.with_columns({name: [None] * len(given) for name in absent}), limits)
@@ -67,18 +67,6 @@ def typed(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -
     whole = whole.with_columns(empty).select(data.kinds)
     good = [place for place, voice in enumerate(given) if voice.id not in faults]
     return Typed(whole.take(good), [given[place].id for place in good], faults)
-
-
-def _by_source(row: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """A row by the user's own names for its columns, which whoever asks may also call by their roles.
-
-    >>> limits = [{"name": "text", "source": "message"}]
-    >>> _by_source({"text": "a"}, limits), _by_source({"message": "a", "text": "b"}, limits)
-    ({'message': 'a'}, {'message': 'a', 'text': 'b'})
-    """
-    sources = {limit["source"] for limit in limits}
-    roles = {limit["name"]: limit["source"] for limit in limits if limit["source"] not in row}
-    return {name if name in sources else roles.get(name, name): cell for name, cell in row.items()}
 
 
 def _targets(given: Sequence[Voice], data: DataVersion, task: Task, store: Store) -> tuple[list[Any], dict[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 
 from lingqu.contract import Rows
-from lingqu.data.accept import accept
+from lingqu.data.accept import accept, by_source
 from lingqu.data.values import left_out
 from lingqu.errors import DataError, StoreError
 from lingqu.monitor.audit import SOURCE, asked
@@ -220,7 +220,7 @@ def signals_of_inputs(
     # What the journal leaves out (pictures, where personal data is masked) is not missing, it is not watched.
     aside = set(unwatched(rows, limits))
     watched = [limit for limit in limits if limit["source"] not in aside]
-    given = Rows.from_dicts(inputs)
+    given = Rows.from_dicts(by_source(row, limits) for row in inputs)
     try:
         # A refused row has cells that fit no kind; they count as missing.
         typed, _ = accept(given, watched)
