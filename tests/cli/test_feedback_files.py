@@ -204,12 +204,12 @@ def test_a_label_that_the_model_does_not_have_is_taken_from_nobody_unseen(
     tmp_path: Path, lingqu: Lingqu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (id,) = answered(tmp_path, "multi-label-text-classification", {"text": "渠"})
-    note = "Note: m has no label 'xyz' yet. It has: food, sport.\n"
-    for typed, reviewed in (("xyz\n\n", 0), ("food;xyz\n\nq\n", 0), ("xyz\ny\n", 1)):
+    note = "'xyz' yet. It has: food, sport.\n"
+    for typed, reviewed in (("xyz\n\n", 0), ("food;xyz\n\nq\n", 0), ("sprot;xyz\ny\n", 1)):
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         done = lingqu("feedback", "review")
         assert (note in done.stdout, done.stdout.endswith(f"{reviewed} rows reviewed.\n")) == (True, True), done.stdout
-    assert told(tmp_path)[id][0] == "xyz"
+    assert told(tmp_path)[id][0] == "sprot|xyz"
     inbox = Inbox(Store.open(tmp_path / ".lingqu"), ServeSettings())
     vote = inbox.receive({"prediction_id": id, "label": ["xyz", "food"]}, ANYONE).feedback_id
     note = "Note: m has no label 'xyz' yet. A slip? Type: lingqu feedback reject ID\n"

@@ -268,7 +268,7 @@ def _told(name: str, asked: Wanted, answer: Any) -> Any:
             strange = strange_of(asked, [right_answer(asked.kind, told, asked.known)])
         if told in ("q", "s", None) or not strange:
             return told
-        out.print(*_doubt(name, strange, near(strange[0], asked.known, say="It has: {}.")))
+        out.print(*_doubt(name, strange, f"It has: {', '.join(sorted(asked.known))}."))
         if Confirm.ask("take it all the same?", default=False, console=out):
             return told
 
