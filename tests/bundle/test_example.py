@@ -31,6 +31,21 @@ def test_a_row_that_the_contract_accepts(name: str) -> None:
     assert example({"columns": limits}, task) == row
 
 
+@pytest.mark.parametrize(
+    ("column", "labels", "chinese"),
+    [
+        ("留言", ["a", "b"], True),
+        ("text", ["投诉", "表扬", "other"], True),
+        ("text", ["a", "b", "价格"], False),
+        ("レビュー内容", [], False),
+    ],
+)
+def test_a_text_is_chinese_where_the_names_are(column: str, labels: list[str], chinese: bool) -> None:
+    limits = [{"name": "text", "source": column, "kind": "text", "missing": False}]
+    row = example({"columns": limits}, find_task("text-classification"), labels)
+    assert row[column].isascii() is not chinese
+
+
 class Visit(LabelTask):
     """Every kind of column at once, and a toy that knows none of them."""
 

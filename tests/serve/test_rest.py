@@ -37,6 +37,17 @@ def test_each_task_answers_its_own_example(client: httpx.Client, name: str) -> N
     assert answered.json()["request_id"] == answered.headers["x-request-id"]
 
 
+def test_the_example_of_a_model_of_chinese_labels_is_chinese(bundles: dict[str, Any]) -> None:
+    from lingqu.bundle.read import Bundle
+    from lingqu.serve.schemas import example_row
+
+    bundle = Bundle.open(bundles["topics"])
+    assert example_row(bundle)["text"].isascii()
+    bundle.memory["labels"] = ["投诉", "表扬"]
+    assert not example_row(bundle)["text"].isascii()
+    assert bundle.predict([example_row(bundle)])[0].cells()["prediction"] in bundle.memory["labels"]
+
+
 def test_answers_are_those_of_the_bundle(client: httpx.Client, bundles: dict[str, Any]) -> None:
     from lingqu.bundle.read import Bundle
 

@@ -1,7 +1,7 @@
 """One row that a bundle accepts, for documentation, warm-up and forms; nothing in it comes from a training row's text.
 
 Numbers and categories are drawn from the limits that the bundle learned; texts, pictures, names and times are those of
-the task's own toy rows, for a bundle keeps none of the user's.
+the task's own toy rows, for a bundle keeps none of the user's. Where names are Chinese, so is a text.
 
 >>> from lingqu.tasks import find_task
 >>> limits = [
@@ -14,7 +14,8 @@ the task's own toy rows, for a bundle keeps none of the user's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lingqu.contract import Rows, Task
@@ -25,25 +26,38 @@ TOY_ROWS = 8
 WITHOUT_TOY = {"text": "Hello 你好", "id": "a1", "time": "2024-01-31", "number": 0.0, "category": "a"}
 """What stands in a column of which neither the limits nor the task's toy rows know a value."""
 
+IN_CHINESE = "东西收到了，很满意，谢谢！"
+_HAN, _KANA = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[\u3040-\u30ff]")
 
-def example(manifest: Mapping[str, Any], task: Task) -> dict[str, Any]:
+
+def example(manifest: Mapping[str, Any], task: Task, labels: Sequence[str] = ()) -> dict[str, Any]:
     """A row {the user's own name of a column: value} that the bundle of this manifest answers; pictures are PNG bytes.
 
     >>> from lingqu.tasks import find_task
     >>> text = {"name": "text", "source": "message", "kind": "text", "missing": False}
     >>> example({"columns": [text]}, find_task("text-classification"))
     {'message': 'this rice is sweet with bread 265'}
+    >>> example({"columns": [text]}, find_task("text-classification"), ["表扬", "投诉"])
+    {'message': '东西收到了，很满意，谢谢！'}
     """
     # A table's columns are the user's own: what a toy has under the same name is something else.
     toy = Rows({}) if task.takes_features else task.toy(TOY_ROWS)
-    return {limit["source"]: _value(limit, toy) for limit in manifest["columns"]}
+    chinese = _chinese([limit["source"] for limit in manifest["columns"]]) or _chinese(labels)
+    return {limit["source"]: _value(limit, toy, chinese) for limit in manifest["columns"]}
 
 
-def _value(limit: Mapping[str, Any], toy: Rows) -> Any:
+def _chinese(names: Sequence[str]) -> bool:
+    """Whether most of some names are Chinese, and none is Japanese."""
+    return 2 * sum(map(bool, map(_HAN.search, names))) > len(names) and not any(map(_KANA.search, names))
+
+
+def _value(limit: Mapping[str, Any], toy: Rows, chinese: bool) -> Any:
     if "low" in limit:
         return middle(limit["low"], limit["high"])
     if limit.get("values"):
         return limit["values"][0]
+    if chinese and limit["kind"] == "text":
+        return IN_CHINESE
     seen = [value for value in toy[limit["name"]] if value is not None] if limit["name"] in toy else []
     return seen[0] if seen else _made_up(limit["kind"])
 

@@ -7,13 +7,12 @@ import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
-from lingqu.bundle.example import example
 from lingqu.serve.call import Call
 from lingqu.serve.openapi import openapi as document
 from lingqu.serve.probing import as_json
 from lingqu.serve.response import Response
 from lingqu.serve.rows import BINARY
-from lingqu.serve.schemas import describe_columns, json_row
+from lingqu.serve.schemas import describe_columns, example_row
 from lingqu.serve.words import LANGUAGES, in_language
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _command(engine: Engine, address: str, keyed: bool) -> str:
     """A line of curl; a picture is sent as a file, for it would not fit on the page."""
     key = f' -H "Authorization: Bearer ${VARIABLE}"' if keyed else ""
     bundle = engine.bundle()
-    row = json_row(example(bundle.manifest, bundle.task))
+    row = example_row(bundle)
     url = f"http://{address}/v1/models/{engine.name}/predict"
     files = [limit["source"] for limit in bundle.manifest["columns"] if limit["kind"] in BINARY]
     if files:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lingqu import __version__
-from lingqu.bundle.example import example
-from lingqu.serve.schemas import answer_schema, json_row, request_schema, row_schema
+from lingqu.serve.schemas import answer_schema, example_row, request_schema, row_schema
 from lingqu.serve.why import MOST_EXPLAINED
 from lingqu.serve.words import LANGUAGES, Say, in_language
 
@@ -78,7 +77,7 @@ def _about(say: Say) -> str:
 
 def _model_paths(name: str, bundle: Bundle, language: str) -> Node:
     say = in_language(language)
-    row = json_row(example(bundle.manifest, bundle.task))
+    row = example_row(bundle)
     language_parameter = _query(
         "language", {"type": "string", "enum": list(LANGUAGES)}, say("The language of descriptions.")
     )

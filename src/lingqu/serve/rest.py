@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from lingqu.bundle.example import example
 from lingqu.contract import Refusal, Rows
 from lingqu.errors import DataError, LingquError, Problem, ProtocolError, UnknownNameError
 from lingqu.serve.answers import told
@@ -15,7 +14,7 @@ from lingqu.serve.form import read_form
 from lingqu.serve.probing import as_json
 from lingqu.serve.response import Response
 from lingqu.serve.rows import BINARY, MOST_ROWS, read_rows
-from lingqu.serve.schemas import describe_answer, describe_columns, json_row
+from lingqu.serve.schemas import describe_answer, describe_columns, example_row
 from lingqu.serve.words import LANGUAGES, in_language
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ async def model(call: Call) -> Response:
             "about": in_language(language)(bundle.task.about),
             "columns": describe_columns(bundle.manifest["columns"], bundle.task, language),
             "answer": describe_answer(bundle),
-            "example": json_row(example(bundle.manifest, bundle.task)),
+            "example": example_row(bundle),
             "metrics": await asyncio.to_thread(_metrics, call, served.reference, served.number),
         }
     )

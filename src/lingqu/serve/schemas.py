@@ -121,7 +121,7 @@ def row_schema(bundle: Bundle, language: str, *, alone: bool, most: int = MOST_C
         "required": required,
         **({"allOf": rules} if rules else {}),
         "additionalProperties": False,
-        "examples": [json_row(example(bundle.manifest, bundle.task))],
+        "examples": [example_row(bundle)],
     }
 
 
@@ -149,8 +149,9 @@ def tight(limit: Mapping[str, Any], most: int = MOST_CHARACTERS) -> Schema:
     return schema
 
 
-def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON holds it: bytes as base64."""
+def example_row(bundle: Bundle) -> dict[str, Any]:
+    """A row that a bundle answers, as JSON holds it: bytes as base64."""
+    row = example(bundle.manifest, bundle.task, bundle.memory.get("labels") or ())
     return {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in row.items()
     }
