@@ -191,9 +191,12 @@ def near(name: str, known: Iterable[str], *, say: str = "Known: {}.") -> str:
     "Did you mean 'learning_rate'?"
     >>> near("xyz", ["b", "a"])
     'Known: a, b.'
+    >>> near("target", ["area", "price"])
+    'Known: area, price.'
     """
     names = sorted(known)
-    close = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    # At 0.6 'area' would be like 'target', and from 0.62 on 'auto' no more like 'automatic'.
+    close = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.61)
     if close:
         return f"Did you mean '{next(n for n in names if n.lower() == close[0])}'?"
     return say.format(", ".join(names) or "none yet")
