@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lingqu.contract import LabelSet, Rows
 from lingqu.evaluate.gate import decide
 from lingqu.evaluate.page.versions import write_versions
 from lingqu.evaluate.side_by_side import compared
+from lingqu.evaluate.terminal import show_versions
 from lingqu.loop import run
 from lingqu.tasks import find_task
 
@@ -66,6 +69,23 @@ def test_two_versions_are_shown_side_by_side(language: str, before: str) -> None
     }
     page = write_versions(told, language)
     assert all(f"{before}{one['before']}" in page for one in shown)
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "no row tells the two apart"), ("zh", "没有一行能分出两者")])
+def test_versions_that_answer_alike_lead_by_no_interval(language: str, told: str) -> None:
+    truth = cells(60, 0)
+    said = answers(truth, 0.75, 1)
+    found = compared(TASK, Rows({"text": ["text"] * 60, "labels": truth}), said, said)
+    for one in (found["test"], *(about["lead"] for about in found["metrics"].values()), *found["slices"]):
+        assert (one["value"], one["low"], one["high"]) == (0.0, None, None)
+        assert one["why"] == "no row tells the two apart"
+    shown = {**found, "new": {"reference": "tags@2"}, "old": {"reference": "tags@1"}}
+    console = Console(file=(printed := StringIO()), width=200)
+    console.print(show_versions(shown, language))
+    text = printed.getvalue()
+    assert told in text
+    assert ("None of these 60 rows" if language == "en" else "没有一行能在") in text.splitlines()[0]
+    assert "-0.000" not in text
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ import re
 
 import numpy as np
 
+from lingqu.bundle.read import Bundle
 from lingqu.evaluate.judged import Judged
-from lingqu.evaluate.rung import choose
+from lingqu.evaluate.rung import choose, judged_rung, score
 from lingqu.evaluate.translation import Words
+from lingqu.evaluate.wording import between
+from tests.evaluate.tiny_bundle import noisy
 
 
 def judged(right: float, rows: int, seed: int) -> Judged:
@@ -48,6 +51,17 @@ def test_why_the_cheaper_one_is_kept_and_how_many_rows_would_tell() -> None:
         pair = [Judged("labels", ("a", "b"), truth, np.eye(2)[said]) for said in (wrong, truth)]
         seen += choose(["logistic", "resnet"], pair, "accuracy")["chosen"] == 1
     assert 130 <= seen <= 200, seen
+
+
+def test_a_rung_without_mistakes_is_not_certain(bundles: dict[str, Bundle]) -> None:
+    bundle, rows = bundles["text-classification"], noisy("text-classification", 60, seed=5, wrong=0.0)
+    right = np.flatnonzero(judged_rung(bundle, rows).right)[:25]
+    told = score(bundle, rows.take(right), "f1")
+    assert (told["value"], told["low"], told["high"]) == (1.0, None, None)
+    assert told["why"] == "all 25 right: too few to tell more"
+    assert between(told, Words("zh")) == "25 行全对：行数太少，看不出更多"
+    some = score(bundle, noisy("text-classification", 60, seed=5, wrong=0.3), "f1")
+    assert some["low"] < some["value"] < some["high"]
 
 
 def test_no_better_is_said_in_both_languages() -> None:

@@ -58,9 +58,9 @@ def read(page: str) -> Reader:
     return reader
 
 
-def printed(what: RenderableType) -> str:
+def printed(what: RenderableType, width: int = 110) -> str:
     screen = StringIO()
-    Console(width=110, file=screen).print(what)
+    Console(width=width, file=screen).print(what)
     return screen.getvalue()
 
 
@@ -155,6 +155,19 @@ def test_what_data_says_is_shown_and_never_obeyed(reports: Reports) -> None:
     assert "<script" not in re.sub(r"`[^`]*`", "", body.replace("\\<", ""))
     assert yaml.safe_load(text.split("---\n")[1])["model-index"][0]["name"].startswith(EVIL)
     assert "[red]x[/red] 3" in printed(show({**evil, "name": "[red]x[/red]"}))
+
+
+def test_why_there_is_no_interval_leaves_a_narrow_terminal_whole(reports: Reports) -> None:
+    report = json.loads(json.dumps(reports["tabular-classification"]))
+    for one in report["metrics"].values():
+        one |= {"low": None, "high": None, "why": "all 62 right: too few to tell more"}
+    report["ladder"] = [
+        {"recipe": "logistic", "seconds": 1.0, "bytes": 7000, "ms_per_row": 0.1, **report["metrics"]["f1"]}
+    ]
+    text = printed(show(report), 80)
+    assert "…" not in text
+    assert "Accuracy" in text
+    assert "logistic" in text
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_a_perfect_model_is_not_certain() -> None:
         "low": None,
         "high": None,
         "method": "none",
-        "why": "all rows count alike",
+        "why": "all 50 right: too few to tell more",
     }
 
 
@@ -155,7 +155,7 @@ def test_a_calibration_error_has_no_interval() -> None:
     found = measure(honest, ["ece", "log_loss"])
     assert found["ece"]["value"] > 0.1
     assert (found["ece"]["low"], found["ece"]["high"]) == (None, None)
-    assert found["ece"]["why"] == "resampling makes calibration errors larger"
+    assert found["ece"]["why"] == "resampling makes such errors larger"
     assert found["log_loss"]["low"] < found["log_loss"]["value"] < found["log_loss"]["high"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -71,9 +72,9 @@ def test_the_command_line_shows_both(twice: Path, lingqu: Lingqu) -> None:
     told = lingqu("show", "kinds@2", "--against", "kinds@1")
     assert told.returncode == 0, told.stderr
     assert "kinds@2" in told.stdout
-    assert "apart: the lead in F1" in told.stdout or "in F1 on" in told.stdout
+    assert re.search("apart: the lead in F1|apart in F1|in F1 on", told.stdout)
     found = as_json(lingqu("show", "kinds@2", "--against", "kinds@1", "--json"))
-    assert set(found["test"]) == {"metric", "test", "p", "value", "low", "high"}
+    assert set(found["test"]) - {"why"} == {"metric", "test", "p", "value", "low", "high"}
     assert lingqu("show", "kinds@2", "--against", "kinds@1", "--language", "zh", "-o", "both.html").returncode == 0
     text = read((twice / "both.html").read_text()).text
     assert "kinds@2" in text

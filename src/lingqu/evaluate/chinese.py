@@ -253,6 +253,7 @@ OURS: dict[str, str] = {
     "The metric that decides is not defined on these rows.": "起决定作用的指标在这些行上没有定义。",
     "These {rows} rows cannot tell {new} and {old} apart: the lead in {metric} lies within {between} ({test}, two-sided p = "
     "{p}).": "这 {rows} 行分不出 {new} 与 {old}：{metric} 的领先在 {between} 之间（{test}，双侧 p = {p}）。",
+    "None of these {rows} rows tells {new} and {old} apart in {metric} ({test}, two-sided p = {p}).": "这 {rows} 行中没有一行能在{metric}上分出 {new} 与 {old}（{test}，双侧 p = {p}）。",
     "{new} is better than {old} by {lead} in {metric} on {rows} rows ({test}, two-sided p = {p}).": "在 {rows} 行上，{new} 的{metric}比 {old} 好 {lead}（{test}，双侧 p = {p}）。",
     "{new} is worse than {old} by {lead} in {metric} on {rows} rows ({test}, two-sided p = {p}).": "在 {rows} 行上，{new} 的{metric}比 {old} 差 {lead}（{test}，双侧 p = {p}）。",
     "This comparison decides nothing and spends no error budget; whoever looks often at the same rows will see luck.": "本比较不作决定，也不消耗误差预算；对同一批数据看得越多，越容易看到运气。",
@@ -355,8 +356,10 @@ RECORDED: dict[str, str] = {
     "majority": "多数类",
     "mean": "均值",
     # Why there is no number
-    "all rows count alike": "所有行的情况都一样",
-    "resampling makes calibration errors larger": "重抽样会使校准误差偏大",
+    "all {rows} right: too few to tell more": "{rows} 行全对：行数太少，看不出更多",
+    "every resample gives this value": "每次重抽样都得到这个值",
+    "no row tells the two apart": "没有一行能分出两者",
+    "resampling makes such errors larger": "重抽样会使这种误差偏大",
     "no rows": "没有行",
     "no answer depends on it": "没有回答依赖它",
     "it needs rows of at least two labels": "需要至少两个标签的行",

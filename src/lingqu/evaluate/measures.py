@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lingqu.evaluate.judged import Judged
-from lingqu.metrics import find_metric
-from lingqu.statistics import clopper_pearson, percentile, replicates
+from lingqu.metrics import Metric, find_metric
+from lingqu.statistics import clopper_pearson, paired_bootstrap, percentile, replicates
 
 Groups = NDArray[np.int64] | None
 
 UNDEFINED_SHARE = 0.05
 """An interval is not shown when more resamples than this leave the metric undefined."""
+SAME, APART = "every resample gives this value", "no row tells the two apart"
 
 
 def measure(
@@ -49,19 +50,46 @@ def measure(
         elif metric.no_interval:
             found[name] = _unknown(value, metric.no_interval)
         else:
-            found[name] = _resampled(value, drawn[name], confidence)
+            found[name] = _resampled(judged, value, drawn[name], confidence)
     return found
 
 
-def _resampled(value: float, drawn: NDArray[np.float64], confidence: float) -> dict[str, Any]:
+def lead(metric: Metric, before: Judged, after: Judged, **options: Any) -> dict[str, Any]:
+    """By how much the second answers are better in a metric, above zero also where smaller is better, with its interval.
+
+    `options` are those of the paired bootstrap; where a number is None, `why` says the reason.
+    """
+    first, second = (metric.scorer(one.truth, one.prediction) for one in (before, after))
+    paired = paired_bootstrap(first, second, len(after), **options)
+    if not np.isfinite(paired.difference) or not len(paired.replicates):
+        return {"value": None, "low": None, "high": None, "why": f"it needs {metric.needs}"}
+    sign = 1.0 if metric.higher_is_better else -1.0
+    value = sign * paired.difference
+    if metric.no_interval:
+        return {"value": value, "low": None, "high": None, "why": metric.no_interval}
+    low, high = sorted(sign * end for end in paired.interval())
+    return {"value": value, **ends(low, high, SAME if value else APART)}
+
+
+def ends(low: float, high: float, why: str) -> dict[str, Any]:
+    """The ends of an interval, or why there is none where all resamples agree but for rounding.
+
+    Rows that are all alike (all right, say) resample to themselves: a spread of zero would claim a certainty that is not there.
+
+    >>> ends(0.5, 0.75, SAME), ends(1.0, 1.0, SAME)["why"]
+    ({'low': 0.5, 'high': 0.75}, 'every resample gives this value')
+    """
+    agree = np.isclose(low, high, rtol=1e-9, atol=1e-12)
+    return {"low": None, "high": None, "why": why} if agree else {"low": low, "high": high}
+
+
+def _resampled(judged: Judged, value: float, drawn: NDArray[np.float64], confidence: float) -> dict[str, Any]:
     undefined = float(np.mean(~np.isfinite(drawn)))
     if undefined > UNDEFINED_SHARE:
         return _unknown(value, f"{undefined:.0%} of resamples leave it undefined: too few rows of some kind")
-    low, high = percentile(drawn, confidence)
-    # Rows that are all alike (all right, say) resample to themselves: a spread of zero would claim a certainty that is not there.
-    if low == high:
-        return _unknown(value, "all rows count alike")
-    return {"value": value, "low": low, "high": high, "method": "bootstrap"}
+    why = f"all {len(judged):,} right: too few to tell more" if judged.right.all() else SAME
+    found = ends(*percentile(drawn, confidence), why)
+    return {"value": value, **found, "method": "none" if "why" in found else "bootstrap"}
 
 
 def _unknown(value: float | None, why: str) -> dict[str, Any]:

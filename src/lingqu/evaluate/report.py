@@ -17,12 +17,11 @@ from lingqu.evaluate.explain.scores import EXPLAINED
 from lingqu.evaluate.explain.summary import explanations
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.languages import languages
-from lingqu.evaluate.measures import Groups, measure
+from lingqu.evaluate.measures import Groups, lead, measure
 from lingqu.evaluate.mistakes import worst
 from lingqu.evaluate.slices import measure_slices, slice_columns
 from lingqu.evaluate.speed import latency, load_ms, size_bytes
 from lingqu.metrics import find_metric
-from lingqu.statistics import paired_bootstrap
 
 FORMAT = 1
 CONFIDENCE = 0.95
@@ -120,14 +119,7 @@ def _baseline(judged: Judged, other: Judged, task: Any, options: Mapping[str, An
     """A baseline's own metrics, and by how much the model is better in the metric that decides (above zero: better)."""
     metric = find_metric(task.decide_by)
     names = dict.fromkeys([task.decide_by, *task.metrics[:1]])
-    scorers = [metric.scorer(one.truth, one.prediction) for one in (other, judged)]
-    paired = paired_bootstrap(scorers[0], scorers[1], len(judged), **options)
-    low, high = paired.interval(CONFIDENCE) if len(paired.replicates) else (None, None)
-    better: dict[str, Any] = {"value": paired.difference, "low": low, "high": high}
-    if not metric.higher_is_better and low is not None and high is not None:
-        better = {"value": -paired.difference, "low": -high, "high": -low}
-    if not np.isfinite(paired.difference):
-        better = {"value": None, "low": None, "high": None, "why": f"it needs {metric.needs}"}
+    better = lead(metric, other, judged, **options)
     return {"metrics": _metrics(other, list(names), options), "better_by": better}
 
 

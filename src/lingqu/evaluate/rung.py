@@ -12,8 +12,8 @@ from lingqu.bundle.read import Bundle
 from lingqu.contract import Answer, Rows, Task
 from lingqu.evaluate.comparison import Comparison, compare, rows_to_show
 from lingqu.evaluate.judged import Judged, judge
+from lingqu.evaluate.measures import measure
 from lingqu.metrics import find_metric
-from lingqu.statistics import percentile, replicates
 
 REPEATS = 500
 COMPARED = 1000
@@ -22,13 +22,8 @@ TIMED_ROWS = 200
 
 
 def score(bundle: Bundle, rows: Rows, metric: str) -> dict[str, Any]:
-    """The metric on these rows with a 95 % bootstrap interval: {"metric", "value", "low", "high"}."""
-    judged = judged_rung(bundle, rows)
-    scorer = find_metric(metric).scorer(judged.truth, judged.prediction)
-    drawn = replicates({metric: scorer}, len(judged), REPEATS, seed=0)[metric]
-    interval = percentile(drawn[~np.isnan(drawn)], 0.95)
-    value = float(scorer(np.ones((1, len(judged))))[0])
-    return {"metric": metric, "value": value, "low": interval.low, "high": interval.high}
+    """The metric on these rows with its 95 % interval: {"metric", "value", "low", "high"} and, where it has none, "why"."""
+    return {"metric": metric, **measure(judged_rung(bundle, rows), [metric], repeats=REPEATS)[metric]}
 
 
 def price(bundle: Bundle, rows: Rows) -> float:

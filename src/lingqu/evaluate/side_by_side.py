@@ -18,14 +18,14 @@ from lingqu.errors import GateError, Problem, RequestError
 from lingqu.evaluate.comparison import compare, group_index
 from lingqu.evaluate.judged import Judged, judge, labels_of
 from lingqu.evaluate.limits import rows_of
-from lingqu.evaluate.measures import Groups, measure
+from lingqu.evaluate.measures import APART, SAME, Groups, ends, lead, measure
 from lingqu.evaluate.mistakes import answered, shown
 from lingqu.evaluate.report import without
 from lingqu.evaluate.slices import slice_columns
 from lingqu.evaluate.unseen import data_of, unseen_rows
 from lingqu.metrics import find_metric
 from lingqu.registry import Version
-from lingqu.statistics import holm, mean_below, paired_bootstrap, percentile, replicates
+from lingqu.statistics import holm, mean_below, percentile, replicates
 from lingqu.store import Store
 
 RESAMPLES = 1000
@@ -92,8 +92,10 @@ def _test(name: str, before: Judged, after: Judged, groups: Groups) -> dict[str,
     metric = find_metric(name)
     there, back = compare(metric, before, after, groups=groups), compare(metric, after, before, groups=groups)
     p = min(1.0, 2 * min(there.p, back.p))
-    ends = (there.lead, there.low, there.high) if np.isfinite(there.lead) else (None, None, None)
-    return {"metric": name, "test": there.test, "p": p, **dict(zip(("value", "low", "high"), ends, strict=True))}
+    told: dict[str, Any] = {"value": None, "low": None, "high": None, "why": f"it needs {metric.needs}"}
+    if np.isfinite(there.lead):
+        told = {"value": there.lead, **ends(there.low, there.high, SAME if there.lead else APART)}
+    return {"metric": name, "test": there.test, "p": p, **told}
 
 
 def _metrics(names: tuple[str, ...], before: Judged, after: Judged, groups: Groups) -> dict[str, Any]:
@@ -102,17 +104,9 @@ def _metrics(names: tuple[str, ...], before: Judged, after: Judged, groups: Grou
     found: dict[str, Any] = {}
     for name in names:
         metric = find_metric(name)
-        sign = 1.0 if metric.higher_is_better else -1.0
-        first, second = (metric.scorer(one.truth, one.prediction) for one in (before, after))
-        paired = paired_bootstrap(first, second, len(after), repeats=RESAMPLES, groups=groups)
-        lead: dict[str, Any] = {"value": None, "low": None, "high": None, "why": f"it needs {metric.needs}"}
-        if np.isfinite(paired.difference) and len(paired.replicates):
-            low, high = sorted(sign * end for end in paired.interval())
-            lead = {"value": sign * paired.difference, "low": low, "high": high}
-            if metric.no_interval:
-                lead |= {"low": None, "high": None, "why": metric.no_interval}
+        gained = lead(metric, before, after, repeats=RESAMPLES, groups=groups)
         about = {"higher_is_better": metric.higher_is_better, "about": metric.about}
-        found[name] = {"old": olds[name], "new": news[name], "lead": lead, **about}
+        found[name] = {"old": olds[name], "new": news[name], "lead": gained, **about}
     return found
 
 
@@ -140,7 +134,7 @@ def _spread(gain: np.ndarray[Any, Any], groups: Groups) -> dict[str, Any]:
         index = np.unique(groups, return_inverse=True)[1].astype(np.int64)
         means = replicates({"": lambda c: c @ gain / c.sum(axis=1)}, len(gain), RESAMPLES // 2, groups=index)[""]
     low, high = percentile(means)
-    return {"low": low, "high": high} if low < high else {"low": None, "high": None, "why": "all rows count alike"}
+    return ends(low, high, SAME if gain.any() else APART)
 
 
 def _changed(task: Task, rows: Rows, before: Judged, after: Judged) -> dict[str, Any]:

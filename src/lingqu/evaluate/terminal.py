@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +17,7 @@ from lingqu.evaluate.translation import Words
 from lingqu.evaluate.wording import VERDICTS, between, called, in_order, measured, milliseconds, seconds, size, title
 
 Report = Mapping[str, Any]
-_LEFT = frozenset(
-    ["", *(Words(language)(text) for text in ("95 % interval", "taken for") for language in ("en", "zh"))]
-)
+_LEFT = frozenset(Words(language)(text) for text in ("95 % interval", "taken for") for language in ("en", "zh"))
 WIDTH = 16
 STYLES = {"promote": "bold green", "keep": "bold red", "not-enough-rows": "bold yellow", "unseen": "bold yellow"}
 
@@ -70,30 +69,37 @@ def _head(report: Report, say: Words) -> RenderableType:
 
 def _metrics(report: Report, say: Words) -> RenderableType:
     baselines = report.get("baselines") or {}
-    table = _table(say("Metric"), say("Value"), say("95 % interval"), "", *map(say.told, baselines))
-    for metric, one in in_order(report["metrics"], report["decide_by"]).items():
+    table = _table(say("Metric"), say("Value"), say("95 % interval"), *map(say.told, baselines))
+    ordered = in_order(report["metrics"], report["decide_by"])
+    wide = max((cell_len(between(one, say)) for one in ordered.values() if one.get("low") is not None), default=0)
+    for metric, one in ordered.items():
         style = "bold" if metric == report["decide_by"] else ""
         beside = [measured((about["metrics"].get(metric) or {}).get("value")) for about in baselines.values()]
         table.add_row(
             Text(title(metric, say), style=style),
             Text(measured(one["value"]), style=style),
-            Text(between(one, say), style="dim"),
-            _drawn(one),
+            _drawn(one, wide, say),
             *beside,
         )
     return table
 
 
-def _drawn(one: Mapping[str, Any]) -> Text:
-    """An interval within 0 and 1 as a line with its value as a dot; nothing where it lies elsewhere."""
+def _drawn(one: Mapping[str, Any], wide: int, say: Words) -> Text:
+    """An interval, and where it lies within 0 and 1 also as a line with its value as a dot; or why there is none.
+
+    One cell holds both, so that a reason takes the room of the line.
+    """
+    text = Text(between(one, say), style="dim")
     low, high, value = one.get("low"), one.get("high"), one.get("value")
     if low is None or high is None or value is None or not 0 <= low <= high <= 1:
-        return Text("")
+        return text
     places = [min(WIDTH - 1, int(x * WIDTH)) for x in (low, value, high)]
     cells = ["·" if i < places[0] or i > places[2] else "━" for i in range(WIDTH)]
     cells[places[1]] = "●"
-    text = Text("".join(cells), style="dim")
-    text.stylize("cyan", places[0], places[2] + 1)
+    text.pad_right(wide - text.cell_len + 2)
+    start = len(text)
+    text.append("".join(cells))
+    text.stylize("cyan", start + places[0], start + places[2] + 1)
     return text
 
 
@@ -163,5 +169,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=True)
+        # Why there is no interval may be long; folded, it leaves the names and numbers of a narrow terminal whole.
+        left = name in _LEFT
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
     return table

@@ -5,8 +5,8 @@ as an English sentence (a gate's decision, a finding in the data) is recognised 
 stays English where there is none. Names and cells of the user's data are never touched.
 
 >>> say = Words("zh")
->>> say("{rows} test rows", rows="1,200"), say.told("all rows count alike")
-('1,200 行测试数据', '所有行的情况都一样')
+>>> say("{rows} test rows", rows="1,200"), say.told("no row tells the two apart")
+('1,200 行测试数据', '没有一行能分出两者')
 >>> Words("en")("{rows} test rows", rows="1,200"), language_of("auto", {"LANG": "zh_CN.UTF-8"})
 ('1,200 test rows', 'zh')
 """

@@ -53,14 +53,15 @@ def title(metric: str, say: Words = ENGLISH) -> str:
 def measured(value: float | None) -> str:
     """A metric's value: three decimals near one, fewer the larger it is, a dash where it is undefined.
 
-    >>> measured(0.0041), measured(1.5), measured(None), measured(-250.25)
-    ('0.004', '1.500', '–', '-250.2')
+    >>> measured(0.0041), measured(1.5), measured(None), measured(-250.25), measured(-0.0004)
+    ('0.004', '1.500', '–', '-250.2', '0.000')
     """
     if value is None:
         return "–"
     size = abs(value)
     digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return f"{value:,.{digits}f}"
+    # No minus before a zero, neither of the value's own nor of rounding.
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def between(one: Mapping[str, Any], say: Words = ENGLISH) -> str:

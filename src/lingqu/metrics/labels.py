@@ -240,6 +240,6 @@ LABEL_METRICS = (
         "labels",
         higher_is_better=False,
         # It adds up the sizes of gaps, so noise makes it larger, and a resample, which has more noise, larger still.
-        no_interval="resampling makes calibration errors larger",
+        no_interval="resampling makes such errors larger",
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lingqu.evaluate.measures import APART, SAME, ends
 from lingqu.evaluate.page import profile
 from lingqu.evaluate.page.drawing import row, track
 from lingqu.evaluate.page.markup import Markup, el, join
@@ -62,9 +63,10 @@ def gate(report: Report, say: Words) -> Markup | None:
 def _lead(found: Mapping[str, Any], rival: str, say: Words) -> Markup | None:
     if found.get("low") is None or found.get("difference") is None:
         return None
-    one = {"value": found["difference"], "low": found["low"], "high": found["high"]}
-    reach = max(abs(one["low"]), abs(one["high"])) * 1.15 or 1.0
-    scale = Scale(-reach if one["low"] < 0 else -0.15 * reach, reach)
+    value, low, high = (found[name] for name in ("difference", "low", "high"))
+    one = {"value": value, **ends(low, high, SAME if value else APART)}
+    reach = max(abs(low), abs(high)) * 1.15 or 1.0
+    scale = Scale(-reach if low < 0 else -0.15 * reach, reach)
     name = say("Lead in {metric} over {rival}", metric=title(found["metric"], say), rival=rival)
     drawn = row(name, say("the dashed line is no difference"), track(one, scale, say, line=0.0), one, say, cls="main")
     return el("div", drawn, cls="rows", style="margin-bottom:28px")

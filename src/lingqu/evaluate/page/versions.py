@@ -59,6 +59,10 @@ def sentence(compared: Compared, say: Words) -> str:
         "test": say.told(test["test"]),
         "p": f"{test['p']:.2g}",
     }
+    if test["p"] >= SEEN and test["low"] is None:
+        return say(
+            "None of these {rows} rows tells {new} and {old} apart in {metric} ({test}, two-sided p = {p}).", **values
+        )
     if test["p"] >= SEEN:
         return say(
             "These {rows} rows cannot tell {new} and {old} apart: the lead in {metric} lies within {between} ({test}, two-sided "
