@@ -232,7 +232,7 @@ def test_a_person_decides_and_the_history_tells(served):
     assert settle(store, "m", {told.feedback_id: ("accepted", "seen")}, who="anna") == 0
     with pytest.raises(UnknownNameError, match="Expected the id of feedback on m, found 'nobody'"):
         settle(store, "m", {"nobody": ("accepted", "")}, who="anna")
-    assert "review of m (anna)" in Registry(store).history("m")[-1].sentence()
+    assert Registry(store).history("m")[-1].sentence().endswith(": review of m (anna): 1 accepted.")
 
 
 def test_the_brake_holds_until_it_is_released(served):

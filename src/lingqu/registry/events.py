@@ -39,7 +39,8 @@ class Event:
 
     def sentence(self) -> str:
         """The event in one sentence."""
-        reasons = "; ".join(part.strip().rstrip(".。") for part in (self.why, numbers(self.evidence)) if part.strip())
+        parts = (self._counted(), self.why, numbers(self.evidence))
+        reasons = "; ".join(part.strip().rstrip(".。") for part in parts if part.strip())
         moment = f"{self.at[:10]} {self.at[11:16]} UTC"
         return f"{moment}: {self._what()} ({self.who}){f': {reasons}' if reasons else ''}."
 
@@ -73,6 +74,13 @@ class Event:
                 return f"version {self.version} of {self.name} raised an alarm"
             case _:
                 return f"{self.action} of {self.name}"
+
+    def _counted(self) -> str:
+        """How many voices were decided on, or brought, and how."""
+        if self.action not in ("review", "feedback"):
+            return ""
+        counts = {word: self.evidence.get(word) for word in ("accepted", "rejected", "quarantined", "corrected")}
+        return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
 
     def _rollout(self) -> str:
         version, against = self.version or self.evidence.get("ended"), self.evidence.get("against")
