@@ -65,6 +65,16 @@ def test_what_tasks_and_metrics_say_of_themselves_is_known() -> None:
     assert [sentence for sentence in told if ZH.told(sentence) == sentence] == []
 
 
+def test_what_was_learned_from_feedback_is_told_in_chinese(reports: dict[str, dict[str, Any]]) -> None:
+    report = whole(reports["text-classification"])
+    found = [{"message": "1,202 of the training rows came as feedback and were accepted."}]
+    report["data"] |= {"sources": {"source": "cd" * 32, "feedback": "ef" * 32}, "findings": found}
+    text = read(write_page(report, "zh")).text
+    assert "训练数据中有 1,202 行来自被接受的反馈。" in text
+    assert "从反馈中学到的数据" in text
+    assert "eedback" not in text
+
+
 @pytest.mark.parametrize("decision", ["promote", "keep", "not-enough-rows"])
 def test_a_decision_is_told_in_chinese(reports: dict[str, dict[str, Any]], decision: str) -> None:
     report = whole(reports["text-classification"], decision)

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from lingqu.data.version import DataVersion
+from lingqu.evaluate.translation import Words
 from lingqu.feedback import idle
 from lingqu.feedback.add import add_labels
 from lingqu.feedback.freeze import freeze, thaw
@@ -169,6 +170,7 @@ def test_no_row_that_judges_ever_trains(project):
     grown = grow(data, offered, task, store)
     assert len(grown.joined) == 3
     assert len(near) == len(grown.left) == 1000
+    assert Words("zh").told(str(grown.data.findings[-1])) == "训练数据中有 3 行来自被接受的反馈。"
     assert set(grown.left.values()) <= {"it is a row of the gate, or nearly so", "a newer voice speaks of the same row"}
     assert grow(data, offered[::-1], task, store).data.id == grown.data.id
     assert typed([], data, task, store).ids == []

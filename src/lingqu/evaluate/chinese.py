@@ -180,6 +180,7 @@ OURS: dict[str, str] = {
     "Where it comes from": "来源",
     "Everything is found by the SHA-256 of its content, so what stands here is what was measured.": "一切按内容的 SHA-256 查找，因此这里所写即是所测。",
     "read for {split}": "{split}数据来源",
+    "learned from feedback": "从反馈中学到的数据",
     "source": "原始",
     "Every setting of this run": "本次运行的全部设置",
     # Why
@@ -360,6 +361,7 @@ RECORDED: dict[str, str] = {
     "every resample gives this value": "每次重抽样都得到这个值",
     "no row tells the two apart": "没有一行能分出两者",
     "resampling makes such errors larger": "重抽样会使这种误差偏大",
+    "all rows count alike": "所有行的情况都一样",
     "no rows": "没有行",
     "no answer depends on it": "没有回答依赖它",
     "it needs rows of at least two labels": "需要至少两个标签的行",
@@ -459,6 +461,7 @@ RECORDED: dict[str, str] = {
     "rungs {family}": "试过的模型 {family}",
     # Findings in the data
     "In the test rows: {finding}": "测试数据：{finding}",
+    "{rows} of the training rows came as feedback and were accepted.": "训练数据中有 {rows} 行来自被接受的反馈。",
     "Column {column} has one value in every row.": "列 {column} 每行的值都一样。",
     "Column {column} alone tells {target} nearly always: does it know the answer beforehand?": "仅凭列 {column} 几乎总能得知 {target}：它是否事先知道答案？",
     "Column {column} alone tells {target} nearly always: does it know the answer?": "仅凭列 {column} 几乎总能得知 {target}：它是否知道答案？",

@@ -125,9 +125,7 @@ def lineage(report: Report, say: Words) -> Markup | None:
     found = report.get("lineage") or {}
     terms = [(el("dt", say.told(_words(key))), el("dd", el("code", value))) for key, value in _flat(found)]
     sources = ((report.get("data") or {}).get("sources") or {}).items()
-    terms += [
-        (el("dt", say("read for {split}", split=say(split))), el("dd", el("code", digest))) for split, digest in sources
-    ]
+    terms += [(el("dt", _source(split, say)), el("dd", el("code", digest))) for split, digest in sources]
     spec = report.get("spec")
     if not terms and not spec:
         return None
@@ -138,6 +136,11 @@ def lineage(report: Report, say: Words) -> Markup | None:
         settings = el("details", el("summary", say("Every setting of this run")), el("pre", el("code", text)))
     guide = say("Everything is found by the SHA-256 of its content, so what stands here is what was measured.")
     return section(say("Where it comes from"), guide, el("dl", *terms, cls="ids") if terms else None, settings)
+
+
+def _source(split: str, say: Words) -> str:
+    """What was read for a split; what people said has words of its own, since a column may be called feedback too."""
+    return say("learned from feedback") if split == "feedback" else say("read for {split}", split=say(split))
 
 
 def _flat(found: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
