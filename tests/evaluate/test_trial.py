@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from lingqu.bundle.read import Bundle
-from lingqu.contract import Rows
+from lingqu.contract import NumberValue, Rows
 from lingqu.data.alike import COINCIDENCES, nearly_same
 from lingqu.data.findings import Finding
 from lingqu.data.parquet import to_parquet
 from lingqu.data.version import GROUP, ROW, DataVersion
 from lingqu.evaluate.comparison import group_index
-from lingqu.evaluate.gate import Decision
-from lingqu.evaluate.trial import Fresh, Trial
+from lingqu.evaluate.gate import Decision, decide
+from lingqu.evaluate.translation import Words
+from lingqu.evaluate.trial import Fresh, Trial, _told
 from lingqu.registry import Registry
 from lingqu.spec import Spec
+from lingqu.spec.amounts import Limit
 from lingqu.store import Store, write_bytes
 from lingqu.tasks import find_task
 from tests.serve.bundles import STEP, versions
@@ -34,6 +36,19 @@ def asked(different: int, times: int) -> Rows:
     """In five of eight rows version 2 is the nearer one, by as much as version 1 is in the others."""
     x = [float(i) for i in range(different)] * times
     return Rows({"x": x, TASK.target.name: [v + STEP * (1.8 if v % 8 < 5 else 1.2) for v in x]})
+
+
+def test_large_numbers_of_a_decision_are_written_out_in_both_languages() -> None:
+    prices = [200_000.0 + 3_000 * i for i in range(80)]
+    rival, near = ([NumberValue(price + far, 0.0, 1e6) for price in prices] for far in (154_549.7, 16_517.2))
+    limits = [Limit.parse("rmse", "<= 20000")]
+    found = decide(TASK, prices, rival, near, alpha=0.025, first=True, thresholds=limits)
+    told = _told(found)
+    assert told["sentence"].startswith("Promote: rmse 16,517 against 154,550, a lead of 138,032 (")
+    assert "rmse is 16,517 and should be" in told["checks"][-1]["sentence"]
+    for sentence in (told["sentence"], *(check["sentence"] for check in told["checks"])):
+        assert "e+" not in sentence
+        assert "against" not in Words("zh").told(sentence)
 
 
 @pytest.mark.heavy

@@ -103,8 +103,9 @@ def verdict(decision: Mapping[str, Any], language: str | None = None) -> str:
     if decision.get("difference") is None:
         return told
     between = _between(decision, language)
+    lead = f"{'+' if decision['difference'] >= 0 else ''}{_number(decision['difference'])}"
     test = "" if decision.get("p") is None else f", p = {decision['p']:.2g}"
-    return f"{told} · {decision['metric']} {decision['difference']:+.3f}{f' ({between})' if between else ''}{test}"
+    return f"{told} · {decision['metric']} {lead}{f' ({between})' if between else ''}{test}"
 
 
 def of_bundle(bundle: Bundle) -> str:

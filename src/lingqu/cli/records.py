@@ -12,12 +12,13 @@ from rich.text import Text
 
 from lingqu.cli.present import emit, next_step, read_store, table
 from lingqu.errors import GateError, Problem, RequestError, UnknownNameError, near
+from lingqu.evaluate.wording import written_out
 from lingqu.registry import Registry, Version
 from lingqu.registry.rollouts import proved
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return written_out(f"{value:.4g}", value) if isinstance(value, float) else str(value)
 
 
 def _deciding(version: Version) -> str:

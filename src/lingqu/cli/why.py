@@ -17,6 +17,7 @@ from lingqu.data.accept import accept
 from lingqu.data.readers import stream
 from lingqu.errors import Problem, RequestError, missing_package
 from lingqu.evaluate.translation import Words, language_of
+from lingqu.evaluate.wording import written_out
 from lingqu.loop import load
 from lingqu.registry import Registry, Version
 from lingqu.store import Store
@@ -163,8 +164,8 @@ def _table(one: dict[str, Any], say: Words) -> list[Any]:
         (
             part["column"],
             part["what"] if part["what"] is not None else say("missing"),
-            f"{part['weight']:+.3g}",
-            "" if part["without"] is None else f"{part['without']:.3g}",
+            written_out(f"{part['weight']:+.3g}", part["weight"]),
+            "" if part["without"] is None else written_out(f"{part['without']:.3g}", part["without"]),
         )
         for part in one["parts"][:SHOWN]
     ]

@@ -13,6 +13,7 @@ from lingqu.contract import Answer, Rows, Task
 from lingqu.evaluate.comparison import Comparison, compare, rows_to_show
 from lingqu.evaluate.judged import Judged, judge
 from lingqu.evaluate.measures import measure
+from lingqu.evaluate.wording import written_out
 from lingqu.metrics import find_metric
 
 REPEATS = 500
@@ -77,6 +78,6 @@ def _as_good(best: str, found: Comparison, rows: int) -> str:
         return f"{best} is no better on the same {rows:,} rows"
     needed = rows_to_show(found, found.lead, TOLD_APART, rows)
     return (
-        f"the lead of {best}, {found.lead:.3g}, may be luck on {rows:,} rows (paired test, p = {found.p:.2g}); "
+        f"the lead of {best}, {written_out(f'{found.lead:.3g}', found.lead)}, may be luck on {rows:,} rows (paired test, p = {found.p:.2g}); "
         f"about {max(needed, rows + 1):,} would show it"
     )

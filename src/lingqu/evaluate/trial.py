@@ -29,6 +29,7 @@ from lingqu.evaluate.limits import Check
 from lingqu.evaluate.report import evaluate
 from lingqu.evaluate.slices import slice_columns
 from lingqu.evaluate.unseen import data_of, unseen_rows
+from lingqu.evaluate.wording import written_out
 from lingqu.registry import Registry, Version
 from lingqu.registry.rollouts import FRESH
 from lingqu.spec import Spec
@@ -163,9 +164,9 @@ class Trial:
         exhausted = budget.exhausted and not self.unseen
         decision = self._compare(registry, report, budget.alpha)
         gate = {
-            **decision.to_json(),
+            **(told := _told(decision)),
             "alpha": budget.alpha,
-            "why": decision.sentence(),
+            "why": told["sentence"],
             "gate_set": gate_set,
             "round": budget.round,
             "exhausted": exhausted,
@@ -278,6 +279,14 @@ class Trial:
         if not old:
             return f"test-{self.data.id[:12]}"
         return max(old, key=lambda name: registry.next_alpha(self.spec.name, name).round)
+
+
+def _told(decision: Decision) -> dict[str, Any]:
+    """A decision for the record, in its sentences numbers as the tables beside them have them."""
+    told = decision.to_json()
+    numbers = [told[name] for name in ("challenger", "champion", "difference", "low", "high")]
+    checks = [{**check, "sentence": written_out(check["sentence"], *numbers)} for check in told["checks"]]
+    return {**told, "checks": checks, "sentence": written_out(told["sentence"], *numbers)}
 
 
 def summary(rung: dict[str, Any]) -> dict[str, Any]:

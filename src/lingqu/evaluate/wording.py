@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ VERDICTS = {
     "unseen": "Left to today's traffic",
 }
 
+_LARGE = re.compile(r"\d(?:\.\d+)?e\+(?:0\d|1[0-4])(?!\d)")
+
 
 def title(metric: str, say: Words = ENGLISH) -> str:
     """The name of a metric for people.
@@ -73,6 +76,16 @@ def between(one: Mapping[str, Any], say: Words = ENGLISH) -> str:
     if one.get("low") is None:
         return say.told(str(one.get("why", "")))
     return say("{low} to {high}", low=measured(one["low"]), high=measured(one["high"]))
+
+
+def written_out(sentence: str, *numbers: Any) -> str:
+    """A sentence with its large numbers as tables have them, to the last digit where they are among these numbers.
+
+    >>> written_out("rmse 1.652e+04 against 1.546e+05, p = 2e-05", 16517.4)
+    'rmse 16,517 against 154,600, p = 2e-05'
+    """
+    known = {f"{abs(number):.{digits}g}": abs(number) for digits in (4, 3) for number in numbers if number is not None}
+    return _LARGE.sub(lambda found: f"{known.get(found[0], float(found[0])):,.0f}", sentence)
 
 
 def percent(value: float, digits: int = 1) -> str:

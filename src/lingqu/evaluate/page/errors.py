@@ -11,7 +11,7 @@ from lingqu.evaluate.page.markup import Markup, el
 from lingqu.evaluate.page.plot import Scale
 from lingqu.evaluate.page.quality import section
 from lingqu.evaluate.translation import Words
-from lingqu.evaluate.wording import between, measured, percent, title
+from lingqu.evaluate.wording import between, measured, percent, title, written_out
 
 Report = Mapping[str, Any]
 MOST_LABELS = 20
@@ -217,7 +217,7 @@ _QUARTER = re.compile(r"missing|(up to |above )?[-+.\de]+( to [-+.\de]+)?( chara
 
 def part_name(one: Mapping[str, Any], say: Words) -> str:
     """The name of a part: what lingqu called it is said in the reader's language, a value of the data as it is."""
-    return say.told(one["slice"]) if _QUARTER.fullmatch(one["slice"]) else one["slice"]
+    return say.told(written_out(one["slice"])) if _QUARTER.fullmatch(one["slice"]) else one["slice"]
 
 
 def column_name(one: Mapping[str, Any], say: Words) -> str:
