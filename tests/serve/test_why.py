@@ -111,6 +111,8 @@ def test_all_questions_of_one_row_hold_so_many_characters_at_most(
         422,
         "row: Expected at most 20,000 characters in 'text' to explain, found 20,001. Explain a part of the text.",
     )
+    second = client.post("/v1/models/topics:explain", json={"instances": ["salty soup", text + "!"]})
+    assert (second.status_code, "instances[1]: Expected at most 20,000" in second.text) == (400, True)
     properties = client.get("/openapi.json").json()["paths"]["/v1/models/topics/explain"]["post"]["requestBody"]
     row = properties["content"]["application/json"]["schema"]["properties"]["row"]
     assert row["properties"]["text"]["maxLength"] == MOST_EXPLAINED

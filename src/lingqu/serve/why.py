@@ -62,7 +62,7 @@ async def explain(call: Call) -> Response:
         # Before anything is asked, for an error must cost nothing.
         _check_label(given["label"], bundle.memory.get("labels", []))
     rows = read_rows([given["row"]], bundle.manifest["columns"], where="row")
-    _check_length(bundle, rows)
+    _check_length(bundle, rows, ["row"])
     (explained,), served = await _explain(call, chosen, rows, ["row"], given.get("label"))
     body = {"model": name, "version": served.version, "request_id": call.id, **explained}
     return as_json(body, headers={"x-model-name": name, "x-model-version": served.version})
@@ -79,8 +79,9 @@ async def v1_explain(call: Call) -> Response:
         raise DataError(
             Problem(f"at most {MOST_INSTANCES} instances to explain", f"{len(rows):,}", "Send several requests.")
         )
-    _check_length(chosen[1], rows)
-    explained, _ = await _explain(call, chosen, rows, [f"instances[{place}]" for place in range(len(rows))])
+    where = [f"instances[{place}]" for place in range(len(rows))]
+    _check_length(chosen[1], rows, where)
+    explained, _ = await _explain(call, chosen, rows, where)
     return as_json({"explanations": explained})
 
 
@@ -127,13 +128,13 @@ def _told(
     return {"prediction": told(whole)["prediction"], "label": explained, "parts": weighed}
 
 
-def _check_length(bundle: Bundle, rows: Rows) -> None:
-    """DataError for a text that is too long to be explained."""
+def _check_length(bundle: Bundle, rows: Rows, where: Sequence[str]) -> None:
+    """DataError for a text that is too long to be explained, in the row that is called so."""
     for limit in bundle.manifest["columns"]:
-        for value in rows[limit["source"]] if limit["kind"] == "text" else ():
+        for place, value in zip(where, rows[limit["source"]], strict=True) if limit["kind"] == "text" else ():
             if isinstance(value, str) and len(value) > MOST_EXPLAINED:
                 expected = f"at most {MOST_EXPLAINED:,} characters in '{limit['source']}' to explain"
-                raise DataError(Problem(expected, f"{len(value):,}", "Explain a part of the text.", where="row"))
+                raise DataError(Problem(expected, f"{len(value):,}", "Explain a part of the text.", where=place))
 
 
 async def _parts(call: Call, bundle: Bundle, rows: Rows, where: Sequence[str], most: float) -> list[list[Apart]]:
