@@ -76,8 +76,8 @@ def _as_good(best: str, found: Comparison, rows: int) -> str:
     """Why a cheaper rung is kept, and how many rows would have shown that the best one leads."""
     if not found.lead > 0:
         return f"{best} is no better on the same {rows:,} rows"
-    needed = rows_to_show(found, found.lead, TOLD_APART, rows)
+    needed, lead = rows_to_show(found, found.lead, TOLD_APART, rows), written_out(f"{found.lead:.3g}", found.lead)
     return (
-        f"the lead of {best}, {written_out(f'{found.lead:.3g}', found.lead)}, may be luck on {rows:,} rows (paired test, p = {found.p:.2g}); "
+        f"the lead of {best}, {lead}, may be luck on {rows:,} rows (paired test, p = {found.p:.2g}); "
         f"about {max(needed, rows + 1):,} would show it"
     )

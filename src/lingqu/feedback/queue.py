@@ -1,11 +1,11 @@
 """The review queue: which answers a person should look at next, those that teach most first.
 
 Four in five places go to answers that a user contradicts, about which users contradict each other, that a challenger
-would have given otherwise, or that the model was unsure of, and of numbers to those that users say lie farthest off; rows that are nearly the same wait until every other kind
-of row was asked once, so that a hundred copies of one question do not fill the queue, and a kind of row that has become
-frequent comes first. One in five is drawn at random, because a queue of doubts alone never shows what the model is
-confidently wrong about. An audit queue holds nothing but drawn rows, and never shows the answer: who has seen it is no
-witness any more.
+would have given otherwise, or that the model was unsure of, and of numbers to those that users say lie farthest off. Rows
+that are nearly the same wait until every other kind of row was asked once, so that a hundred copies of one question do
+not fill the queue, and a kind of row that has become frequent comes first. One in five is drawn at random, because a
+queue of doubts alone never shows what the model is confidently wrong about. An audit queue holds nothing but drawn rows,
+and never shows the answer: who has seen it is no witness any more.
 """
 
 from __future__ import annotations

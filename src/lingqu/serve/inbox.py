@@ -31,7 +31,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, insert, select
@@ -192,8 +192,12 @@ class Inbox:
         reads a plain digest finds them by trying.
         """
         said = spell([asked.prediction_id, asked.kind, asked.value, asked.comment]).encode()
+        return (*self._known_by.marks(said), digest_of(said))
+
+    @cached_property
+    def _known_by(self) -> MasterKeys:
         keys = self.seal.keys.keys if self.seal.keys else ()
-        return (*MasterKeys((*keys, self.store.secret(_MARKS))).marks(said), digest_of(said))
+        return MasterKeys((*keys, self.store.secret(_MARKS)))
 
     def _receipt(self, row: Mapping[str, Any] | RowMapping) -> Receipt:
         return Receipt(row["id"], row["status"], self.seal.open(row["reason"], f"reason:{row['id']}"))
